@@ -1,0 +1,39 @@
+# Two commands do everything: `make demo` and `make test`. Both set up .venv first, once.
+PYTHON ?= python3
+BIN := $(CURDIR)/.venv/bin
+STAMP := .venv/.installed
+
+.PHONY: demo test test-slow lint setup offline clean
+
+demo: $(STAMP)
+	@cd examples/phantom && PATH="$(BIN):$$PATH" dvc repro
+	@echo
+	@echo "Done. Open examples/phantom/reports/report.html (synthetic data: it shows the road, not a finding)."
+
+test: $(STAMP)
+	@PATH="$(BIN):$$PATH" pytest -q
+
+test-slow: $(STAMP)
+	@PATH="$(BIN):$$PATH" pytest -q -m slow
+
+lint: $(STAMP)
+	@PATH="$(BIN):$$PATH" ruff check . && PATH="$(BIN):$$PATH" ruff format --check . && PATH="$(BIN):$$PATH" mypy
+
+offline: $(STAMP)
+	@cd examples/offline && PATH="$(BIN):$$PATH" dvc repro
+	@echo "Done. Open examples/offline/reports/report.html."
+
+setup: $(STAMP)
+
+# Installs again only when what is to be installed changed.
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11"; exit 2; }
+	@test -x .venv/bin/python || $(PYTHON) -m venv .venv \
+		|| { echo "No virtual environment could be made: install python3-venv, or give PYTHON=..."; exit 2; }
+	@echo "Installing into .venv (about 7 GB with the CUDA build of torch, some minutes, once) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[offline,dev]'
+	@touch $(STAMP)
+
+clean:
+	rm -rf .venv

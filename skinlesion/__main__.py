@@ -1,0 +1,5 @@
+"""`python -m skinlesion` is `skinlesion`."""
+
+from skinlesion.cli import main
+
+main()

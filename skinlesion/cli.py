@@ -1,0 +1,237 @@
+"""The command line: each command parses, calls one stage, prints, and maps what users do wrong to exit code 2.
+
+Nothing heavy is imported before a command runs: `skinlesion --help` needs neither torch nor pandas.
+"""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from skinlesion.errors import UserError
+
+if TYPE_CHECKING:
+    from skinlesion.params import Params, TrainParams
+    from skinlesion.stages.train import RunSummary
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Benchmark skin-lesion classifiers on HAM10000: image only against image and metadata. "
+    "Research software, not for diagnosis.",
+)
+
+ParamsOption = Annotated[Path, typer.Option("--params", help="The params.yaml to read; its folder is the workspace.")]
+
+
+def main() -> None:
+    """Run the command line; a UserError becomes one line and exit code 2."""
+    try:
+        app()
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+@app.callback(invoke_without_command=True)
+def _root(version: Annotated[bool, typer.Option("--version", help="Print the version and end.")] = False) -> None:
+    if version:
+        from skinlesion import __version__
+
+        print(f"skinlesion {__version__}")
+        raise typer.Exit
+
+
+@app.command()
+def prepare(params: ParamsOption = Path("params.yaml")) -> None:
+    """Read the archive (or draw the phantom), check it, and store images and metadata in data/prepared."""
+    from skinlesion.stages import prepare as stage
+
+    loaded, workspace = _load(params)
+    made = stage.prepare(loaded.data, loaded.prepare, workspace.root, workspace.prepared)
+    left_out = sum(len(ids) for ids in made["rejected"].values())
+    counts = ", ".join(f"{dx} {count:,}" for dx, count in made["images_by_class"].items())
+    print(made["attribution"])
+    print(f"{made['images']:,} images of {made['lesions']:,} lesions at {made['image_size']} px: {counts}")
+    for problem, ids in made["rejected"].items():
+        print(f"left out, {problem}: {', '.join(ids)}")
+    if left_out:
+        print(f"{left_out} findings left out; they stand in {workspace.prepared}")
+
+
+@app.command()
+def split(params: ParamsOption = Path("params.yaml")) -> None:
+    """Deal lesions (and, for the leaky protocol, images) out to ten stratified parts, with a certificate."""
+    from skinlesion.stages import split as stage
+
+    loaded, workspace = _load(params)
+    made = stage.split(loaded.split, workspace.prepared, workspace.splits, workspace.reports / "split.json")
+    for protocol in ("lesion", "image"):
+        shares = made[protocol]["test_images_with_lesion_in_training"].values()
+        share = sum(shares) / len(shares)
+        crossing = made[protocol]["lesions_across_parts"]
+        print(f"{protocol} protocol: {crossing:,} lesions across parts, {share:.1%} of test images leak")
+
+
+@app.command()
+def train(
+    experiment: Annotated[
+        str | None, typer.Option(help="An experiment of params.yaml; trains it into models/.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Where runs go, instead of models/NAME or runs/.")] = None,
+    backbone: Annotated[str | None, typer.Option(help="A timm model name.")] = None,
+    weights: Annotated[str | None, typer.Option(help="imagenet, none, or a .safetensors file.")] = None,
+    fusion: Annotated[str | None, typer.Option(help="none or concat.")] = None,
+    metadata: Annotated[str | None, typer.Option(help="How metadata becomes numbers: onehot.")] = None,
+    protocol: Annotated[str | None, typer.Option(help="Split by lesion or by image.")] = None,
+    fold: Annotated[list[int] | None, typer.Option(help="Test fold 0 to 4; repeat for several.")] = None,
+    seed: Annotated[list[int] | None, typer.Option(help="Training seed; repeat for several.")] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="Any other field of train, as FIELD=VALUE; repeatable.")
+    ] = None,
+    params: ParamsOption = Path("params.yaml"),
+) -> None:
+    """Train an experiment of params.yaml, or whatever the flags say (into runs/, no DVC needed)."""
+    from skinlesion.params import parse_setting
+
+    loaded, workspace = _load(params, required=experiment is not None)
+    flags: dict[str, Any] = {
+        "backbone": backbone, "weights": weights, "fusion": fusion, "metadata": metadata, "protocol": protocol,
+        "folds": fold, "seeds": seed,
+    }  # fmt: skip
+    changes = {name: value for name, value in flags.items() if value is not None}
+    changes |= dict(parse_setting(text) for text in settings or [])
+    resolved = _resolve(loaded, experiment, changes)
+    folder = out or (workspace.model(experiment) if experiment else workspace.root / "runs" / _run_name(resolved))
+    if experiment and changes and out is None:
+        raise UserError(f"--experiment {experiment}: flags would not stand in params.yaml; add --out DIR, or edit it")
+    print(_resolved_text(resolved, folder))
+
+    from skinlesion.stages import train as stage
+
+    summaries = stage.train(
+        resolved, loaded.split, workspace, folder, experiment or folder.name, exclusive=experiment is not None
+    )
+    _print_summaries(summaries, folder)
+
+
+@app.command()
+def evaluate(
+    experiment: Annotated[str | None, typer.Option(help="An experiment of params.yaml, trained in models/.")] = None,
+    models: Annotated[
+        Path | None, typer.Option(help="A folder that `skinlesion train` wrote, such as runs/NAME.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Where results go, instead of reports/runs/NAME or the folder.")
+    ] = None,
+    params: ParamsOption = Path("params.yaml"),
+) -> None:
+    """Predict the test parts of trained runs; write predictions, metrics with intervals, and curves."""
+    loaded, workspace = _load(params, required=experiment is not None)
+    if (experiment is None) == (models is None):
+        raise UserError("evaluate: give either --experiment NAME or --models DIR")
+    from skinlesion.stages import evaluate as stage
+
+    if experiment is not None:
+        resolved = loaded.experiment(experiment)
+        models, out = workspace.model(experiment), out or workspace.results(experiment)
+    else:
+        assert models is not None
+        resolved, out = _settings_of(models), out or models
+    metrics = stage.evaluate(resolved, loaded.split, loaded.evaluate, workspace, models, out)
+    for name in ("balanced_accuracy", "macro_f1", "macro_auc", "accuracy", "malignant_auc"):
+        if name in metrics:
+            interval = (
+                f" ({metrics[name + '_low']:.4f} to {metrics[name + '_high']:.4f})" if name + "_low" in metrics else ""
+            )
+            print(f"{name:>18} {metrics[name]:.4f}{interval}")
+    print(f"written to {out}")
+
+
+@app.command()
+def stats(params: ParamsOption = Path("params.yaml")) -> None:
+    """Compare the experiments pair by pair: differences with lesion-clustered intervals, McNemar, Holm."""
+    from skinlesion.stages import stats as stage
+    from skinlesion.stages.contracts import BOOTSTRAP_METHOD
+
+    loaded, workspace = _load(params)
+    comparisons = stage.stats(loaded, workspace)
+    shown = comparisons[(comparisons["metric"] == loaded.stats.primary) & (comparisons["method"] == BOOTSTRAP_METHOD)]
+    for row in shown.itertuples():
+        print(
+            f"{row.b} − {row.a}: {row.metric} {row.difference:+.4f} ({row.low:+.4f} to {row.high:+.4f}), {row.verdict}"
+        )
+
+
+@app.command()
+def report(
+    readme: Annotated[
+        Path | None, typer.Option(help="Also write the results table between this file's markers.")
+    ] = None,
+    params: ParamsOption = Path("params.yaml"),
+) -> None:
+    """Write reports/report.html (self-contained) and reports/results.md from what the other stages wrote."""
+    from skinlesion.stages import report as stage
+
+    loaded, workspace = _load(params)
+    page = stage.report(loaded, workspace)
+    if readme is not None:
+        stage.write_readme_table(workspace, readme)
+    print(f"open {page}")
+
+
+def _load(path: Path, *, required: bool = True) -> "tuple[Params, Any]":
+    from skinlesion.params import load_params
+    from skinlesion.stages.workspace import Workspace
+
+    return load_params(path, required=required), Workspace(path.parent)
+
+
+def _resolve(loaded: "Params", experiment: str | None, changes: dict[str, Any]) -> "TrainParams":
+    if experiment is None:
+        return loaded.resolve(changes, "train")
+    loaded.experiment(experiment)
+    return loaded.resolve({**(loaded.experiments[experiment] or {}), **changes}, f"experiments.{experiment}")
+
+
+def _run_name(settings: "TrainParams") -> str:
+    """Return a name that says what matters and tells any two configurations apart."""
+    import hashlib
+
+    digest = hashlib.sha256(settings.model_dump_json(exclude={"folds", "seeds", "checkpoint_seconds"}).encode())
+    metadata = [] if settings.fusion == "none" else [settings.fusion, settings.metadata]
+    return "-".join([settings.backbone, *(metadata or ["image"]), settings.protocol, digest.hexdigest()[:8]])
+
+
+def _resolved_text(settings: "TrainParams", folder: Path) -> str:
+    fields = settings.model_dump(mode="json")
+    width = max(len(name) for name in fields)
+    return "\n".join([f"training into {folder}", *(f"  {name:<{width}}  {value}" for name, value in fields.items())])
+
+
+def _settings_of(models: Path) -> "TrainParams":
+    """Return the parameters that the runs in a folder were trained with."""
+    from skinlesion.params import TrainParams
+    from skinlesion.training.runs import RUN_NAME, read_run
+
+    found = sorted(models.glob(f"fold*-seed*/{RUN_NAME}"))
+    if not found:
+        raise UserError(f"--models {models}: holds no finished run; run `skinlesion train` first")
+    run_folders = [read_run(path.parent) for path in found]
+    config = run_folders[0]["config"]
+    folds = {run["fold"] for run in run_folders}
+    seeds = {run["seed"] for run in run_folders}
+    return TrainParams.model_validate({**config, "folds": sorted(folds), "seeds": sorted(seeds)})
+
+
+def _print_summaries(summaries: "list[RunSummary]", folder: Path) -> None:
+    for run in summaries:
+        state = "already complete" if run.skipped else "trained"
+        print(
+            f"fold {run.fold} seed {run.seed}: {state}, best epoch {run.best_epoch}, "
+            f"validation balanced accuracy {run.validation_balanced_accuracy:.4f}"
+        )
+    print(f"{len(summaries)} runs in {folder}; next: `skinlesion evaluate`")

@@ -1,0 +1,1 @@
+"""Sources, the image store, metadata and splits."""

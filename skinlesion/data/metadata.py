@@ -1,0 +1,76 @@
+"""The metadata table: its columns, its checks, and reading it back."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from skinlesion.errors import name_some
+from skinlesion.files import read_csv
+from skinlesion.vocabulary import CLASSES, LOCALIZATIONS, SEXES, UNKNOWN
+
+METADATA_NAME = "metadata.csv"
+
+#: What every source delivers. Further columns (dx_type, dataset) are kept for the audit and are never inputs.
+COLUMNS = ("image_id", "lesion_id", "dx", "age", "sex", "localization")
+AUDIT_COLUMNS = ("dx_type", "dataset")
+
+OLDEST = 120.0
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something wrong with the data: what, and the images it concerns."""
+
+    problem: str
+    image_ids: tuple[str, ...]
+
+    def line(self) -> str:
+        return f"{self.problem} ({len(self.image_ids):,}): {name_some(self.image_ids)}"
+
+
+def check_records(table: pd.DataFrame, has_image: Callable[[str], bool]) -> list[Finding]:
+    """Return every finding in the raw records: ids, diagnoses, lesions, ages, sexes, sites, missing images."""
+    # Vocabulary first: a lesion is judged by the rows that carry a known diagnosis.
+    age = pd.to_numeric(table["age"], errors="coerce")
+    written = table["age"].notna() & (table["age"].astype(str).str.strip() != "")
+    one_lesion = table[table["dx"].isin(CLASSES)].groupby("lesion_id")["dx"].transform("nunique")
+    two_diagnoses = one_lesion.reindex(table.index, fill_value=1) > 1
+    problems: dict[str, pd.Series] = {
+        "no image_id": table["image_id"].isna() | (table["image_id"] == ""),
+        "no lesion_id": table["lesion_id"].isna() | (table["lesion_id"] == ""),
+        "image_id listed twice": table["image_id"].duplicated(keep=False),
+        f"unknown diagnosis dx, not one of {', '.join(CLASSES)}": ~table["dx"].isin(CLASSES),
+        "lesion with two diagnoses": two_diagnoses,
+        f"age outside 0 to {OLDEST:.0f} or not a number": written & ~age.between(0, OLDEST),
+        f"unknown sex, not one of {', '.join(SEXES)}, {UNKNOWN}": ~table["sex"].isin([*SEXES, UNKNOWN]),
+        "unknown localization": ~table["localization"].isin([*LOCALIZATIONS, UNKNOWN]),
+        "no image file": ~table["image_id"].map(has_image).astype(bool),
+    }
+    findings = []
+    for problem, mask in problems.items():
+        if mask.any():
+            ids = dict.fromkeys(str(one) for one in table.loc[mask, "image_id"])
+            findings.append(Finding(problem, tuple(ids)))
+    return findings
+
+
+def usable(table: pd.DataFrame, findings: list[Finding]) -> pd.DataFrame:
+    """Return the rows no finding concerns, checked columns typed, sorted by image_id."""
+    bad = {image_id for finding in findings for image_id in finding.image_ids}
+    columns = [*COLUMNS, *(name for name in AUDIT_COLUMNS if name in table.columns)]
+    kept = table.loc[~table["image_id"].astype(str).isin(bad), columns].copy()
+    kept["age"] = pd.to_numeric(kept["age"])
+    return kept.sort_values("image_id", ignore_index=True)
+
+
+def read_metadata(path: Path) -> pd.DataFrame:
+    """Return the prepared table: `age` float with NaN for missing, the rest strings.
+
+    Raises:
+        UserError: the file is missing or lacks a column.
+    """
+    text = {name: str for name in COLUMNS if name != "age"}
+    options = {"dtype": text, "keep_default_na": False, "na_values": {"age": [""]}}
+    return read_csv(path, COLUMNS, "run `skinlesion prepare` first", **options)

@@ -1,0 +1,164 @@
+"""Ten stratified parts, by lesion or by image, and what folds make of them.
+
+Test fold k is parts {2k, 2k+1}, validation is part (2k+2) mod 10, the other seven parts train.
+"""
+
+import hashlib
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
+
+from skinlesion.errors import UserError, name_some
+from skinlesion.files import read_csv
+from skinlesion.vocabulary import CLASSES
+
+PARTS = 10
+FOLDS = 5
+PROTOCOLS = ("lesion", "image")
+COLUMNS = ("image_id", "lesion_id", "dx", "part")
+
+#: Pairs of HAM10000 images confirmed by eye to show one lesion under two lesion_ids.
+#: Their lesions belong on one side of every split.
+SAME_LESION = (
+    ("ISIC_0033481", "ISIC_0033421"),
+    ("ISIC_0033556", "ISIC_0032634"),
+    ("ISIC_0029152", "ISIC_0033173"),
+    ("ISIC_0029036", "ISIC_0027027"),
+    ("ISIC_0027820", "ISIC_0028209"),
+    ("ISIC_0027689", "ISIC_0032647"),
+    ("ISIC_0030906", "ISIC_0024879"),
+    ("ISIC_0033391", "ISIC_0034186"),
+    ("ISIC_0025226", "ISIC_0030074"),
+    ("ISIC_0026087", "ISIC_0025664"),
+    ("ISIC_0024736", "ISIC_0029748"),
+    ("ISIC_0024770", "ISIC_0027811"),
+    ("ISIC_0027162", "ISIC_0029061"),
+    ("ISIC_0024602", "ISIC_0032283"),
+    ("ISIC_0029625", "ISIC_0024629"),
+    ("ISIC_0030000", "ISIC_0031392"),
+    ("ISIC_0024437", "ISIC_0031299"),
+    ("ISIC_0033374", "ISIC_0033417"),
+)
+
+
+def lesion_groups(table: pd.DataFrame) -> np.ndarray:
+    """Return for each image (N,) the id of its group: its lesion, lesions of SAME_LESION joined."""
+    parent: dict[str, str] = {lesion: lesion for lesion in table["lesion_id"]}
+
+    def root(lesion: str) -> str:
+        while parent[lesion] != lesion:
+            lesion = parent[lesion]
+        return lesion
+
+    lesion_of = dict(zip(table["image_id"], table["lesion_id"], strict=True))
+    for first, second in SAME_LESION:
+        if first in lesion_of and second in lesion_of:
+            a, b = sorted((root(lesion_of[first]), root(lesion_of[second])))
+            parent[b] = a
+    return np.array([root(lesion) for lesion in table["lesion_id"]])
+
+
+def assign_parts(table: pd.DataFrame, protocol: str, seed: int) -> pd.DataFrame:
+    """Return `image_id, lesion_id, dx, part` with parts 0..9 stratified by diagnosis, deterministic in `seed`.
+
+    Args:
+        table: one row an image with `image_id, lesion_id, dx`; the order of rows does not matter.
+        protocol: "lesion" keeps every lesion in one part; "image" deals out images one by one (leaky).
+
+    Raises:
+        UserError: a part would be left without a class.
+    """
+    rows = table.sort_values("image_id", ignore_index=True)
+    groups = lesion_groups(rows) if protocol == "lesion" else rows["image_id"].to_numpy()
+    units = pd.DataFrame({"dx": rows["dx"], "group": groups}).drop_duplicates()
+    scarce = {dx: int((units["dx"] == dx).sum()) for dx in CLASSES if (units["dx"] == dx).sum() < PARTS}
+    if scarce:
+        listed = ", ".join(f"{dx} has {count}" for dx, count in scarce.items())
+        raise UserError(
+            f"split ({protocol} protocol): {PARTS} parts need {PARTS} {protocol}s of every class, but {listed}; "
+            "add data of these classes"
+        )
+    part = np.full(len(rows), -1)
+    folder = StratifiedGroupKFold if protocol == "lesion" else StratifiedKFold
+    with warnings.catch_warnings():
+        # scikit-learn warns when a class has fewer images than parts; the check below names class and part instead.
+        warnings.simplefilter("ignore", UserWarning)
+        splitter = folder(n_splits=PARTS, shuffle=True, random_state=seed)
+        for number, (_, held) in enumerate(splitter.split(rows, rows["dx"], groups)):
+            part[held] = number
+    split = rows[["image_id", "lesion_id", "dx"]].assign(part=part)
+    counts = part_counts(split)
+    empty = [f"part {number} has no {dx}" for dx in CLASSES for number in range(PARTS) if counts.loc[number, dx] == 0]
+    if empty:
+        raise UserError(f"split ({protocol} protocol): {'; '.join(empty)}; take another split.seed or more data")
+    return split
+
+
+def part_counts(split: pd.DataFrame) -> pd.DataFrame:
+    """Return images by part (rows 0..9) and class (columns)."""
+    counts = pd.crosstab(split["part"], split["dx"])
+    return counts.reindex(index=range(PARTS), columns=list(CLASSES), fill_value=0)
+
+
+def crossing_lesions(split: pd.DataFrame) -> list[str]:
+    """Return the ids of lesion groups that lie in more than one part, sorted."""
+    parts = split.assign(group=lesion_groups(split)).groupby("group")["part"].nunique()
+    return sorted(parts.index[parts > 1])
+
+
+def certificate(split: pd.DataFrame) -> dict[str, Any]:
+    """Return what can be said for one split: counts a class and part, lesions across parts, hash of the table."""
+    counts = part_counts(split)
+    leaked = []
+    for fold in range(FOLDS):
+        role = roles(split["part"].to_numpy(), fold)
+        trained = set(split.loc[role == "train", "lesion_id"])
+        test = split.loc[role == "test", "lesion_id"]
+        leaked.append(float(test.isin(trained).mean()))
+    return {
+        "images": len(split),
+        "lesions": int(split["lesion_id"].nunique()),
+        "lesions_across_parts": len(crossing_lesions(split)),
+        "test_images_with_lesion_in_training": {f"fold{fold}": share for fold, share in enumerate(leaked)},
+        "images_by_part": {
+            f"part{n}": dict(zip(CLASSES, counts.to_numpy()[n].tolist(), strict=True)) for n in range(PARTS)
+        },
+        "table_sha256": table_hash(split),
+    }
+
+
+def table_hash(split: pd.DataFrame) -> str:
+    """Return the SHA-256 of a split's rows as CSV."""
+    return hashlib.sha256(split[list(COLUMNS)].to_csv(index=False, lineterminator="\n").encode()).hexdigest()
+
+
+def roles(part: np.ndarray, fold: int) -> np.ndarray:
+    """Return 'train', 'validation' or 'test' for each image (N,), given its part and the test fold 0..4."""
+    role = np.full(len(part), "train", dtype="<U10")
+    role[np.isin(part, (2 * fold, 2 * fold + 1))] = "test"
+    role[part == (2 * fold + 2) % PARTS] = "validation"
+    return role
+
+
+def read_split(path: Path, image_ids: pd.Series) -> pd.DataFrame:
+    """Return a split aligned with the prepared images.
+
+    Raises:
+        UserError: missing file or column, a part outside 0..9, or other images than `image_ids`.
+    """
+    remedy = "run `skinlesion split`"
+    split = read_csv(path, COLUMNS, remedy, dtype={"image_id": str, "lesion_id": str, "dx": str})
+    strange = ~split["part"].isin(range(PARTS))
+    if strange.any():
+        raise UserError(f"{path}: part outside 0 to 9 at {name_some(split.loc[strange, 'image_id'])}; {remedy}")
+    doubled = split["image_id"].duplicated()
+    if doubled.any():
+        raise UserError(f"{path}: images listed twice: {name_some(split.loc[doubled, 'image_id'])}; {remedy}")
+    odd = set(split["image_id"]) ^ set(image_ids)
+    if odd:
+        raise UserError(f"{path}: speaks of other images than the prepared data: {name_some(sorted(odd))}; {remedy}")
+    return split.set_index("image_id").loc[image_ids].reset_index()

@@ -1,0 +1,88 @@
+"""The prepared images: one uint8 array on disk, row i of it being row i of the metadata table."""
+
+import hashlib
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+
+from skinlesion.errors import UserError
+from skinlesion.progress import progress
+
+IMAGES_NAME = "images.npy"
+#: Source, checksums, counts and findings; written last, so its presence says the folder is whole.
+PREPARED_NAME = "prepared.json"
+_CHUNK = 256  # images in flight: bounds memory and keeps the progress bar alive
+
+
+def cores() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def build_images(path: Path, image_ids: Sequence[str], read: Callable[[str], np.ndarray], size: int) -> dict[str, str]:
+    """Write the images of `image_ids` to `path` as one (N, size, size, 3) uint8 .npy, decoding each once.
+
+    Threads decode (Pillow and NumPy release the lock). Images that `read` cannot deliver keep a black row.
+
+    Returns:
+        image_id → reason, for each image that could not be read.
+    """
+    array = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=(len(image_ids), size, size, 3))
+    failed: dict[str, str] = {}
+
+    def one(row: int) -> None:
+        try:
+            array[row] = read(image_ids[row])
+        except (OSError, ValueError, SyntaxError) as error:  # Pillow raises SyntaxError on broken headers
+            failed[image_ids[row]] = str(error) or type(error).__name__
+
+    with progress("Reading images", len(image_ids)) as advance, ThreadPoolExecutor(cores()) as pool:
+        for start in range(0, len(image_ids), _CHUNK):
+            rows = range(start, min(start + _CHUNK, len(image_ids)))
+            list(pool.map(one, rows))
+            advance(len(rows))
+    array.flush()
+    return {image_id: failed[image_id] for image_id in image_ids if image_id in failed}
+
+
+def keep_rows(path: Path, keep: np.ndarray) -> None:
+    """Rewrite the array at `path` with only the rows where `keep` (N,) is true."""
+    whole = np.load(path, mmap_mode="r")
+    shorter = path.with_name(path.name + ".kept")
+    rows = np.flatnonzero(keep)
+    array = np.lib.format.open_memmap(shorter, mode="w+", dtype=np.uint8, shape=(len(rows), *whole.shape[1:]))
+    for start in range(0, len(rows), _CHUNK):
+        array[start : start + _CHUNK] = whole[rows[start : start + _CHUNK]]
+    array.flush()
+    os.replace(shorter, path)
+
+
+def hash_images(path: Path) -> str:
+    """Return the SHA-256 of the pixels and their shape; the .npy header's padding does not count."""
+    array = np.load(path, mmap_mode="r")
+    digest = hashlib.sha256(str(array.shape).encode())
+    for start in range(0, len(array), _CHUNK):
+        digest.update(array[start : start + _CHUNK])
+    return digest.hexdigest()
+
+
+def open_images(path: Path) -> np.ndarray:
+    """Return the prepared images as a read-only memory map (N, S, S, 3) uint8.
+
+    Raises:
+        UserError: the file is missing or is not such an array.
+    """
+    try:
+        array = np.load(path, mmap_mode="r")
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file; run `skinlesion prepare` first") from None
+    except ValueError:
+        raise UserError(f"{path}: not a .npy array; run `skinlesion prepare` again") from None
+    if array.ndim != 4 or array.shape[1] != array.shape[2] or array.shape[3] != 3 or array.dtype != np.uint8:
+        raise UserError(
+            f"{path}: holds {array.dtype} {array.shape}, not uint8 (N, S, S, 3); run `skinlesion prepare` again"
+        )
+    return array

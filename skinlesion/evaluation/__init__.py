@@ -1,0 +1,1 @@
+"""Metrics and calibration on arrays and tables; nothing here imports torch."""

@@ -1,0 +1,1 @@
+"""Backbones, metadata encoders, fusion, classifiers and losses."""

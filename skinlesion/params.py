@@ -1,0 +1,285 @@
+"""The schema of `params.yaml`, and how an experiment or a flag changes it: resolve(train ← experiment ← flags).
+
+Every `params.yaml` of this repository spells every field (a test holds that), so DVC sees every value that a
+stage uses and a default changed here never changes a result unseen.
+"""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from skinlesion.errors import UserError, choices
+
+SourceName = Literal["ham10000", "phantom"]
+Fusion = Literal["none", "concat"]
+MetadataEncoding = Literal["onehot"]
+Protocol = Literal["lesion", "image"]
+Metric = Literal["balanced_accuracy", "macro_f1", "macro_auc"]
+
+_EXPERIMENT_NAME = re.compile(r"[a-z0-9_]+")
+
+Fold = Annotated[int, Field(ge=0, le=4)]
+Seed = Annotated[int, Field(ge=0, le=2**31 - 1)]
+Width = Annotated[int, Field(ge=1, le=8192)]
+Probability = Annotated[float, Field(ge=0, lt=1)]
+
+
+class Section(BaseModel):
+    """A part of params.yaml: unknown keys are refused and values do not change after loading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class PhantomParams(Section):
+    images: int = Field(2000, ge=20, le=100_000, description="How many images are drawn.")
+    seed: Seed = Field(0, description="Seed of the population and of the drawing: the same seed, the same data.")
+    metadata_signal: float = Field(
+        1.0,
+        ge=0,
+        le=1,
+        description="Share of records whose age, sex and site follow the diagnosis; at 0 metadata is worthless.",
+    )
+
+
+class DataParams(Section):
+    source: SourceName = Field("ham10000", description="Where images and metadata come from.")
+    path: Path = Field(
+        Path("data/raw"),
+        description="What the source reads and DVC watches: the archive's folder; for the phantom, its drawing code.",
+    )
+    phantom: PhantomParams = Field(PhantomParams(), description="The drawn population.")
+
+
+class PrepareParams(Section):
+    image_size: int = Field(256, ge=32, le=1024, description="Side of the stored square images, in pixels.")
+    on_error: Literal["stop", "skip"] = Field(
+        "stop", description="Findings in the data end the stage, or are left out and recorded."
+    )
+
+
+class SplitParams(Section):
+    seed: Seed = Field(0, description="Seed of the assignment of lesions (images) to the ten parts.")
+
+
+class TrainParams(Section):
+    backbone: str = Field("tf_efficientnet_lite0", min_length=1, description="Name of a timm model, tag included.")
+    weights: str = Field(
+        "imagenet",
+        min_length=1,
+        description="imagenet (pip-installed, else the model hub), none (random), or a .safetensors file.",
+    )
+    input_size: Annotated[int, Field(ge=32, le=1024)] | None = Field(
+        None, description="Side of the backbone's input in pixels; null takes the backbone's own."
+    )
+    precision: Literal["fp32", "bf16"] = Field(
+        "fp32", description="Arithmetic of the backbone's forward pass; bf16 changes results, so it is never automatic."
+    )
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto takes a CUDA device where there is one.")
+    protocol: Protocol = Field(
+        "lesion", description="Which split: by lesion (honest) or by image (leaky, as published projects did)."
+    )
+    folds: list[Fold] = Field([0], min_length=1, description="Test folds to run, out of 0 to 4.")
+    seeds: list[Seed] = Field([0], min_length=1, description="Training seeds to run for each fold.")
+    fusion: Fusion = Field("none", description="How metadata joins the image: not at all, or concatenated features.")
+    metadata: MetadataEncoding = Field("onehot", description="How age, sex and localization become numbers.")
+    metadata_hidden: list[Width] = Field([32, 16], description="Widths of the metadata MLP.")
+    metadata_dropout: Probability = Field(0.0, description="Dropout after the metadata MLP.")
+    head_hidden: list[Width] = Field([], description="Widths of dense layers between fusion and softmax.")
+    dropout: Probability = Field(0.2, description="Dropout on the pooled image features.")
+    head_dropout: Probability = Field(0.2, description="Dropout after each dense layer of the head.")
+    class_weights: Literal["none", "balanced"] = Field(
+        "balanced", description="Weights of the cross-entropy: none, or n / (classes × class count)."
+    )
+    optimizer: Literal["adam", "adamw"] = Field("adam", description="Optimiser of the head.")
+    lr: float = Field(1e-3, gt=0, le=10, description="Learning rate.")
+    weight_decay: float = Field(0.0, ge=0, le=10, description="Weight decay.")
+    batch_size: int = Field(256, ge=1, le=65_536, description="Images a step.")
+    epochs: int = Field(40, ge=1, le=10_000, description="Most epochs to train.")
+    patience: int = Field(5, ge=1, le=10_000, description="Epochs without a lower validation loss before stopping.")
+    checkpoint_seconds: float = Field(
+        15.0, ge=0, description="Least time between checkpoints of a run; 0 writes one every epoch."
+    )
+
+    @field_validator("folds", "seeds")
+    @classmethod
+    def _distinct(cls, values: list[int]) -> list[int]:
+        if len(set(values)) < len(values):
+            raise ValueError("lists a value twice")
+        return sorted(values)
+
+    @field_validator("weights")
+    @classmethod
+    def _known_weights(cls, value: str) -> str:
+        if value not in ("imagenet", "none") and not value.endswith(".safetensors"):
+            raise ValueError("is neither imagenet, none nor the path of a .safetensors file")
+        return value
+
+
+class EvaluateParams(Section):
+    replicates: int = Field(2000, ge=100, le=1_000_000, description="Bootstrap replicates behind each interval.")
+    seed: Seed = Field(0, description="Seed of the bootstrap.")
+    confidence: float = Field(0.95, gt=0.5, lt=1, description="Confidence level of the intervals.")
+    ece_bins: int = Field(15, ge=2, le=1000, description="Equal-width bins of the expected calibration error.")
+
+
+class StatsParams(Section):
+    primary: Metric = Field("balanced_accuracy", description="The metric the main comparison is about.")
+    metrics: list[Metric] = Field(
+        ["balanced_accuracy", "macro_f1", "macro_auc"], min_length=1, description="Metrics compared."
+    )
+    pairs: list[Annotated[list[str], Field(min_length=2, max_length=2)]] | None = Field(
+        None, description="Pairs [a, b] of experiments to compare; null compares every pair."
+    )
+    replicates: int = Field(10_000, ge=100, le=1_000_000, description="Bootstrap replicates.")
+    seed: Seed = Field(0, description="Seed of the bootstrap.")
+    confidence: float = Field(0.95, gt=0.5, lt=1, description="Confidence level of the intervals.")
+
+    @model_validator(mode="after")
+    def _primary_is_compared(self) -> Self:
+        if self.primary not in self.metrics:
+            raise ValueError(f"primary {self.primary} is not among metrics {', '.join(self.metrics)}")
+        return self
+
+
+class ReportParams(Section):
+    title: str = Field("Skin-lesion benchmark", min_length=1, description="Title of the report.")
+
+
+class Params(Section):
+    """All of params.yaml. `experiments` holds, by name, what differs from `train`."""
+
+    data: DataParams = DataParams()
+    prepare: PrepareParams = PrepareParams()
+    split: SplitParams = SplitParams()
+    train: TrainParams = TrainParams()
+    evaluate: EvaluateParams = EvaluateParams()
+    stats: StatsParams = StatsParams()
+    report: ReportParams = ReportParams()
+    experiments: dict[str, dict[str, Any] | None] = Field(
+        default_factory=dict, description="Experiment name → the train fields it changes."
+    )
+
+    def experiment(self, name: str) -> TrainParams:
+        """Return the merged training parameters of one experiment.
+
+        Raises:
+            UserError: there is no such experiment.
+        """
+        if name not in self.experiments:
+            raise UserError(f"--experiment {name}: not in params.yaml; {choices(self.experiments, name)}")
+        return self.resolve(self.experiments[name] or {}, f"experiments.{name}")
+
+    def resolve(self, changes: Mapping[str, Any], where: str) -> TrainParams:
+        """Return `train` with `changes` laid over it, validated; `where` names the origin in messages."""
+        written = self.train.model_dump(exclude_unset=True)
+        try:
+            return TrainParams.model_validate({**written, **changes})
+        except ValidationError as error:
+            raise UserError(describe(error, TrainParams, where)) from None
+
+
+def load_params(path: Path = Path("params.yaml"), *, required: bool = True) -> Params:
+    """Return the validated content of a params.yaml; with `required=False` an absent file means all defaults.
+
+    Raises:
+        UserError: no such file, not YAML, or a field, type, range or name that the schema refuses (all are listed).
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        if not required:
+            return Params()
+        raise UserError(f"{path}: no such file; run in the folder that holds it, or give --params FILE") from None
+    try:
+        content = yaml.load(text, Loader=_UniqueKeys)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f" line {mark.line + 1}" if mark else ""
+        raise UserError(f"{path}{line}: not valid YAML ({getattr(error, 'problem', 'unreadable')})") from None
+    if not isinstance(content, dict):
+        raise UserError(f"{path}: holds no sections; {choices(Params.model_fields)}")
+    try:
+        params = Params.model_validate(content)
+    except ValidationError as error:
+        raise UserError(f"{path}: {describe(error, Params)}") from None
+    for name in params.experiments:
+        if not _EXPERIMENT_NAME.fullmatch(name):
+            raise UserError(f"{path}: experiments.{name}: not a valid name; use a-z, 0-9 and _")
+        params.experiment(name)
+    unknown = sorted({name for pair in params.stats.pairs or [] for name in pair} - set(params.experiments))
+    if unknown:
+        raise UserError(f"{path}: stats.pairs: no experiment {unknown[0]}; {choices(params.experiments, unknown[0])}")
+    return params
+
+
+def parse_setting(text: str) -> tuple[str, Any]:
+    """Return ('lr', 0.001) for 'lr=1e-3': a field of `train` and its value, read as YAML.
+
+    Raises:
+        UserError: no `=`, no such field, or a value that is not YAML.
+    """
+    name, sign, value = text.partition("=")
+    name = name.strip().removeprefix("train.")
+    if not sign:
+        raise UserError(f"--set {text}: expected FIELD=VALUE, for example --set lr=1e-4")
+    if name not in TrainParams.model_fields:
+        raise UserError(f"--set {name}: unknown field; {choices(TrainParams.model_fields, name)}")
+    try:
+        return name, yaml.safe_load(value)
+    except yaml.YAMLError:
+        raise UserError(f"--set {name}: {value!r} is not a YAML value") from None
+
+
+def describe(error: ValidationError, schema: type[BaseModel], where: str = "") -> str:
+    """Return a validation error as one line: each field with its value and what would be valid."""
+    return "; ".join(_describe_one(one, schema, where) for one in error.errors())
+
+
+def _describe_one(error: Any, schema: type[BaseModel], where: str) -> str:
+    # Tags of unions (`dict[...]`, `constrained-int`) are pydantic's, not the user's: keep keys and positions only.
+    keys = [part for part in error["loc"] if isinstance(part, int) or re.fullmatch(r"[\w-]+", part)]
+    field = ".".join(([where] if where else []) + [str(part) for part in keys])
+    given, context = error["input"], error.get("ctx", {})
+    if error["type"] == "extra_forbidden":
+        return f"{field}: unknown field; {choices(_fields(schema, keys[:-1]), str(keys[-1]))}"
+    if error["type"] == "literal_error":
+        return f"{field}: {given!r} is not a choice; {choices(_literals(context['expected']), str(given))}"
+    if error["type"] == "value_error":
+        return f"{field or schema.__name__}: {context['error']}" + (
+            "" if isinstance(given, dict) else f", got {given!r}"
+        )
+    message = error["msg"].removeprefix("Input ")
+    return f"{field}: {given!r} {message}"
+
+
+def _literals(expected: str) -> list[str]:
+    return re.findall(r"'([^']*)'", expected)
+
+
+def _fields(schema: type[BaseModel], keys: list[Any]) -> list[str]:
+    for key in keys:
+        field = schema.model_fields.get(str(key))
+        kind = field.annotation if field else None
+        if not (isinstance(kind, type) and issubclass(kind, BaseModel)):
+            break
+        schema = kind
+    return list(schema.model_fields)
+
+
+class _UniqueKeys(yaml.SafeLoader):
+    """A key written twice is an error, not a silent overwrite."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[Any] = set()
+        for key_node, _ in node.value:
+            if key_node.tag == "tag:yaml.org,2002:merge":
+                continue
+            key = self.construct_object(key_node, deep=True)
+            if key in seen:
+                raise yaml.constructor.ConstructorError(None, None, f"key {key} twice", key_node.start_mark)
+            seen.add(key)
+        return super().construct_mapping(node, deep)

@@ -1,0 +1,76 @@
+"""The results table, as Markdown for the README and as rows for the page."""
+
+from dataclasses import dataclass
+from typing import Any
+
+_SHOWN = (
+    ("balanced_accuracy", "balanced accuracy"),
+    ("macro_f1", "macro F1"),
+    ("macro_auc", "macro AUC"),
+    ("sensitivity_mel", "melanoma sensitivity"),
+    ("accuracy", "accuracy"),
+)
+
+
+@dataclass(frozen=True)
+class Result:
+    """What is known of one experiment: its metrics.json and notes.json."""
+
+    name: str
+    metrics: dict[str, float]
+    notes: dict[str, Any]
+
+    @property
+    def config(self) -> dict[str, Any]:
+        config: dict[str, Any] = self.notes["config"]
+        return config
+
+    @property
+    def inputs(self) -> str:
+        return "image" if self.config["fusion"] == "none" else f"image + metadata ({self.config['fusion']})"
+
+
+def header() -> list[str]:
+    """Return the column titles of `rows`."""
+    return ["experiment", "backbone", "input", "split by", *(title for _, title in _SHOWN)]
+
+
+def rows(results: list[Result]) -> list[list[str]]:
+    """Return one row of text an experiment: value and interval of each shown metric."""
+    table = []
+    for result in results:
+        figures = [_figure(result.metrics, name) for name, _ in _SHOWN]
+        table.append([result.name, result.config["backbone"], result.inputs, result.config["protocol"], *figures])
+    return table
+
+
+def markdown(results: list[Result], described: str) -> str:
+    """Return the table with the line that says where its figures come from."""
+    titles = header()
+    lines = ["| " + " | ".join(titles) + " |", "|" + "---|" * len(titles)]
+    lines += ["| " + " | ".join([f"`{row[0]}`", *row[1:]]) + " |" for row in rows(results)]
+    return "\n".join([*lines, "", described]) + "\n"
+
+
+def describe(results: list[Result], prepared: dict[str, Any]) -> str:
+    """Return one sentence on data, folds, seeds, intervals and the machine behind the table."""
+    notes = results[0].notes
+    kind = "SYNTHETIC data, no finding about patients" if prepared["synthetic"] else "HAM10000"
+    runs = sorted({(len(one.notes["folds"]), len(one.notes["seeds"])) for one in results})
+    plan = "; ".join(f"{folds} folds × {seeds} seeds" for folds, seeds in runs)
+    versions, device = notes["versions"], notes["device"]
+    return (
+        f"{kind}: {prepared['images']:,} images of {prepared['lesions']:,} lesions at {prepared['image_size']} px; "
+        f"{plan}, "
+        f"mean over seeds of pooled out-of-fold predictions; in brackets: {notes['interval']}. "
+        f"Made by skinlesion {versions['skinlesion']}, torch {versions['torch']}, timm {versions['timm']} "
+        f"on {device['type']} ({device['threads']} threads), images {notes['data']['images_sha256'][:12]}."
+    )
+
+
+def _figure(metrics: dict[str, float], name: str) -> str:
+    if name not in metrics:
+        return "undefined"
+    if f"{name}_low" not in metrics:
+        return f"{metrics[name]:.3f}"
+    return f"{metrics[name]:.3f} ({metrics[f'{name}_low']:.3f}–{metrics[f'{name}_high']:.3f})"

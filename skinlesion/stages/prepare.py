@@ -1,0 +1,80 @@
+"""prepare: decode every image once into one array, and check the table beside it."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+from skinlesion.data.metadata import METADATA_NAME, Finding, check_records, usable
+from skinlesion.data.sources import Source, make_source
+from skinlesion.data.store import IMAGES_NAME, PREPARED_NAME, build_images, hash_images, keep_rows
+from skinlesion.errors import UserError
+from skinlesion.files import write_csv, write_json
+from skinlesion.params import DataParams, PrepareParams
+from skinlesion.vocabulary import CLASSES
+
+
+def prepare(data: DataParams, settings: PrepareParams, root: Path, out: Path) -> dict[str, Any]:
+    """Write images.npy, metadata.csv and prepared.json into `out`; return the content of the last.
+
+    Raises:
+        UserError: the source is not there, or (with on_error: stop) the data have findings, all listed.
+    """
+    source = make_source(data, root)
+    records = source.records()
+    findings = check_records(records, source.has_image)
+    table = usable(records, findings)
+    if table.empty:
+        raise UserError(_complaint(findings, "no usable image is left"))
+
+    out.mkdir(parents=True, exist_ok=True)
+    partial = out / f".{IMAGES_NAME}.{os.getpid()}.partial"
+    try:
+        # Images are read even when the table has findings: one run lists everything that is wrong.
+        failed = build_images(
+            partial, list(table["image_id"]), lambda one: source.read(one, settings.image_size), settings.image_size
+        )
+        findings += _unreadable(failed)
+        if findings and settings.on_error == "stop":
+            raise UserError(_complaint(findings, "mend the data, or leave these out with prepare.on_error: skip"))
+        if failed:
+            keep = ~table["image_id"].isin(failed).to_numpy()
+            keep_rows(partial, keep)
+            table = table[keep].reset_index(drop=True)
+        described = _describe(source, data, settings, table, findings)
+        described["images_sha256"] = hash_images(partial)
+        # Without prepared.json the folder counts as unprepared: taken away first, put back last.
+        (out / PREPARED_NAME).unlink(missing_ok=True)
+        os.replace(partial, out / IMAGES_NAME)
+    finally:
+        partial.unlink(missing_ok=True)
+    write_csv(out / METADATA_NAME, table)
+    write_json(out / PREPARED_NAME, described)
+    return described
+
+
+def _unreadable(failed: dict[str, str]) -> list[Finding]:
+    reasons: dict[str, list[str]] = {}
+    for image_id, reason in failed.items():
+        # Pillow puts addresses and counts into its messages; the part before them is the kind of failure.
+        reasons.setdefault(reason.split("<")[0].split("(")[0].strip(" :"), []).append(image_id)
+    return [Finding(f"unreadable image, {reason}", tuple(ids)) for reason, ids in reasons.items()]
+
+
+def _complaint(findings: list[Finding], remedy: str) -> str:
+    return f"data: {'; '.join(finding.line() for finding in findings)}; {remedy}"
+
+
+def _describe(
+    source: Source, data: DataParams, settings: PrepareParams, table: Any, findings: list[Finding]
+) -> dict[str, Any]:
+    return {
+        "source": data.source,
+        "synthetic": source.synthetic,
+        "attribution": source.attribution,
+        "checksums": source.checksums(),
+        "image_size": settings.image_size,
+        "images": len(table),
+        "lesions": int(table["lesion_id"].nunique()),
+        "images_by_class": {dx: int((table["dx"] == dx).sum()) for dx in CLASSES},
+        "rejected": {finding.problem: list(finding.image_ids) for finding in findings},
+    }

@@ -1,0 +1,136 @@
+"""report: one self-contained page and the results table, from what the other stages wrote."""
+
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import numpy as np
+import pandas as pd
+
+from skinlesion.data.store import PREPARED_NAME
+from skinlesion.errors import UserError
+from skinlesion.evaluation.metrics import confusion_matrix
+from skinlesion.evaluation.predictions import read_predictions
+from skinlesion.files import read_csv, read_json, write_text
+from skinlesion.params import Params
+from skinlesion.report import figures, tables
+from skinlesion.report.tables import Result
+from skinlesion.stages.contracts import BOOTSTRAP_METHOD, COMPARISON_COLUMNS
+from skinlesion.stages.workspace import Workspace
+from skinlesion.vocabulary import CLASSES
+
+BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
+
+_TITLES = {"balanced_accuracy": "balanced accuracy", "macro_f1": "macro F1", "macro_auc": "macro AUC"}
+
+
+def report(params: Params, workspace: Workspace) -> Path:
+    """Write reports/report.html and reports/results.md; return the page's path.
+
+    Raises:
+        UserError: a file of an earlier stage is missing.
+    """
+    results = [_result(workspace, name) for name in params.experiments]
+    prepared = read_json(workspace.prepared / PREPARED_NAME, "run `skinlesion prepare` first")
+    page = _page(params, workspace, results, prepared)
+    write_text(workspace.reports / "results.md", tables.markdown(results, tables.describe(results, prepared)))
+    write_text(workspace.reports / "report.html", page)
+    return workspace.reports / "report.html"
+
+
+def write_readme_table(workspace: Workspace, readme: Path) -> None:
+    """Put reports/results.md between the markers in `readme`.
+
+    Raises:
+        UserError: the markers are not there.
+    """
+    text = readme.read_text(encoding="utf-8")
+    if BEGIN not in text or END not in text:
+        raise UserError(f"{readme}: the lines {BEGIN} and {END} are missing; add them where the table belongs")
+    before, _, rest = text.partition(BEGIN)
+    after = rest.partition(END)[2]
+    table = (workspace.reports / "results.md").read_text(encoding="utf-8")
+    write_text(readme, f"{before}{BEGIN}\n{table}{END}{after}")
+
+
+def _result(workspace: Workspace, name: str) -> Result:
+    folder, remedy = workspace.results(name), f"run `skinlesion evaluate --experiment {name}`"
+    return Result(name, read_json(folder / "metrics.json", remedy), read_json(folder / "notes.json", remedy))
+
+
+def _page(params: Params, workspace: Workspace, results: list[Result], prepared: dict[str, Any]) -> str:
+    remedy = "run `skinlesion stats` first"
+    comparisons = read_csv(
+        workspace.reports / "stats" / "comparisons.csv", COMPARISON_COLUMNS, remedy, keep_default_na=True
+    )
+    comparisons["verdict"] = comparisons["verdict"].fillna("")
+    summary = read_json(workspace.reports / "stats" / "stats.json", remedy)
+    primary = comparisons[(comparisons["metric"] == params.stats.primary) & (comparisons["method"] == BOOTSTRAP_METHOD)]
+    title = _TITLES[params.stats.primary]
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("skinlesion.report", "."), autoescape=True, undefined=jinja2.StrictUndefined
+    )
+    environment.filters["pvalue"] = _pvalue
+    return environment.get_template("page.html.j2").render(
+        title=params.report.title,
+        prepared=prepared,
+        split=read_json(workspace.reports / "split.json", "run `skinlesion split` first"),
+        classes=CLASSES,
+        answers=[_answer(row, title) for row in primary.to_dict("records")],
+        conclusive=summary["conclusive"],
+        primary_title=title,
+        confidence=f"{params.stats.confidence:.0%}",
+        differences_svg=figures.differences(primary, title),
+        board_svg=figures.leader_board(results, params.stats.primary, title),
+        header=tables.header(),
+        rows=tables.rows(results),
+        described=tables.describe(results, prepared),
+        comparisons=comparisons.to_dict("records"),
+        skipped=summary["skipped"],
+        confusions=[(result.name, _confusion(workspace, result.name)) for result in results],
+        provenance=_provenance(params, results, prepared),
+    )
+
+
+def _answer(row: dict[Any, Any], title: str) -> str:
+    words = {
+        "superior": "better",
+        "inferior": "worse",
+        "inconclusive": "neither shown better nor worse",
+    }
+    interval = f"{row['difference']:+.3f} ({row['low']:+.3f} to {row['high']:+.3f})"
+    return f"{row['b']} against {row['a']}: {title} {interval}, {words[row['verdict']]}."
+
+
+def _confusion(workspace: Workspace, name: str) -> str:
+    predictions, _ = read_predictions(workspace.results(name) / "predictions.csv")
+    answers = predictions.probabilities.argmax(axis=2)  # (S, N)
+    return figures.confusion(
+        np.sum([confusion_matrix(predictions.labels, layer) for layer in answers], axis=0), CLASSES
+    )
+
+
+def _provenance(params: Params, results: list[Result], prepared: dict[str, Any]) -> list[tuple[str, str]]:
+    notes = results[0].notes
+    facts = [(f"{name} version", str(value)) for name, value in notes["versions"].items()]
+    facts.append(("device", ", ".join(f"{name} {value}" for name, value in notes["device"].items())))
+    facts += [(f"SHA-256 of {name}", value) for name, value in prepared["checksums"].items()]
+    facts.append(("SHA-256 of the prepared pixels", prepared["images_sha256"]))
+    facts.append(("split seed", str(params.split.seed)))
+    facts.append(("bootstrap", f"{params.stats.replicates} replicates, seed {params.stats.seed}"))
+    for result in results:
+        config = result.config
+        facts.append(
+            (
+                result.name,
+                f"{config['backbone']}, weights {config['weights']}, folds {config['folds']}, "
+                f"seeds {config['seeds']}, best epochs {result.notes['best_epochs']}",
+            )
+        )
+    return facts
+
+
+def _pvalue(value: float) -> str:
+    if pd.isna(value):
+        return ""
+    return f"{value:.3f}" if value >= 0.001 else f"{value:.1e}"

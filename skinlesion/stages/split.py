@@ -1,0 +1,30 @@
+"""split: the two protocols and the certificate that says what each is worth."""
+
+from pathlib import Path
+from typing import Any
+
+from skinlesion.data.metadata import METADATA_NAME, read_metadata
+from skinlesion.data.splits import PROTOCOLS, assign_parts, certificate, crossing_lesions
+from skinlesion.errors import UserError, name_some
+from skinlesion.files import write_csv, write_json
+from skinlesion.params import SplitParams
+
+
+def split(settings: SplitParams, prepared: Path, out: Path, report: Path) -> dict[str, Any]:
+    """Write `out`/lesion.csv and `out`/image.csv, and their certificate to `report`; return the certificate.
+
+    Raises:
+        UserError: a part would lack a class, or a lesion would lie on both sides under the lesion protocol.
+    """
+    table = read_metadata(prepared / METADATA_NAME)
+    splits = {protocol: assign_parts(table, protocol, settings.seed) for protocol in PROTOCOLS}
+    described = {protocol: certificate(parts) for protocol, parts in splits.items()}
+    if described["lesion"]["lesions_across_parts"]:
+        raise UserError(
+            f"split (lesion protocol): lesions across parts: {name_some(crossing_lesions(splits['lesion']))}"
+        )
+    for protocol, parts in splits.items():
+        write_csv(out / f"{protocol}.csv", parts)
+    content = {"seed": settings.seed, **described}
+    write_json(report, content)
+    return content

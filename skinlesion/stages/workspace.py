@@ -1,0 +1,38 @@
+"""Where stages find what other stages wrote: one folder, the names of design.md."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+CACHE_ENVIRONMENT = "SKINLESION_CACHE"
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """The folder that holds params.yaml, data/, models/ and reports/."""
+
+    root: Path
+
+    @property
+    def prepared(self) -> Path:
+        return self.root / "data" / "prepared"
+
+    @property
+    def splits(self) -> Path:
+        return self.root / "data" / "splits"
+
+    @property
+    def features(self) -> Path:
+        """The feature cache: data/features, or the folder that SKINLESION_CACHE names (shared between projects)."""
+        outside = os.environ.get(CACHE_ENVIRONMENT)
+        return Path(outside).expanduser() / "features" if outside else self.root / "data" / "features"
+
+    @property
+    def reports(self) -> Path:
+        return self.root / "reports"
+
+    def model(self, experiment: str) -> Path:
+        return self.root / "models" / experiment
+
+    def results(self, experiment: str) -> Path:
+        return self.reports / "runs" / experiment

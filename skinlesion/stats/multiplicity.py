@@ -1,0 +1,28 @@
+"""Adjusting p-values for many comparisons.
+
+References:
+    [1] Holm S. Scand J Stat 6, 65–70 (1979).
+"""
+
+import numpy as np
+
+
+def holm(pvalues: np.ndarray) -> np.ndarray:
+    """Return Holm's adjusted p-values (K,): they control the family-wise error under any dependence [1].
+
+    Raises:
+        ValueError: a value outside 0..1.
+    """
+    pvalues = _checked(pvalues)
+    order = np.argsort(pvalues, kind="stable")
+    steps = pvalues[order] * np.arange(len(pvalues), 0, -1)
+    adjusted = np.empty_like(pvalues)
+    adjusted[order] = np.minimum(np.maximum.accumulate(steps), 1.0)
+    return adjusted
+
+
+def _checked(pvalues: np.ndarray) -> np.ndarray:
+    pvalues = np.asarray(pvalues, dtype=float)
+    if pvalues.ndim != 1 or not ((pvalues >= 0) & (pvalues <= 1)).all():
+        raise ValueError("p-values must be a vector of numbers in 0 to 1")
+    return pvalues

@@ -1,0 +1,1 @@
+"""The frozen-feature cache, the training loop and its checkpoints."""

@@ -1,0 +1,131 @@
+"""One run (experiment, fold, seed) on disk, and the fingerprint that says what it was made from."""
+
+import hashlib
+import platform
+import re
+import shutil
+from collections.abc import Iterable
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+
+import skinlesion
+from skinlesion.errors import UserError
+from skinlesion.files import read_json, replacing, sha256_json
+from skinlesion.params import TrainParams
+from skinlesion.training.checkpoint import CHECKPOINT_NAME, State
+
+WEIGHTS_NAME = "weights.safetensors"
+RUN_NAME = "run.json"
+HISTORY_NAME = "history.csv"
+
+#: Fields that say which runs there are or how they are carried out, not what a run computes.
+NOT_IN_FINGERPRINT = frozenset({"folds", "seeds", "checkpoint_seconds", "device"})
+
+_CODE = (
+    "models",
+    "training",
+    "data/splits.py",
+    "data/metadata.py",
+    "stages/inputs.py",
+    "stages/train.py",
+    "vocabulary.py",
+)
+_RUN_FOLDER = re.compile(r"fold\d+-seed\d+")
+
+
+def run_folder(out: Path, fold: int, seed: int) -> Path:
+    """Return where a run lives."""
+    return out / f"fold{fold}-seed{seed}"
+
+
+def fingerprint(settings: TrainParams, fold: int, seed: int, data: dict[str, str]) -> str:
+    """Return the hash of all that decides a run's weights: configuration, data, code and torch's version.
+
+    `data` maps what was read (features, split, metadata) to hashes.
+    """
+    config = settings.model_dump(mode="json", exclude=set(NOT_IN_FINGERPRINT))
+    torch_version = torch.__version__.partition("+")[0]
+    content = {"config": config, "fold": fold, "seed": seed, "data": data, "code": code_hash(), "torch": torch_version}
+    return sha256_json(content)
+
+
+def code_hash() -> str:
+    """Return the SHA-256 of the source files that training runs through."""
+    package = Path(skinlesion.__file__).parent
+    digest = hashlib.sha256()
+    for name in _CODE:
+        path = package / name
+        for file in sorted(path.glob("*.py")) if path.is_dir() else [path]:
+            digest.update(f"{file.relative_to(package).as_posix()}\n".encode() + file.read_bytes())
+    return digest.hexdigest()
+
+
+def is_complete(folder: Path, expected: str) -> bool:
+    """Return whether a folder holds a finished run of that fingerprint (run.json is written last)."""
+    if not (folder / RUN_NAME).exists() or not (folder / WEIGHTS_NAME).exists():
+        return False
+    return read_run(folder).get("fingerprint") == expected
+
+
+def clear(folder: Path) -> None:
+    """Remove what another configuration left in a run's folder; a checkpoint guards itself."""
+    for name in (RUN_NAME, WEIGHTS_NAME, HISTORY_NAME):
+        (folder / name).unlink(missing_ok=True)
+
+
+def prune(out: Path, keep: Iterable[Path]) -> None:
+    """Remove run folders that the parameters no longer ask for."""
+    wanted = set(keep)
+    for folder in out.glob("fold*-seed*"):
+        if _RUN_FOLDER.fullmatch(folder.name) and folder not in wanted:
+            shutil.rmtree(folder)
+
+
+def save_weights(folder: Path, state: State) -> None:
+    """Write weights.safetensors, tensors in the order of their names: same weights, same bytes."""
+    with replacing(folder / WEIGHTS_NAME) as temporary:
+        save_file({name: state[name].contiguous() for name in sorted(state)}, temporary)
+
+
+def read_run(folder: Path) -> dict[str, Any]:
+    """Return a run's run.json.
+
+    Raises:
+        UserError: there is none.
+    """
+    content: dict[str, Any] = read_json(folder / RUN_NAME, "run `skinlesion train` first")
+    return content
+
+
+def load_weights(folder: Path, model: torch.nn.Module) -> None:
+    """Load a run's weights into `model`.
+
+    Raises:
+        UserError: they do not fit it.
+    """
+    path = folder / WEIGHTS_NAME
+    try:
+        model.load_state_dict(load_file(path), strict=True)
+    except (FileNotFoundError, RuntimeError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise UserError(f"{path}: weights missing or of another model ({reason}); train again") from None
+
+
+def finish(folder: Path) -> None:
+    """Remove the checkpoint of a run that is complete."""
+    (folder / CHECKPOINT_NAME).unlink(missing_ok=True)
+
+
+def environment(device: torch.device) -> dict[str, Any]:
+    """Return versions and device, for run.json."""
+    packages = ("torch", "torchvision", "timm", "numpy", "pandas", "scikit-learn")
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor() or platform.machine()
+    return {
+        "versions": {"skinlesion": skinlesion.__version__, "python": platform.python_version()}
+        | {package: version(package) for package in packages},
+        "device": {"type": device.type, "name": name, "threads": torch.get_num_threads()},
+    }

@@ -1,0 +1,47 @@
+"""The names of HAM10000 that everything else refers to: diagnoses, sexes, anatomical sites."""
+
+#: Class order everywhere: columns of probabilities, rows of confusion matrices, integer labels.
+CLASSES = ("akiec", "bcc", "bkl", "df", "mel", "nv", "vasc")
+
+CLASS_NAMES = {
+    "akiec": "actinic keratosis / Bowen's disease",
+    "bcc": "basal cell carcinoma",
+    "bkl": "benign keratosis",
+    "df": "dermatofibroma",
+    "mel": "melanoma",
+    "nv": "melanocytic naevus",
+    "vasc": "vascular lesion",
+}
+
+#: The classes that make an image "malignant" (actinic keratosis counted as the precursor it is).
+MALIGNANT = ("akiec", "bcc", "mel")
+
+#: What HAM10000 writes for a missing sex or localization.
+UNKNOWN = "unknown"
+
+SEXES = ("female", "male")
+
+LOCALIZATIONS = (
+    "abdomen",
+    "acral",
+    "back",
+    "chest",
+    "ear",
+    "face",
+    "foot",
+    "genital",
+    "hand",
+    "lower extremity",
+    "neck",
+    "scalp",
+    "trunk",
+    "upper extremity",
+)
+
+#: Columns of a predictions file that hold probabilities, in class order.
+PROBABILITY_COLUMNS = tuple(f"p_{name}" for name in CLASSES)
+
+ATTRIBUTION = (
+    "HAM10000 Dataset: (c) by ViDIR Group, Department of Dermatology, Medical University of Vienna; "
+    "https://doi.org/10.1038/sdata.2018.161"
+)

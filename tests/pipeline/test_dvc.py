@@ -1,0 +1,93 @@
+"""The pipeline under DVC, in a repository of its own: what reruns, what does not, and what a branch shows."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.conftest import ROOT, small_params, write_params
+
+BIN = str(Path(sys.executable).parent)
+
+
+def call(folder, *command):
+    environment = os.environ | {
+        "PATH": BIN + os.pathsep + os.environ["PATH"],
+        "GIT_AUTHOR_NAME": "t", "GIT_AUTHOR_EMAIL": "t@example.com",
+        "GIT_COMMITTER_NAME": "t", "GIT_COMMITTER_EMAIL": "t@example.com",
+    }  # fmt: skip
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def ran(output):
+    return [line.split("'")[1] for line in output.splitlines() if line.startswith("Running stage")]
+
+
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory):
+    """A reproduced and committed pipeline: the real dvc.yaml on a 200-image phantom."""
+    folder = tmp_path_factory.mktemp("repository")
+    text = (ROOT / "dvc.yaml").read_text()
+    (folder / "dvc.yaml").write_text(text.replace("- code: skinlesion\n", "- code: code\n"))
+    shutil.copytree(ROOT / "skinlesion", folder / "code", ignore=shutil.ignore_patterns("__pycache__"))
+    (folder / "raw").mkdir()
+    (folder / "raw" / "README").write_text("nothing is read for the phantom")
+    write_params(folder, small_params(data={"path": "raw"}))
+    for name in (".gitignore", ".dvcignore"):
+        shutil.copy(ROOT / name, folder / name)
+    call(folder, "git", "init", "-q", "-b", "main")
+    call(folder, "dvc", "init", "-q")
+    call(folder, "dvc", "config", "core.analytics", "false")
+    assert len(ran(call(folder, "dvc", "repro"))) == 8  # prepare, split, 2 × train, 2 × evaluate, stats, report
+    call(folder, "git", "add", "-A")
+    call(folder, "git", "commit", "-qm", "baseline")
+    return folder
+
+
+def test_a_second_repro_has_nothing_to_do(repository):
+    assert ran(call(repository, "dvc", "repro")) == []
+    assert "up to date" in call(repository, "dvc", "status")
+
+
+def test_git_holds_small_text_and_no_images_or_weights(repository):
+    tracked = set(call(repository, "git", "ls-files").split())
+    for name in ("split.json", "runs/image/metrics.json", "stats/stats.json", "stats/comparisons.csv"):
+        assert f"reports/{name}" in tracked
+    assert not [name for name in tracked if name.endswith((".npy", ".safetensors", "predictions.csv", ".html"))]
+
+
+def test_results_from_the_phantom_say_synthetic(repository):
+    page = (repository / "reports/report.html").read_text()
+    assert "SYNTHETIC DATA" in page
+    assert "SYNTHETIC" in (repository / "reports/results.md").read_text()
+    assert json.loads((repository / "data/prepared/prepared.json").read_text())["synthetic"] is True
+    assert "src=" not in page.replace('src="data:', "")  # self-contained: nothing is loaded
+    assert "http" not in page.replace("http://www.w3.org", "").replace("https://doi.org", "").replace(
+        "http://purl.org", ""
+    ).replace("http://creativecommons", "").replace("https://matplotlib.org", "")
+
+
+def test_one_changed_parameter_reruns_what_it_concerns_and_shows_in_a_clone_without_cache(repository, tmp_path):
+    call(repository, "git", "switch", "-qc", "wider")
+    path = repository / "params.yaml"
+    params = yaml.safe_load(path.read_text())
+    params["experiments"]["concat"]["lr"] = 0.02
+    path.write_text(yaml.safe_dump(params))
+    assert ran(call(repository, "dvc", "repro")) == ["train@concat", "evaluate@concat", "stats", "report"]
+    call(repository, "git", "commit", "-qam", "a larger step")
+    call(repository, "git", "switch", "-q", "main")
+
+    clone = tmp_path / "clone"
+    call(tmp_path, "git", "clone", "-q", str(repository), str(clone))
+    call(clone, "git", "switch", "-q", "wider")
+    assert not (clone / "models").exists()
+    changes = json.loads(call(clone, "dvc", "metrics", "diff", "origin/main", "--json"))
+    assert "balanced_accuracy" in changes["reports/runs/concat/metrics.json"]
+    assert "reports/runs/image/metrics.json" not in changes

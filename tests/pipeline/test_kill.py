@@ -1,0 +1,45 @@
+"""SIGKILL at any moment, then the same command again: the same weights, byte for byte."""
+
+import random
+import signal
+import subprocess
+import sys
+import time
+
+from tests.conftest import small_params, write_params
+
+TRAIN = [sys.executable, "-m", "skinlesion", "train", "--experiment", "concat"]
+
+
+def checkpoints(folder):
+    return list(folder.glob("models/concat/*/checkpoint.safetensors"))
+
+
+def test_a_killed_training_ends_in_the_same_bytes(workspace_folder, tmp_path):
+    import shutil
+
+    # Enough epochs that kills fall into the loop; a checkpoint after every epoch.
+    train = {"epochs": 60, "patience": 60, "batch_size": 8, "seeds": [0, 1]}
+    write_params(workspace_folder, small_params(train=train))
+    whole = tmp_path / "whole"
+    shutil.copytree(workspace_folder, whole)
+    subprocess.run(TRAIN, cwd=whole, check=True, capture_output=True)
+
+    rng, killed_inside = random.Random(0), 0
+    for _ in range(3):
+        process = subprocess.Popen(TRAIN, cwd=workspace_folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        started = time.time()
+        while process.poll() is None and not any(
+            path.stat().st_mtime > started for path in checkpoints(workspace_folder)
+        ):
+            time.sleep(0.01)
+        time.sleep(rng.uniform(0, 0.4))
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        killed_inside += bool(checkpoints(workspace_folder))
+    assert killed_inside > 0  # at least one kill left a run half way
+    subprocess.run(TRAIN, cwd=workspace_folder, check=True, capture_output=True)
+    for seed in (0, 1):
+        name = f"models/concat/fold0-seed{seed}/weights.safetensors"
+        assert (workspace_folder / name).read_bytes() == (whole / name).read_bytes()
+    assert not checkpoints(workspace_folder)
