@@ -1,0 +1,116 @@
+"""Metrics of a model for many weightings of the lesions at once: the engine of bootstrap and permutation.
+
+A metric of a confusion matrix is a ratio of lesion counts times weights, an AUC two sparse products and a short
+cumulative sum (`weighted_auc`): replicates are columns of a matrix, never turns of a loop.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from skinlesion.stats import counts as count_metrics
+from skinlesion.stats.counts import Counts, lesion_counts
+from skinlesion.stats.weighted_auc import AucPlan, plan_auc, weighted_auc
+
+
+@dataclass(frozen=True)
+class Schema:
+    """What the columns of probabilities are called, and which classes `malignant_auc` adds up."""
+
+    class_names: tuple[str, ...]
+    malignant: tuple[str, ...] = ()
+
+    def metrics(self) -> list[str]:
+        """Return every metric there is."""
+        by_class = [f"{metric}_{name}" for metric in (*count_metrics.BY_CLASS, "auc") for name in self.class_names]
+        return [*count_metrics.WHOLE, *by_class, "macro_auc", *(["malignant_auc"] if self.malignant else [])]
+
+    def positions(self, name: str) -> list[int]:
+        """Return the columns behind a class's name, or behind "malignant"."""
+        members = self.malignant if name == "malignant" else (name,)
+        return [self.class_names.index(member) for member in members]
+
+    def aucs_behind(self, metrics: Sequence[str]) -> list[str]:
+        """Return the classes (and "malignant") whose AUC some metrics need."""
+        needed = [name for name in self.class_names if "macro_auc" in metrics or f"auc_{name}" in metrics]
+        return [*needed, *(["malignant"] if "malignant_auc" in metrics else [])]
+
+
+@dataclass(frozen=True)
+class LayerPlan:
+    """One layer of predictions (a model under one seed) made ready for weightings of L lesions."""
+
+    schema: Schema
+    metrics: tuple[str, ...]
+    counted: np.ndarray  # (L, 3 C) float32: support, hits, calls
+    aucs: dict[str, AucPlan]
+
+    def evaluate(self, weights: np.ndarray) -> np.ndarray:
+        """Return the metrics (R, K) for lesion weights (L, R) float32 of whole numbers; NaN where undefined."""
+        classes = len(self.schema.class_names)
+        table = weights.T @ self.counted  # (R, 3 C), exact in float32 below 2²⁴
+        counts = Counts(table[:, :classes], table[:, classes : 2 * classes], table[:, 2 * classes :])
+        aucs = {name: weighted_auc(plan, weights) for name, plan in self.aucs.items()}
+        return np.stack([self._one(metric, counts, aucs) for metric in self.metrics], axis=1)
+
+    def _one(self, metric: str, counts: Counts, aucs: dict[str, np.ndarray]) -> np.ndarray:
+        if metric in count_metrics.WHOLE:
+            return count_metrics.WHOLE[metric](counts)
+        if metric == "macro_auc":
+            return np.asarray(np.mean([aucs[name] for name in self.schema.class_names], axis=0))
+        if metric == "malignant_auc":
+            return aucs["malignant"]
+        kind, _, name = metric.partition("_")
+        if kind == "auc":
+            return aucs[name]
+        return count_metrics.BY_CLASS[kind](counts)[:, self.schema.class_names.index(name)]
+
+
+def plan_layer(
+    labels: np.ndarray,
+    probabilities: np.ndarray,
+    lesion: np.ndarray,
+    lesions: int,
+    metrics: Sequence[str],
+    schema: Schema,
+) -> LayerPlan:
+    """Prepare one layer of predictions.
+
+    Args:
+        labels: (N,) positions in `schema.class_names`.
+        probabilities: (N, C).
+        lesion: (N,) the lesion of each image, 0..lesions-1.
+    """
+    size = lesions, len(schema.class_names)
+    predicted = probabilities.argmax(axis=1)
+    hits = np.where(predicted == labels, labels, -1)
+    counted = np.hstack([lesion_counts(values, lesion, *size) for values in (labels, hits, predicted)])
+    aucs = {}
+    for name in schema.aucs_behind(metrics):
+        columns = schema.positions(name)
+        aucs[name] = plan_auc(np.isin(labels, columns), probabilities[:, columns].sum(axis=1), lesion, lesions)
+    return LayerPlan(schema, tuple(metrics), counted, aucs)
+
+
+def check_predictions(
+    labels: np.ndarray, models: Sequence[np.ndarray], clusters: np.ndarray, metrics: Sequence[str], schema: Schema
+) -> None:
+    """Raise ValueError unless shapes fit, values are numbers in 0..1, rows sum to one and metrics are known."""
+    known = schema.metrics()
+    for metric in metrics:
+        if metric not in known:
+            raise ValueError(f"unknown metric {metric!r}; known: {', '.join(known)}")
+    if len(labels) == 0 or len(clusters) != len(labels):
+        raise ValueError(f"{len(labels)} labels and {len(clusters)} clusters: expected as many, and at least one")
+    if labels.min() < 0 or labels.max() >= len(schema.class_names):
+        raise ValueError(f"labels outside 0 to {len(schema.class_names) - 1}")
+    for number, model in enumerate(models):
+        if model.ndim != 3 or model.shape[1:] != (len(labels), len(schema.class_names)):
+            raise ValueError(
+                f"model {number}: expected probabilities (S, {len(labels)}, {len(schema.class_names)}), got {model.shape}"
+            )
+        if not ((model >= 0) & (model <= 1)).all():
+            raise ValueError(f"model {number}: holds NaN or values outside 0 to 1")
+        if np.abs(model.sum(axis=2) - 1).max() > 0.05:
+            raise ValueError(f"model {number}: rows do not sum to one")
