@@ -13,6 +13,7 @@ from skinlesion.errors import UserError
 
 if TYPE_CHECKING:
     from skinlesion.params import Params, TrainParams
+    from skinlesion.stages.compare import ComparisonReport
     from skinlesion.stages.train import RunSummary
 
 app = typer.Typer(
@@ -181,6 +182,128 @@ def report(
     if readme is not None:
         stage.write_readme_table(workspace, readme)
     print(f"open {page}")
+
+
+@app.command()
+def compare(
+    files: Annotated[list[Path], typer.Argument(help="Two or more prediction files, from anywhere.")],
+    truth: Annotated[
+        Path | None, typer.Option(help="A metadata table (image_id, dx, lesion_id) for files that lack these.")
+    ] = None,
+    metric: Annotated[
+        list[str] | None, typer.Option(help="A metric; repeatable, the first is the primary one.")
+    ] = None,
+    cluster: Annotated[str, typer.Option(help="lesion_id, or none to take images as independent.")] = "lesion_id",
+    replicates: Annotated[int, typer.Option(min=100, help="Bootstrap replicates.")] = 10_000,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the bootstrap.")] = 0,
+    margin: Annotated[float, typer.Option(min=1e-9, max=1, help="The smallest difference that matters.")] = 0.02,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print JSON; its schema is docs/compare.schema.json.")
+    ] = False,
+) -> None:
+    """Compare classifiers on their own prediction files: intervals that respect lesions, verdicts, flips."""
+    from skinlesion.stages import compare as stage
+    from skinlesion.stages.pairs import Plan
+
+    metrics = tuple(dict.fromkeys(metric or ["balanced_accuracy", "macro_f1", "macro_auc"]))
+    plan = Plan(metrics, metrics[0], margin, 0.95, replicates, seed, naive=cluster != "none")
+    made = stage.compare_files(files, truth, cluster, plan)
+    if as_json:
+        print(made.model_dump_json(indent=2))
+    else:
+        _print_comparison(made)
+
+
+@app.command()
+def diff(
+    first: Annotated[str, typer.Argument(metavar="[REV_A]", help="A revision.")] = "HEAD",
+    second: Annotated[str, typer.Argument(metavar="[REV_B]", help="Another, or what lies there now.")] = "workspace",
+    replicates: Annotated[int, typer.Option(min=100, help="Bootstrap replicates.")] = 10_000,
+    params: ParamsOption = Path("params.yaml"),
+) -> None:
+    """What `dvc metrics diff` shows, with paired intervals, verdicts and flips for every experiment that changed."""
+    import dataclasses
+
+    from skinlesion.stages.diff import diff as run_diff
+    from skinlesion.stages.stats import plan_of
+
+    loaded, workspace = _load(params)
+    plan = dataclasses.replace(plan_of(loaded), replicates=replicates, permutations=0)
+    reports, lines = run_diff(workspace.root, first, second, plan)
+    for name, made in reports.items():
+        print(f"== {name}")
+        _print_comparison(made)
+        print()
+    for line in lines:
+        print(line)
+
+
+@app.command()
+def score(
+    file: Annotated[Path, typer.Argument(help="A prediction file, from anywhere.")],
+    truth: Annotated[
+        Path | None, typer.Option(help="A metadata table (image_id, dx, lesion_id) for a file that lacks these.")
+    ] = None,
+    replicates: Annotated[int, typer.Option(min=100, help="Bootstrap replicates.")] = 2000,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the bootstrap.")] = 0,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print JSON: values, and reasons for what is undefined.")
+    ] = False,
+) -> None:
+    """Every metric of a prediction file, with lesion-bootstrap intervals."""
+    import json
+
+    from skinlesion.params import EvaluateParams
+    from skinlesion.stages.compare import score_file
+
+    values, notes = score_file(file, truth, EvaluateParams(replicates=replicates, seed=seed))
+    if as_json:
+        print(json.dumps({"metrics": values, **notes}, indent=2, sort_keys=True))
+        return
+    print(f"{notes['images']:,} images of {notes['lesions']:,} lesions; {notes['interval']}")
+    for name, value in values.items():
+        if not name.endswith(("_low", "_high")):
+            limits = (values.get(f"{name}_low"), values.get(f"{name}_high"))
+            interval = "" if None in limits else f"  ({limits[0]:.4f} to {limits[1]:.4f})"
+            print(f"{name:>26}  {value:.4f}{interval}")
+    for name, reason in notes["undefined"].items():
+        print(f"{name:>26}  undefined: {reason}")
+    _warn(notes["warnings"])
+
+
+def _print_comparison(made: "ComparisonReport") -> None:
+    print(
+        f"{made.images:,} images in {made.lesions:,} clusters, {made.replicates:,} replicates, seed {made.seed}, "
+        f"{made.confidence:.0%} intervals, margin {made.margin:g}"
+    )
+    pairs = list(dict.fromkeys((row.a, row.b) for row in made.comparisons))
+    for a, b in pairs:
+        print(f"\n{b} − {a}")
+        for row in made.comparisons:
+            if (row.a, row.b) == (a, b):
+                interval = "" if row.low is None else f" ({row.low:+.4f} to {row.high:+.4f})"
+                said = f"  {row.verdict.upper()}" if row.verdict else ""
+                figures = f"{row.a_value:.4f} → {row.b_value:.4f}  {row.difference:+.4f}{interval:<23}"
+                print(f"  {row.metric:<18} {figures}  p {row.p:<8.2g}  {row.method}{said}")
+        effects = [
+            f"{key.partition(': ')[2]} {value:.2f}"
+            for key, value in made.design_effect.items()
+            if key.startswith(f"{a} vs {b}:")
+        ]
+        if effects:
+            print(f"  design effect (clustered / naive variance): {', '.join(effects)}")
+        flips = made.flips[f"{a} vs {b}"]
+        changed = [f"{name} −{len(one.lost)} +{len(one.gained)} of {one.cases}" for name, one in flips.items()]
+        print(f"  answers lost and gained: {', '.join(changed)}")
+        for word, ids in (("lost", flips["mel"].lost), ("gained", flips["mel"].gained)):
+            if ids:
+                print(f"  melanomas {word}: {', '.join(ids[:8])}{f' and {len(ids) - 8} more' if len(ids) > 8 else ''}")
+    _warn(made.warnings)
+
+
+def _warn(warnings: list[str]) -> None:
+    for warning in warnings:
+        print(f"warning: {warning}", file=sys.stderr)
 
 
 def _load(path: Path, *, required: bool = True) -> "tuple[Params, Any]":

@@ -137,12 +137,29 @@ class StatsParams(Section):
     replicates: int = Field(10_000, ge=100, le=1_000_000, description="Bootstrap replicates.")
     seed: Seed = Field(0, description="Seed of the bootstrap.")
     confidence: float = Field(0.95, gt=0.5, lt=1, description="Confidence level of the intervals.")
+    margin: float = Field(
+        0.02, gt=0, lt=1, description="The smallest difference that matters, in units of the metric; fixed beforehand."
+    )
+    permutations: int = Field(
+        1000, ge=0, le=1_000_000, description="Swaps of the permutation test of the primary metric; 0 leaves it out."
+    )
 
     @model_validator(mode="after")
     def _primary_is_compared(self) -> Self:
         if self.primary not in self.metrics:
             raise ValueError(f"primary {self.primary} is not among metrics {', '.join(self.metrics)}")
         return self
+
+
+class ClaimParams(Section):
+    """A published statement about two experiments, to be answered in claims.csv."""
+
+    claim: str = Field(min_length=1, description="The statement in words.")
+    a: str = Field(description="The experiment it starts from.")
+    b: str = Field(description="The experiment it speaks of.")
+    metric: Metric = Field("balanced_accuracy", description="The metric it is answered with.")
+    direction: Literal["higher", "lower", "equal"] = Field(description="What it says of b against a.")
+    source: str = Field(min_length=1, description="Who says so.")
 
 
 class ReportParams(Section):
@@ -159,6 +176,7 @@ class Params(Section):
     evaluate: EvaluateParams = EvaluateParams()
     stats: StatsParams = StatsParams()
     report: ReportParams = ReportParams()
+    claims: list[ClaimParams] = Field([], description="Published statements that `stats` answers.")
     experiments: dict[str, dict[str, Any] | None] = Field(
         default_factory=dict, description="Experiment name → the train fields it changes."
     )
@@ -210,9 +228,11 @@ def load_params(path: Path = Path("params.yaml"), *, required: bool = True) -> P
         if not _EXPERIMENT_NAME.fullmatch(name):
             raise UserError(f"{path}: experiments.{name}: not a valid name; use a-z, 0-9 and _")
         params.experiment(name)
-    unknown = sorted({name for pair in params.stats.pairs or [] for name in pair} - set(params.experiments))
-    if unknown:
-        raise UserError(f"{path}: stats.pairs: no experiment {unknown[0]}; {choices(params.experiments, unknown[0])}")
+    named = [("stats.pairs", name) for pair in params.stats.pairs or [] for name in pair]
+    named += [(f"claims.{place}", name) for place, one in enumerate(params.claims) for name in (one.a, one.b)]
+    for field, name in named:
+        if name not in params.experiments:
+            raise UserError(f"{path}: {field}: no experiment {name}; {choices(params.experiments, name)}")
     return params
 
 

@@ -2,10 +2,10 @@
 
 import io
 import re
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
-import pandas as pd
 from matplotlib.figure import Figure
 
 from skinlesion.report.tables import Result
@@ -30,19 +30,24 @@ def leader_board(results: list[Result], metric: str, title: str) -> str:
     return _svg(figure)
 
 
-def differences(comparisons: pd.DataFrame, title: str) -> str:
-    """Return a forest plot of paired differences b − a with their intervals; colour repeats the verdict in words."""
-    figure, axes = _axes(len(comparisons), label_room=0.44)
+def differences(pairs: list[dict[Any, Any]], title: str, margin: float) -> str:
+    """Return a forest plot of paired differences b − a: clustered intervals, naive ones thin, the margin shaded.
+
+    Colour repeats the verdict, which stands beside it in words.
+    """
+    figure, axes = _axes(len(pairs), label_room=0.44)
+    axes.axvspan(-margin, margin, color="#eeeeee", lw=0)
     axes.axvline(0, color=_INK, lw=0.8)
-    rows = comparisons.iloc[::-1].reset_index(drop=True)
-    for place, row in rows.iterrows():
-        colour = _VERDICT_COLOURS.get(row["verdict"], _GREY)
-        axes.plot([row["low"], row["high"]], [place, place], color=colour, lw=2)
+    rows = pairs[::-1]
+    for place, row in enumerate(rows):
+        colour = _VERDICT_COLOURS.get(row["verdict"], _INK)
+        axes.plot([row["low"], row["high"]], [place, place], color=colour, lw=2.4, solid_capstyle="butt")
+        axes.plot([row["naive"]["low"], row["naive"]["high"]], [place - 0.24] * 2, color=_GREY, lw=1)
         axes.plot(row["difference"], place, "o", color=colour, ms=6)
         axes.annotate(
             row["verdict"], (1.01, place), xycoords=("axes fraction", "data"), va="center", fontsize=8, color=colour
         )
-    axes.set_yticks(range(len(rows)), [f"{row.b}\nminus {row.a}" for row in rows.itertuples()], fontsize=8)
+    axes.set_yticks(range(len(rows)), [f"{row['b']}\nminus {row['a']}" for row in rows], fontsize=8)
     axes.set_xlabel(f"difference in {title}, with interval")
     return _svg(figure)
 

@@ -19,7 +19,8 @@ from skinlesion.models.metadata_encoders import restore_encoder
 from skinlesion.params import EvaluateParams, SplitParams, TrainParams
 from skinlesion.stages.inputs import Inputs
 from skinlesion.stages.workspace import Workspace
-from skinlesion.stats.bootstrap import bootstrap, metric_names
+from skinlesion.stats.bootstrap import bootstrap
+from skinlesion.stats.resampling import Schema
 from skinlesion.training import runs
 from skinlesion.training.features import resolve_device
 from skinlesion.training.predict import predict_probabilities
@@ -31,8 +32,8 @@ NOTES_NAME = "notes.json"
 CONFUSION_NAME = "confusion.csv"
 ROC_NAME = "roc.csv"
 
-#: Metrics that get an interval beside them in metrics.json.
-WITH_INTERVAL = tuple(metric_names(CLASSES, MALIGNANT))
+#: Every metric it knows gets an interval beside it in metrics.json.
+SCHEMA = Schema(CLASSES, MALIGNANT)
 
 
 def evaluate(
@@ -85,14 +86,13 @@ def summarise(predictions: Predictions, settings: EvaluateParams) -> tuple[dict[
     if len(by_seed) > 1:
         spread = [scores.values["balanced_accuracy"] for scores in by_seed]
         values["balanced_accuracy_seed_sd"] = float(np.std(spread, ddof=1))
-    wanted = [name for name in WITH_INTERVAL if name in values]
+    wanted = [name for name in SCHEMA.metrics() if name in values]
     resampled = bootstrap(
         predictions.labels,
         [predictions.probabilities],
         predictions.lesions,
         wanted,
-        class_names=CLASSES,
-        malignant=MALIGNANT,
+        SCHEMA,
         replicates=settings.replicates,
         seed=settings.seed,
     )

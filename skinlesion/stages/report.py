@@ -1,5 +1,6 @@
 """report: one self-contained page and the results table, from what the other stages wrote."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from skinlesion.files import read_csv, read_json, write_text
 from skinlesion.params import Params
 from skinlesion.report import figures, tables
 from skinlesion.report.tables import Result
-from skinlesion.stages.contracts import BOOTSTRAP_METHOD, COMPARISON_COLUMNS
+from skinlesion.stages.contracts import BOOTSTRAP_METHOD, COMPARISON_COLUMNS, NAIVE_METHOD
 from skinlesion.stages.workspace import Workspace
 from skinlesion.vocabulary import CLASSES
 
@@ -60,46 +61,70 @@ def _result(workspace: Workspace, name: str) -> Result:
 
 def _page(params: Params, workspace: Workspace, results: list[Result], prepared: dict[str, Any]) -> str:
     remedy = "run `skinlesion stats` first"
-    comparisons = read_csv(
-        workspace.reports / "stats" / "comparisons.csv", COMPARISON_COLUMNS, remedy, keep_default_na=True
-    )
+    folder = workspace.reports / "stats"
+    comparisons = read_csv(folder / "comparisons.csv", COMPARISON_COLUMNS, remedy)
     comparisons["verdict"] = comparisons["verdict"].fillna("")
-    summary = read_json(workspace.reports / "stats" / "stats.json", remedy)
-    primary = comparisons[(comparisons["metric"] == params.stats.primary) & (comparisons["method"] == BOOTSTRAP_METHOD)]
-    title = _TITLES[params.stats.primary]
+    others = {
+        name: read_csv(folder / f"{name}.csv", ("a", "b"), remedy)
+        for name in ("claims", "flips", "variance", "detectable")
+    }
+    metric, title = params.stats.primary, _TITLES[params.stats.primary]
+    primary = comparisons[comparisons["metric"] == metric]
+    pairs = side_by_side(primary)
+    detectable = others["detectable"]
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("skinlesion.report", "."), autoescape=True, undefined=jinja2.StrictUndefined
     )
-    environment.filters["pvalue"] = _pvalue
+    environment.filters |= {
+        "pvalue": _pvalue, "signed": _signed, "interval": _interval, "deviation": _deviation,
+    }  # fmt: skip
     return environment.get_template("page.html.j2").render(
         title=params.report.title,
         prepared=prepared,
         split=read_json(workspace.reports / "split.json", "run `skinlesion split` first"),
         classes=CLASSES,
-        answers=[_answer(row, title) for row in primary.to_dict("records")],
-        conclusive=summary["conclusive"],
+        margin=params.stats.margin,
+        claims=others["claims"].to_dict("records"),
+        pairs=pairs,
         primary_title=title,
         confidence=f"{params.stats.confidence:.0%}",
-        differences_svg=figures.differences(primary, title),
-        board_svg=figures.leader_board(results, params.stats.primary, title),
+        differences_svg=figures.differences(pairs, title, params.stats.margin),
+        board_svg=figures.leader_board(results, metric, title),
         header=tables.header(),
         rows=tables.rows(results),
         described=tables.describe(results, prepared),
         comparisons=comparisons.to_dict("records"),
-        skipped=summary["skipped"],
+        flips=_by_class(others["flips"], lambda row: f"−{row['lost']} +{row['gained']}"),
+        variance=others["variance"].to_dict("records"),
+        detectable=_by_class(
+            detectable, lambda row: "none" if pd.isna(row["detectable"]) else f"{row['detectable']:.3f}"
+        ),
+        lesions=dict(zip(detectable["dx"], detectable["lesions"], strict=True)),
+        skipped=read_json(folder / "stats.json", remedy)["skipped"],
         confusions=[(result.name, _confusion(workspace, result.name)) for result in results],
         provenance=_provenance(params, results, prepared),
     )
 
 
-def _answer(row: dict[Any, Any], title: str) -> str:
-    words = {
-        "superior": "better",
-        "inferior": "worse",
-        "inconclusive": "neither shown better nor worse",
-    }
-    interval = f"{row['difference']:+.3f} ({row['low']:+.3f} to {row['high']:+.3f})"
-    return f"{row['b']} against {row['a']}: {title} {interval}, {words[row['verdict']]}."
+def side_by_side(primary: pd.DataFrame) -> list[dict[Any, Any]]:
+    """Return the clustered rows of one metric, each with its naive twin and the design effect (squared width ratio)."""
+    rows = primary[primary["method"] == BOOTSTRAP_METHOD].to_dict("records")
+    twins = {(row["a"], row["b"]): row for row in primary[primary["method"] == NAIVE_METHOD].to_dict("records")}
+    for row in rows:
+        twin = twins[row["a"], row["b"]]
+        width = twin["high"] - twin["low"]
+        row["naive"] = twin
+        row["design_effect"] = ((row["high"] - row["low"]) / width) ** 2 if width else float("nan")
+    return rows
+
+
+def _by_class(table: pd.DataFrame, cell: Callable[[dict[Any, Any]], str]) -> list[tuple[str, list[str]]]:
+    """Return one line a pair: its name and a cell for each class, empty where the class is absent."""
+    lines = []
+    for (a, b), rows in table.groupby(["a", "b"], sort=False):
+        cells = {row["dx"]: cell(row) for row in rows.to_dict("records")}
+        lines.append((f"{b} against {a}", [cells.get(dx, "") for dx in CLASSES]))
+    return lines
 
 
 def _confusion(workspace: Workspace, name: str) -> str:
@@ -134,3 +159,15 @@ def _pvalue(value: float) -> str:
     if pd.isna(value):
         return ""
     return f"{value:.3f}" if value >= 0.001 else f"{value:.1e}"
+
+
+def _signed(value: float) -> str:
+    return "" if pd.isna(value) else f"{value:+.3f}"
+
+
+def _interval(row: dict[str, Any]) -> str:
+    return "" if pd.isna(row["low"]) else f"{row['low']:+.3f} to {row['high']:+.3f}"
+
+
+def _deviation(variance: float) -> str:
+    return "unknown" if pd.isna(variance) else f"{variance**0.5:.3f}"

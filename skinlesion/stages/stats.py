@@ -1,4 +1,4 @@
-"""stats: every pair of experiments on the same images, with intervals that respect lesions."""
+"""stats: every pair of experiments on the same images, verdicts, claims, and what the uncertainty is made of."""
 
 from itertools import combinations
 from typing import Any
@@ -9,53 +9,118 @@ import pandas as pd
 from skinlesion.errors import UserError
 from skinlesion.evaluation.predictions import Predictions, read_predictions
 from skinlesion.files import write_csv, write_json
-from skinlesion.params import Params
-from skinlesion.stages.contracts import BOOTSTRAP_METHOD, COMPARISON_COLUMNS
+from skinlesion.params import ClaimParams, Params
+from skinlesion.stages.contracts import BOOTSTRAP_METHOD, CLAIM_COLUMNS, COMPARISON_COLUMNS
+from skinlesion.stages.pairs import SCHEMA, Compared, Plan, compare, pair_flips
 from skinlesion.stages.workspace import Workspace
-from skinlesion.stats.bootstrap import Difference, bootstrap
-from skinlesion.stats.mcnemar import mcnemar
-from skinlesion.stats.multiplicity import holm
+from skinlesion.stats.bootstrap import bootstrap
+from skinlesion.stats.power import minimum_detectable_difference
+from skinlesion.stats.variance import variance_budget
+from skinlesion.stats.verdict import answer_claim
 from skinlesion.vocabulary import CLASSES
+
+_POWER_SIMULATIONS = 300
 
 
 def stats(params: Params, workspace: Workspace) -> pd.DataFrame:
-    """Write reports/stats/comparisons.csv and stats.json; return the comparisons.
+    """Write reports/stats/: comparisons, claims, flips, variance, detectable (CSV) and stats.json.
 
-    Differences are b − a. p_adjusted is Holm's over the pairs, within a metric and method.
+    Returns:
+        The comparisons. Differences are b − a.
 
     Raises:
-        UserError: an experiment's predictions are missing.
+        UserError: an experiment's predictions are missing or contradict another's.
     """
     predictions = {
         name: read_predictions(workspace.results(name) / "predictions.csv")[0] for name in params.experiments
     }
-    pairs = [tuple(pair) for pair in params.stats.pairs or combinations(params.experiments, 2)]
-    rows, skipped = [], []
+    pairs = [(pair[0], pair[1]) for pair in params.stats.pairs or combinations(params.experiments, 2)]
+    pairs += [pair for pair in _claimed_pairs(params) if pair not in pairs and pair[::-1] not in pairs]
+    plan = plan_of(params)
+    tables: dict[str, list[pd.DataFrame]] = {"comparisons": [], "flips": [], "variance": [], "detectable": []}
     for group in _same_images(predictions):
         inside = [(a, b) for a, b in pairs if a in group and b in group]
-        if inside:
-            rows += _compare(group, predictions, inside, params)
-    for a, b in pairs:
-        if not _same(predictions[a], predictions[b]):
-            skipped.append(f"{a} and {b} were tested on different images")
-    comparisons = pd.DataFrame(rows, columns=list(COMPARISON_COLUMNS))
-    comparisons["p_adjusted"] = comparisons.groupby(["metric", "method"])["p"].transform(lambda p: holm(p.to_numpy()))
-    comparisons = comparisons.sort_values(["metric", "method", "a", "b"], ignore_index=True)
+        if not inside:
+            continue
+        members = {name: predictions[name] for name in group}
+        compared = compare(members, inside, plan)
+        tables["comparisons"].append(compared.table)
+        tables["flips"].append(_flips(members, inside))
+        tables["variance"].append(_variance(members, inside, compared, plan))
+        tables["detectable"].append(_detectable(members, inside, plan))
+    skipped = [f"{a} and {b} were tested on different images" for a, b in pairs if not _same(predictions, a, b)]
     out = workspace.reports / "stats"
-    write_csv(out / "comparisons.csv", comparisons, float_format="%.9g")
-    write_json(out / "stats.json", _summary(params, predictions, comparisons, skipped))
+    made = {name: pd.concat(parts, ignore_index=True) if parts else pd.DataFrame() for name, parts in tables.items()}
+    comparisons = made["comparisons"].reindex(columns=list(COMPARISON_COLUMNS))
+    claims = answer_claims(comparisons, params.claims)
+    for name, table in (made | {"comparisons": comparisons, "claims": claims}).items():
+        write_csv(out / f"{name}.csv", table, float_format="%.9g")
+    write_json(out / "stats.json", _summary(params, comparisons, claims, skipped))
     return comparisons
 
 
-def _same(a: Predictions, b: Predictions) -> bool:
-    return len(a.image_ids) == len(b.image_ids) and bool((a.image_ids == b.image_ids).all())
+def plan_of(params: Params) -> Plan:
+    """Return the comparison plan that params.yaml fixes."""
+    settings = params.stats
+    claimed = [claim.metric for claim in params.claims]
+    return Plan(
+        metrics=tuple(dict.fromkeys([*settings.metrics, *claimed])),
+        primary=settings.primary,
+        margin=settings.margin,
+        confidence=settings.confidence,
+        replicates=settings.replicates,
+        seed=settings.seed,
+        permutations=settings.permutations,
+    )
+
+
+def answer_claims(comparisons: pd.DataFrame, claims: list[ClaimParams]) -> pd.DataFrame:
+    """Return claims.csv: each claim with the difference b − a that answers it."""
+    judged = comparisons[comparisons["method"] == BOOTSTRAP_METHOD]
+    rows = []
+    for claim in claims:
+        row: dict[str, Any] = claim.model_dump()
+        found = _find(judged, claim.a, claim.b, claim.metric)
+        if found is None:
+            rows.append(row | {"verdict": "", "answer": "not tested on the same images"})
+        else:
+            answer = answer_claim(found["verdict"], claim.direction) if found["verdict"] else "undefined"
+            rows.append(row | found | {"answer": answer})
+    return pd.DataFrame(rows, columns=list(CLAIM_COLUMNS))
+
+
+def _find(judged: pd.DataFrame, a: str, b: str, metric: str) -> dict[str, Any] | None:
+    """Return the difference b − a of one pair and metric, turned round where it was computed as a − b."""
+    for first, second in ((a, b), (b, a)):
+        rows = judged[(judged["a"] == first) & (judged["b"] == second) & (judged["metric"] == metric)]
+        if len(rows):
+            row = rows.iloc[0]
+            if first == a:
+                return {name: row[name] for name in ("difference", "low", "high", "verdict")}
+            turned = {"superior": "inferior", "inferior": "superior", "non-inferior": "inconclusive"}
+            said = turned.get(row["verdict"], row["verdict"])
+            return {"difference": -row["difference"], "low": -row["high"], "high": -row["low"], "verdict": said}
+    return None
+
+
+def _claimed_pairs(params: Params) -> list[tuple[str, str]]:
+    return list(dict.fromkeys((claim.a, claim.b) for claim in params.claims))
+
+
+def _same(predictions: dict[str, Predictions], a: str, b: str) -> bool:
+    one, other = predictions[a], predictions[b]
+    if len(one.image_ids) != len(other.image_ids) or not (one.image_ids == other.image_ids).all():
+        return False
+    if not (one.labels == other.labels).all():
+        raise UserError(f"reports/runs/{a} and reports/runs/{b}: diagnoses of the same images differ; run `dvc repro`")
+    return True
 
 
 def _same_images(predictions: dict[str, Predictions]) -> list[list[str]]:
     """Return the experiments in groups that were tested on the same images."""
     groups: list[list[str]] = []
-    for name, own in predictions.items():
-        home = next((group for group in groups if _same(predictions[group[0]], own)), None)
+    for name in predictions:
+        home = next((group for group in groups if _same(predictions, group[0], name)), None)
         if home is None:
             groups.append([name])
         else:
@@ -63,58 +128,82 @@ def _same_images(predictions: dict[str, Predictions]) -> list[list[str]]:
     return groups
 
 
-def _compare(
-    group: list[str], predictions: dict[str, Predictions], pairs: list[tuple[str, str]], params: Params
-) -> list[dict[str, Any]]:
-    first, settings = predictions[group[0]], params.stats
-    for name in group:
-        if not (predictions[name].labels == first.labels).all():
-            raise UserError(f"reports/runs/{name}: diagnoses differ from {group[0]}'s; run `dvc repro`")
-    resampled = bootstrap(
-        first.labels,
-        [predictions[name].probabilities for name in group],
-        first.lesions,
-        settings.metrics,
-        class_names=CLASSES,
-        replicates=settings.replicates,
-        seed=settings.seed,
-    )
-    # One answer an image for McNemar's test: the class with the highest probability, averaged over seeds.
-    correct = {name: predictions[name].probabilities.mean(axis=0).argmax(axis=1) == first.labels for name in group}
-    rows: list[dict[str, Any]] = []
+def _flips(members: dict[str, Predictions], pairs: list[tuple[str, str]]) -> pd.DataFrame:
+    rows = []
     for a, b in pairs:
-        for metric in settings.metrics:
-            difference = resampled.difference(group.index(a), group.index(b), metric, settings.confidence)
-            rows.append(_row(a, b, metric, difference))
-        for method in ("exact", "mid-p"):
-            result = mcnemar(correct[a], correct[b], method)
-            values = float(correct[a].mean()), float(correct[b].mean())
+        for one in pair_flips(members[a], members[b]):
+            named = one.class_name == "mel"  # ids are for the cases nobody wants to lose
+            rows.append({
+                "a": a, "b": b, "dx": one.class_name, "cases": one.cases, "lost": len(one.lost),
+                "gained": len(one.gained), "lost_ids": " ".join(one.lost) if named else "",
+                "gained_ids": " ".join(one.gained) if named else "",
+            })  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def _variance(
+    members: dict[str, Predictions], pairs: list[tuple[str, str]], compared: Compared, plan: Plan
+) -> pd.DataFrame:
+    """Return where the uncertainty of each pair's primary difference comes from; seeds are paired where shared."""
+    metric = compared.clustered.metrics.index(plan.primary)
+    by_fold = {name: _fold_values(one, plan.primary) for name, one in members.items()}
+    rows = []
+    for a, b in pairs:
+        shared = [seed for seed in members[a].seeds if seed in members[b].seeds]
+        if not shared:
+            continue
+        place = {name: [members[name].seeds.index(seed) for seed in shared] for name in (a, b)}
+        index = {name: compared.names.index(name) for name in (a, b)}
+        point = [compared.clustered.point[index[name]][place[name], metric] for name in (a, b)]
+        draws = [compared.clustered.replicates[index[name]][:, place[name], metric] for name in (a, b)]
+        budget = variance_budget(
+            point[1] - point[0], draws[1] - draws[0], by_fold[b] - by_fold[a], confidence=plan.confidence
+        )
+        rows.append({"a": a, "b": b, "metric": plan.primary} | vars(budget))
+    return pd.DataFrame(rows)
+
+
+def _fold_values(one: Predictions, metric: str) -> np.ndarray:
+    """Return the metric (mean over seeds) on each test fold."""
+    values = []
+    for fold in np.unique(one.folds):
+        mine = one.folds == fold
+        found = bootstrap(
+            one.labels[mine], [one.probabilities[:, mine]], one.lesions[mine], [metric], SCHEMA, replicates=0
+        )
+        values.append(found.estimate(0, metric))
+    return np.array(values)
+
+
+def _detectable(members: dict[str, Predictions], pairs: list[tuple[str, str]], plan: Plan) -> pd.DataFrame:
+    """Return, a class at a time, the gain in sensitivity that this test set shows with 80 % power."""
+    rows = []
+    for a, b in pairs:
+        one, other = members[a], members[b]
+        right = [x.probabilities.mean(axis=0).argmax(axis=1) == one.labels for x in (one, other)]
+        for position, name in enumerate(CLASSES):
+            mine = one.labels == position
+            if not mine.any():
+                continue
+            ids, lesion = np.unique(one.lesions[mine], return_inverse=True)
+            count = [np.bincount(lesion, weights=x[mine].astype(float), minlength=len(ids)) for x in right]
+            sizes = np.bincount(lesion, minlength=len(ids))
+            smallest = minimum_detectable_difference(
+                count[1] - count[0], sizes - count[1], sizes, simulations=_POWER_SIMULATIONS, seed=plan.seed
+            )
             rows.append(
-                {
-                    "a": a, "b": b, "metric": "accuracy", "a_value": values[0], "b_value": values[1],
-                    "difference": values[1] - values[0], "low": np.nan, "high": np.nan, "p": result.pvalue,
-                    "method": f"McNemar {method}, images taken as independent, mean over seeds", "verdict": "",
-                }
-            )  # fmt: skip
-    return rows
+                {"a": a, "b": b, "dx": name, "images": int(mine.sum()), "lesions": len(ids), "detectable": smallest}
+            )
+    return pd.DataFrame(rows)
 
 
-def _row(a: str, b: str, metric: str, found: Difference) -> dict[str, Any]:
-    verdict = "superior" if found.low > 0 else "inferior" if found.high < 0 else "inconclusive"
-    return {
-        "a": a, "b": b, "metric": metric, "a_value": found.a, "b_value": found.b, "difference": found.difference,
-        "low": found.low, "high": found.high, "p": found.pvalue, "method": BOOTSTRAP_METHOD, "verdict": verdict,
-    }  # fmt: skip
-
-
-def _summary(
-    params: Params, predictions: dict[str, Predictions], comparisons: pd.DataFrame, skipped: list[str]
-) -> dict[str, Any]:
+def _summary(params: Params, comparisons: pd.DataFrame, claims: pd.DataFrame, skipped: list[str]) -> dict[str, Any]:
     primary = comparisons[(comparisons["metric"] == params.stats.primary) & (comparisons["method"] == BOOTSTRAP_METHOD)]
     return {
-        "experiments": len(predictions),
         "comparisons": len(primary),
-        "conclusive": int((primary["verdict"] != "inconclusive").sum()),
+        "verdicts": {name: int(count) for name, count in primary["verdict"].value_counts().items()},
+        "claims": {name: int(count) for name, count in claims["answer"].value_counts().items()},
+        "margin": params.stats.margin,
         "replicates": params.stats.replicates,
         "seed": params.stats.seed,
         "primary": params.stats.primary,

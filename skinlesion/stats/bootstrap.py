@@ -1,7 +1,7 @@
 """The paired cluster bootstrap: lesions are drawn with replacement, all models are judged on the same draw.
 
 References:
-    [1] Efron B, Tibshirani RJ. An Introduction to the Bootstrap (1993), ch. 13 (percentile interval).
+    [1] Efron B, Tibshirani RJ. An Introduction to the Bootstrap (1993), ch. 13 (percentile) and 14 (BCa).
     [2] Davison AC, Hinkley DV. Bootstrap Methods and their Application (1997), §3.8 (clusters), §4.4 (p-values
         with the +1 correction).
 """
@@ -12,10 +12,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import ndtr, ndtri
 
-from skinlesion.stats import counts as count_metrics
-from skinlesion.stats.counts import Counts, lesion_counts
-from skinlesion.stats.weighted_auc import AucPlan, plan_auc, weighted_auc
+from skinlesion.stats.resampling import LayerPlan, Schema, check_predictions, plan_layer
 
 #: Replicates drawn from one child of the seed: fixed, so that neither chunks nor threads change a result.
 BLOCK = 64
@@ -46,31 +45,56 @@ class Difference:
 
 @dataclass(frozen=True)
 class Bootstrap:
-    """Metrics of M models on the data and on R resamples of its lesions."""
+    """Metrics of M models on the data and on R resamples of its lesions.
+
+    A model's metric is the mean over its seeds, so an interval is about training once, not about an ensemble.
+    """
 
     metrics: tuple[str, ...]  # (K,)
-    point: np.ndarray  # (M, K)
-    replicates: np.ndarray  # (R, M, K)
+    point: tuple[np.ndarray, ...]  # one (S, K) a model
+    replicates: tuple[np.ndarray, ...]  # one (R, S, K) a model
+    jackknife: tuple[np.ndarray, ...] | None = None  # one (L, S, K) a model, a lesion left out; for BCa
 
-    def interval(self, model: int, metric: str, confidence: float = 0.95) -> Interval:
-        """Return the percentile interval of one model's metric [1]."""
-        k = self.metrics.index(metric)
-        low, high, undefined = _percentiles(self.replicates[:, model, k], confidence)
-        return Interval(float(self.point[model, k]), low, high, undefined)
+    def draws(self, model: int, metric: str) -> np.ndarray:
+        """Return the replicates (R,) of one model's metric."""
+        return np.asarray(self.replicates[model][:, :, self.metrics.index(metric)].mean(axis=1))
 
-    def difference(self, a: int, b: int, metric: str, confidence: float = 0.95) -> Difference:
-        """Return metric(b) − metric(a), its percentile interval and the p-value that inverts it [2].
+    def estimate(self, model: int, metric: str) -> float:
+        """Return one model's metric on the data."""
+        return float(self.point[model][:, self.metrics.index(metric)].mean())
+
+    def interval(self, model: int, metric: str, confidence: float = 0.95, method: str = "percentile") -> Interval:
+        """Return the percentile or BCa interval of one model's metric [1]."""
+        estimate = self.estimate(model, metric)
+        left_out = self._left_out(model, metric, method)
+        low, high, undefined = _limits(self.draws(model, metric), estimate, left_out, confidence)
+        return Interval(estimate, low, high, undefined)
+
+    def difference(
+        self, a: int, b: int, metric: str, confidence: float = 0.95, method: str = "percentile"
+    ) -> Difference:
+        """Return metric(b) − metric(a), its interval, and the p-value that inverts the percentile interval [2].
 
         p = 2 · min(1 + #{d* ≤ 0}, 1 + #{d* ≥ 0}) / (R + 1), at most 1 and never 0.
         """
-        k = self.metrics.index(metric)
-        draws = self.replicates[:, b, k] - self.replicates[:, a, k]
-        low, high, undefined = _percentiles(draws, confidence)
-        first, second = float(self.point[a, k]), float(self.point[b, k])
+        draws = self.draws(b, metric) - self.draws(a, metric)
+        first, second = self.estimate(a, metric), self.estimate(b, metric)
+        one, other = self._left_out(a, metric, method), self._left_out(b, metric, method)
+        left_out = None if one is None or other is None else other - one
+        low, high, undefined = _limits(draws, second - first, left_out, confidence)
         kept = draws[~np.isnan(draws)]
         tail = min((kept <= 0).sum(), (kept >= 0).sum())
         pvalue = min(1.0, 2 * (1 + int(tail)) / (len(kept) + 1))
         return Difference(first, second, second - first, low, high, pvalue, undefined)
+
+    def _left_out(self, model: int, metric: str, method: str) -> np.ndarray | None:
+        if method == "percentile":
+            return None
+        if method != "bca":
+            raise ValueError(f"method {method!r} is neither 'percentile' nor 'bca'")
+        if self.jackknife is None:
+            raise ValueError("BCa needs a bootstrap made with jackknife=True")
+        return np.asarray(self.jackknife[model][:, :, self.metrics.index(metric)].mean(axis=1))
 
 
 def bootstrap(
@@ -78,144 +102,99 @@ def bootstrap(
     models: Sequence[np.ndarray],
     clusters: np.ndarray,
     metrics: Sequence[str],
+    schema: Schema,
     *,
-    class_names: Sequence[str],
-    malignant: Sequence[str] = (),
     replicates: int = 10_000,
     seed: int = 0,
+    stratified: bool = False,
+    jackknife: bool = False,
     threads: int | None = None,
 ) -> Bootstrap:
     """Return the paired lesion-cluster bootstrap of several models on the same images.
 
     Args:
-        labels: (N,) positions in `class_names`.
-        models: one array (S, N, C) of probabilities a model; with several seeds S a model's metric is the mean over
-            its seeds, so an interval is about training once, not about an ensemble.
+        labels: (N,) positions in `schema.class_names`.
+        models: one array (S, N, C) of probabilities a model, one layer a training seed.
         clusters: (N,) the lesion of each image; all different for the naive bootstrap of images.
-        metrics: names out of `metric_names(class_names)`.
-        malignant: classes whose summed probability is scored by `malignant_auc`.
+        metrics: names out of `schema.metrics()`.
+        stratified: draw lesions within the class of their first image, so that every class keeps its number of lesions.
+        jackknife: also leave every lesion out once, which BCa intervals need.
         threads: how many to use; all cores by default. Neither this nor anything but `seed` changes the result.
 
     Raises:
-        ValueError: shapes that do not fit, or an unknown metric.
+        ValueError: input that `check_predictions` refuses.
     """
-    plans = [_plan(labels, model, clusters, metrics, class_names, malignant) for model in models]
-    lesions = plans[0].lesions
-    point = _evaluate(plans, np.ones((lesions, 1), np.float32))[0]  # (M, K)
-    blocks = -(-replicates // BLOCK)
-    children = np.random.SeedSequence(seed).spawn(blocks)
+    check_predictions(labels, models, clusters, metrics, schema)
+    ids, first, lesion = np.unique(clusters, return_index=True, return_inverse=True)
+    lesions = len(ids)
+    # Lesions are numbered stratum by stratum, so that a stratum is a range.
+    strata = labels[first] if stratified else np.zeros(lesions, dtype=int)
+    place = np.empty(lesions, dtype=int)
+    place[np.argsort(strata, kind="stable")] = np.arange(lesions)
+    sizes = np.unique(strata, return_counts=True)[1]
+    plans = [
+        [plan_layer(labels, layer, place[lesion], lesions, metrics, schema) for layer in model] for model in models
+    ]
+    children = np.random.SeedSequence(seed).spawn(-(-replicates // BLOCK))
 
-    def one(block: int) -> np.ndarray:
+    def resample(block: int) -> list[np.ndarray]:
         size = min(BLOCK, replicates - block * BLOCK)
-        return _evaluate(plans, draw_weights(np.random.default_rng(children[block]), lesions)[:, :size])
+        weights = draw_weights(np.random.default_rng(children[block]), sizes)
+        return [values[:size] for values in _evaluate(plans, weights)]
+
+    def leave_out(start: int) -> list[np.ndarray]:
+        gone = np.arange(start, min(start + BLOCK, lesions))
+        weights = np.ones((lesions, len(gone)), np.float32)
+        weights[gone, np.arange(len(gone))] = 0
+        return _evaluate(plans, weights)
 
     with ThreadPoolExecutor(threads or os.cpu_count()) as pool:
-        values = np.concatenate(list(pool.map(one, range(blocks))))
-    return Bootstrap(tuple(metrics), point, values)
+        drawn = _joined(pool.map(resample, range(len(children)))) if children else ()
+        without = _joined(pool.map(leave_out, range(0, lesions, BLOCK))) if jackknife else None
+    point = tuple(values[0] for values in _evaluate(plans, np.ones((lesions, 1), np.float32)))
+    return Bootstrap(tuple(metrics), point, drawn, without)
 
 
-def draw_weights(rng: np.random.Generator, lesions: int) -> np.ndarray:
-    """Return (L, BLOCK) float32: how often each lesion comes up in BLOCK draws of L lesions with replacement."""
-    drawn = rng.integers(0, lesions, size=(BLOCK, lesions), dtype=np.int64)
-    drawn *= BLOCK
-    drawn += np.arange(BLOCK)[:, None]
-    return np.bincount(drawn.ravel(), minlength=lesions * BLOCK).reshape(lesions, BLOCK).astype(np.float32)
+def draw_weights(rng: np.random.Generator, sizes: Sequence[int] | np.ndarray) -> np.ndarray:
+    """Return (L, BLOCK) float32: how often each lesion comes up when each stratum is drawn anew with replacement.
+
+    Args:
+        sizes: lesions in each stratum; they sum to L.
+    """
+    counts = np.empty((BLOCK, int(np.sum(sizes))), np.float32)
+    for row in counts:  # small pieces of memory: fresh megabytes cost more than the drawing
+        start = 0
+        for size in sizes:
+            row[start : start + size] = np.bincount(rng.integers(0, size, size=size), minlength=size)
+            start += size
+    return np.ascontiguousarray(counts.T)
 
 
-def metric_names(class_names: Sequence[str], malignant: Sequence[str] = ()) -> list[str]:
-    """Return every metric `bootstrap` knows."""
-    by_class = [f"{metric}_{name}" for metric in (*count_metrics.BY_CLASS, "auc") for name in class_names]
-    return [*count_metrics.WHOLE, *by_class, "macro_auc", *(["malignant_auc"] if malignant else [])]
+def _evaluate(plans: list[list[LayerPlan]], weights: np.ndarray) -> list[np.ndarray]:
+    """Return one (R, S, K) a model."""
+    return [np.stack([layer.evaluate(weights) for layer in model], axis=1) for model in plans]
 
 
-@dataclass(frozen=True)
-class _Plan:
-    """One model made ready for many weightings: S layers of counts and AUC plans."""
-
-    lesions: int
-    metrics: tuple[str, ...]
-    class_names: tuple[str, ...]
-    counted: np.ndarray  # (L, C · (1 + 2 S)): support, then hits and calls of each seed
-    seeds: int
-    aucs: list[dict[str, AucPlan]]  # by seed: class name or "malignant" → plan
+def _joined(blocks) -> tuple[np.ndarray, ...]:  # type: ignore[no-untyped-def]
+    return tuple(np.concatenate(parts) for parts in zip(*blocks, strict=True))
 
 
-def _plan(
-    labels: np.ndarray,
-    model: np.ndarray,
-    clusters: np.ndarray,
-    metrics: Sequence[str],
-    class_names: Sequence[str],
-    malignant: Sequence[str],
-) -> _Plan:
-    known = metric_names(class_names, malignant)
-    for metric in metrics:
-        if metric not in known:
-            raise ValueError(f"unknown metric {metric!r}; known: {', '.join(known)}")
-    if model.ndim != 3 or model.shape[1:] != (len(labels), len(class_names)) or len(clusters) != len(labels):
-        raise ValueError(f"expected probabilities (S, {len(labels)}, {len(class_names)}), got {model.shape}")
-    ids, lesion = np.unique(clusters, return_inverse=True)
-    size = len(ids), len(class_names)
-    tables = [lesion_counts(labels, lesion, *size)]
-    for layer in model:
-        predicted = layer.argmax(axis=1)
-        hits = np.where(predicted == labels, labels, -1)
-        tables += [lesion_counts(hits, lesion, *size), lesion_counts(predicted, lesion, *size)]
-    needed = _needed_aucs(metrics, class_names)
-    aucs = []
-    for layer in model:
-        plans = {}
-        for name in needed:
-            members = list(malignant) if name == "malignant" else [name]
-            positions = [list(class_names).index(member) for member in members]
-            plans[name] = plan_auc(np.isin(labels, positions), layer[:, positions].sum(axis=1), lesion, len(ids))
-        aucs.append(plans)
-    return _Plan(len(ids), tuple(metrics), tuple(class_names), np.hstack(tables), len(model), aucs)
-
-
-def _needed_aucs(metrics: Sequence[str], class_names: Sequence[str]) -> list[str]:
-    needed = [name for name in class_names if "macro_auc" in metrics or f"auc_{name}" in metrics]
-    return [*needed, *(["malignant"] if "malignant_auc" in metrics else [])]
-
-
-def _evaluate(plans: Sequence[_Plan], weights: np.ndarray) -> np.ndarray:
-    """Return (R, M, K) for lesion weights (L, R)."""
-    return np.stack([_evaluate_model(plan, weights) for plan in plans], axis=1)
-
-
-def _evaluate_model(plan: _Plan, weights: np.ndarray) -> np.ndarray:
-    """Return (R, K), the mean over the model's seeds."""
-    classes = len(plan.class_names)
-    table = weights.T @ plan.counted  # (R, C · (1 + 2 S)), whole numbers
-    parts = np.split(table, 1 + 2 * plan.seeds, axis=1)
-    total = np.zeros((weights.shape[1], len(plan.metrics)))
-    for seed in range(plan.seeds):
-        counts = Counts(parts[0], parts[1 + 2 * seed], parts[2 + 2 * seed])
-        aucs = {name: weighted_auc(auc, weights) for name, auc in plan.aucs[seed].items()}
-        for k, metric in enumerate(plan.metrics):
-            total[:, k] += _one_metric(metric, counts, aucs, plan.class_names, classes)
-    return total / plan.seeds
-
-
-def _one_metric(
-    metric: str, counts: Counts, aucs: dict[str, np.ndarray], class_names: Sequence[str], classes: int
-) -> np.ndarray:
-    if metric in count_metrics.WHOLE:
-        return count_metrics.WHOLE[metric](counts)
-    if metric == "macro_auc":
-        return np.mean([aucs[name] for name in class_names], axis=0)
-    if metric == "malignant_auc":
-        return aucs["malignant"]
-    kind, _, name = metric.partition("_")
-    if kind == "auc":
-        return aucs[name]
-    return count_metrics.BY_CLASS[kind](counts)[:, list(class_names).index(name)]
-
-
-def _percentiles(draws: np.ndarray, confidence: float) -> tuple[float, float, int]:
+def _limits(
+    draws: np.ndarray, estimate: float, left_out: np.ndarray | None, confidence: float
+) -> tuple[float, float, int]:
+    """Return low, high and how many draws had no value; BCa where `left_out` is given [1, eq. 14.10]."""
     kept = draws[~np.isnan(draws)]
     undefined = len(draws) - len(kept)
     if len(kept) == 0:
         return float("nan"), float("nan"), undefined
-    low, high = np.quantile(kept, [(1 - confidence) / 2, (1 + confidence) / 2])
+    levels = np.array([(1 - confidence) / 2, (1 + confidence) / 2])
+    if left_out is not None and kept.min() < kept.max():
+        below = ((kept < estimate).sum() + 0.5 * (kept == estimate).sum()) / len(kept)
+        bias = ndtri(np.clip(below, 0.5 / len(kept), 1 - 0.5 / len(kept)))
+        centred = np.nanmean(left_out) - left_out[~np.isnan(left_out)]
+        spread = (centred**2).sum()
+        acceleration = (centred**3).sum() / (6 * spread**1.5) if spread else 0.0
+        shifted = bias + ndtri(levels)
+        levels = ndtr(bias + shifted / (1 - acceleration * shifted))
+    low, high = np.quantile(kept, levels)
     return float(low), float(high), undefined

@@ -8,7 +8,7 @@ With d_k the images of lesion k that only a gets right less those that only b ge
 
 Yang's is the default. It tests the difference of accuracies over images, the figure that is reported beside it; it is
 exactly McNemar's statistic (without correction) when every lesion has one image; and it needs no K. Durkalski's tests
-another quantity, the difference over lesions of the mean within a lesion. `benchmarks/validity.py` shows the size of all.
+another quantity, the difference over lesions of the mean within a lesion. `benchmarks/validity.md` has the size of all.
 
 References:
     [1] Obuchowski NA. Stat Med 17, 1495–1507 (1998).
@@ -56,10 +56,10 @@ def clustered_mcnemar(
     if method not in METHODS:
         raise ValueError(f"method {method!r} is not one of {', '.join(METHODS)}")
     ids, lesion = np.unique(clusters, return_inverse=True)
-    leaning = np.bincount(lesion, weights=correct_a.astype(float) - correct_b, minlength=len(ids))  # (K,) d_k
-    sizes = np.bincount(lesion, minlength=len(ids))
+    lean = correct_a.astype(float) - correct_b
+    leaning: np.ndarray = np.bincount(lesion, weights=lean, minlength=len(ids))  # (K,) d_k
     if method == "durkalski":
-        leaning = leaning / sizes
+        leaning = leaning / np.bincount(lesion, minlength=len(ids))
     spread = float(leaning @ leaning)
     statistic = float(leaning.sum() ** 2 / spread) if spread else 0.0
     if method == "obuchowski":

@@ -77,7 +77,9 @@ def auc_covariance(positive: np.ndarray, scores: np.ndarray, clusters: np.ndarra
     if clusters is None:
         if min(cases, controls) < 2:
             raise ValueError("DeLong's variance needs two images of the class and two others")
-        return AucCovariance(auc, np.cov(own).reshape(len(auc), -1) / cases + np.cov(other).reshape(len(auc), -1) / controls)
+        return AucCovariance(
+            auc, np.cov(own).reshape(len(auc), -1) / cases + np.cov(other).reshape(len(auc), -1) / controls
+        )
     return AucCovariance(auc, _clustered(auc, own, other, positive, np.asarray(clusters)))
 
 
@@ -152,8 +154,7 @@ def _difference(a: float, b: float, variance: float, confidence: float) -> AucDi
     error = float(np.sqrt(max(variance, 0.0)))
     difference = float(b - a)
     half = float(ndtri((1 + confidence) / 2)) * error
-    if error == 0:  # identical rankings: no evidence; different ones without any spread: no doubt
-        pvalue = 1.0 if difference == 0 else 0.0
-    else:
-        pvalue = float(2 * ndtr(-abs(difference) / error))
+    # Without any spread: identical rankings are no evidence, different ones leave no doubt.
+    certain = 1.0 if difference == 0 else 0.0
+    pvalue = float(2 * ndtr(-abs(difference) / error)) if error else certain
     return AucDifference(float(a), float(b), difference, error, difference - half, difference + half, pvalue)

@@ -8,7 +8,9 @@ References:
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import bdtr
+from scipy.special import bdtr, chdtrc
+
+METHODS = ("exact", "mid-p", "asymptotic", "asymptotic-corrected")
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,8 @@ def mcnemar(correct_a: np.ndarray, correct_b: np.ndarray, method: str = "mid-p")
 
     Args:
         correct_a, correct_b: (N,) bool, whether each classifier is right.
-        method: "exact" (binomial, conservative) or "mid-p" (half the probability of the outcome itself).
+        method: "exact" (binomial, conservative), "mid-p" (half the probability of the outcome itself; recommended
+            by [2]), "asymptotic" (χ², one degree of freedom) or "asymptotic-corrected" (continuity-corrected).
 
     Without discordant images nothing speaks against equality: p is 1.
 
@@ -48,6 +51,10 @@ def mcnemar(correct_a: np.ndarray, correct_b: np.ndarray, method: str = "mid-p")
     elif method == "mid-p":
         below = bdtr(fewer - 1, total, 0.5) if fewer else 0.0
         pvalue = below + bdtr(fewer, total, 0.5) if total else 1.0
+    elif method in METHODS:
+        correction = 1 if method == "asymptotic-corrected" else 0
+        gap = max(abs(only_a - only_b) - correction, 0)
+        pvalue = chdtrc(1, gap**2 / total) if total else 1.0
     else:
-        raise ValueError(f"method {method!r} is neither 'exact' nor 'mid-p'")
+        raise ValueError(f"method {method!r} is not one of {', '.join(METHODS)}")
     return McNemarResult(only_a, only_b, float(min(1.0, pvalue)), method)

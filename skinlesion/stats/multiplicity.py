@@ -2,6 +2,7 @@
 
 References:
     [1] Holm S. Scand J Stat 6, 65–70 (1979).
+    [2] Benjamini Y, Hochberg Y. J R Stat Soc B 57, 289–300 (1995).
 """
 
 import numpy as np
@@ -18,6 +19,20 @@ def holm(pvalues: np.ndarray) -> np.ndarray:
     steps = pvalues[order] * np.arange(len(pvalues), 0, -1)
     adjusted = np.empty_like(pvalues)
     adjusted[order] = np.minimum(np.maximum.accumulate(steps), 1.0)
+    return adjusted
+
+
+def benjamini_hochberg(pvalues: np.ndarray) -> np.ndarray:
+    """Return Benjamini–Hochberg's adjusted p-values (K,): they control the false discovery rate [2].
+
+    Raises:
+        ValueError: a value outside 0..1.
+    """
+    pvalues = _checked(pvalues)
+    order = np.argsort(pvalues, kind="stable")[::-1]
+    steps = pvalues[order] * len(pvalues) / np.arange(len(pvalues), 0, -1)
+    adjusted = np.empty_like(pvalues)
+    adjusted[order] = np.minimum(np.minimum.accumulate(steps), 1.0)
     return adjusted
 
 

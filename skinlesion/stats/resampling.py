@@ -107,9 +107,8 @@ def check_predictions(
         raise ValueError(f"labels outside 0 to {len(schema.class_names) - 1}")
     for number, model in enumerate(models):
         if model.ndim != 3 or model.shape[1:] != (len(labels), len(schema.class_names)):
-            raise ValueError(
-                f"model {number}: expected probabilities (S, {len(labels)}, {len(schema.class_names)}), got {model.shape}"
-            )
+            expected = f"(S, {len(labels)}, {len(schema.class_names)})"
+            raise ValueError(f"model {number}: expected probabilities {expected}, got {model.shape}")
         if not ((model >= 0) & (model <= 1)).all():
             raise ValueError(f"model {number}: holds NaN or values outside 0 to 1")
         if np.abs(model.sum(axis=2) - 1).max() > 0.05:

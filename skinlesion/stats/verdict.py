@@ -1,7 +1,7 @@
 """A verdict instead of a p-value: what an interval says, given the smallest difference that matters.
 
 References:
-    [1] Schuirmann DJ. J Pharmacokinet Biopharm 15, 657–680 (1987) (two one-sided tests: the 90 % interval inside the margin).
+    [1] Schuirmann DJ. J Pharmacokinet Biopharm 15, 657–680 (1987) (two one-sided tests).
     [2] Piaggio G et al. JAMA 308, 2594–2604 (2012) (CONSORT for non-inferiority and equivalence).
 """
 

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from skinlesion.stats.bootstrap import bootstrap
 from skinlesion.stats.mcnemar import mcnemar
 from skinlesion.stats.multiplicity import holm
+from skinlesion.stats.resampling import Schema
 from skinlesion.stats.weighted_auc import plan_auc, weighted_auc
 from skinlesion.vocabulary import CLASSES
 
@@ -17,10 +18,11 @@ def paired(draw):
     rng = np.random.default_rng(seed)
     count = draw(st.integers(8, 60))
     labels = rng.integers(0, 7, count)
-    models = [np.round(rng.dirichlet(np.ones(7), size=(1, count)), draw(st.integers(1, 4))) for _ in range(2)]
+    models = [np.round(rng.dirichlet(np.ones(7), size=(1, count)), draw(st.integers(2, 4))) for _ in range(2)]
     return labels, models, rng.integers(0, draw(st.integers(1, count)), count), rng.permutation(count)
 
 
+SCHEMA = Schema(CLASSES)
 METRICS = ["accuracy", "balanced_accuracy", "macro_f1"]
 
 
@@ -28,10 +30,10 @@ METRICS = ["accuracy", "balanced_accuracy", "macro_f1"]
 @given(paired())
 def test_swapping_models_negates_the_difference_and_keeps_p(data):
     labels, (a, b), lesion, order = data
-    one = bootstrap(labels, [a, b], lesion, METRICS, class_names=CLASSES, replicates=100)
-    other = bootstrap(labels, [b, a], lesion, METRICS, class_names=CLASSES, replicates=100)
+    one = bootstrap(labels, [a, b], lesion, METRICS, schema=SCHEMA, replicates=100)
+    other = bootstrap(labels, [b, a], lesion, METRICS, schema=SCHEMA, replicates=100)
     shuffled = bootstrap(
-        labels[order], [a[:, order], b[:, order]], lesion[order], METRICS, class_names=CLASSES, replicates=100
+        labels[order], [a[:, order], b[:, order]], lesion[order], METRICS, schema=SCHEMA, replicates=100
     )
     np.testing.assert_allclose(shuffled.replicates, one.replicates, atol=1e-12)
     for metric in METRICS:

@@ -144,10 +144,12 @@ def test_permutation_agrees_with_swapping_in_a_loop():
 
     def both(x, y):
         mel = labels == 4
-        return np.array([
-            balanced_accuracy_score(labels, y.argmax(1)) - balanced_accuracy_score(labels, x.argmax(1)),
-            roc_auc_score(mel, y[:, 4]) - roc_auc_score(mel, x[:, 4]),
-        ])
+        return np.array(
+            [
+                balanced_accuracy_score(labels, y.argmax(1)) - balanced_accuracy_score(labels, x.argmax(1)),
+                roc_auc_score(mel, y[:, 4]) - roc_auc_score(mel, x[:, 4]),
+            ]
+        )
 
     observed = both(a, b)
     swapped = []

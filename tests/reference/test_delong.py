@@ -87,9 +87,9 @@ def test_the_clustered_variance_is_that_of_leaving_lesions_out():
     """The jackknife over lesions is an independent estimate of the same variance."""
     positive, scores, lesion = clustered_data(lesions=300)
     found = auc_covariance(positive, scores, lesion)
-    left_out = np.array([
-        [roc_auc_score(positive[lesion != one], row[lesion != one]) for row in scores] for one in np.unique(lesion)
-    ])
+    left_out = np.array(
+        [[roc_auc_score(positive[lesion != one], row[lesion != one]) for row in scores] for one in np.unique(lesion)]
+    )
     count = len(left_out)
     jackknife = (count - 1) ** 2 / count * np.cov(left_out.T)
     np.testing.assert_allclose(found.covariance, jackknife, rtol=0.03, atol=2e-6)

@@ -6,10 +6,13 @@ from sklearn import metrics as sk
 from statsmodels.stats.contingency_tables import mcnemar as sm_mcnemar
 from statsmodels.stats.multitest import multipletests
 
-from skinlesion.stats.bootstrap import bootstrap, draw_weights, metric_names
+from skinlesion.stats.bootstrap import bootstrap, draw_weights
 from skinlesion.stats.mcnemar import mcnemar
 from skinlesion.stats.multiplicity import holm
+from skinlesion.stats.resampling import Schema
 from skinlesion.vocabulary import CLASSES, MALIGNANT
+
+SCHEMA = Schema(CLASSES, MALIGNANT)
 
 
 def clustered(count=500, lesions=300, models=2, seeds=2, seed=0):
@@ -27,10 +30,10 @@ def clustered(count=500, lesions=300, models=2, seeds=2, seed=0):
 
 def test_bootstrap_equals_a_plain_loop_over_scikit_learn_on_the_same_resamples():
     labels, models, lesion = clustered()
-    names = metric_names(CLASSES, MALIGNANT)
-    found = bootstrap(labels, models, lesion, names, class_names=CLASSES, malignant=MALIGNANT, replicates=12, seed=5)
+    names = SCHEMA.metrics()
+    found = bootstrap(labels, models, lesion, names, SCHEMA, replicates=12, seed=5)
     child = np.random.SeedSequence(5).spawn(1)[0]
-    weights = draw_weights(np.random.default_rng(child), 300)
+    weights = draw_weights(np.random.default_rng(child), [300])
     malignant = np.isin(labels, [0, 1, 4])
     for replicate in range(12):
         rows = np.concatenate(
@@ -54,10 +57,8 @@ def test_bootstrap_equals_a_plain_loop_over_scikit_learn_on_the_same_resamples()
                     expected[f"specificity_{name}"].append(sk.recall_score(y != c, predicted != c))
                     expected[f"precision_{name}"].append(sk.precision_score(y == c, predicted == c))
                     expected[f"f1_{name}"].append(sk.f1_score(y == c, predicted == c))
-            for k, name in enumerate(names):
-                assert found.replicates[replicate, position, k] == pytest.approx(np.mean(expected[name]), abs=1e-12), (
-                    name
-                )
+            for name in names:
+                assert found.draws(position, name)[replicate] == pytest.approx(np.mean(expected[name]), abs=1e-12), name
 
 
 def test_the_seed_alone_decides_a_bootstrap():
@@ -66,8 +67,8 @@ def test_the_seed_alone_decides_a_bootstrap():
 
     def replicates(count, seed=0, threads=1):
         return bootstrap(
-            labels, models, lesion, metrics, class_names=CLASSES, replicates=count, seed=seed, threads=threads
-        ).replicates
+            labels, models, lesion, metrics, schema=SCHEMA, replicates=count, seed=seed, threads=threads
+        ).replicates[1]
 
     np.testing.assert_array_equal(replicates(150), replicates(150, threads=3))
     np.testing.assert_array_equal(replicates(150)[:70], replicates(70))
@@ -76,36 +77,34 @@ def test_the_seed_alone_decides_a_bootstrap():
 
 def test_intervals_and_p_values_follow_from_the_replicates():
     labels, models, lesion = clustered()
-    found = bootstrap(labels, models, lesion, ["accuracy"], class_names=CLASSES, replicates=999)
-    draws = found.replicates[:, 1, 0] - found.replicates[:, 0, 0]
+    found = bootstrap(labels, models, lesion, ["accuracy"], schema=SCHEMA, replicates=999)
+    draws = found.draws(1, "accuracy") - found.draws(0, "accuracy")
     difference = found.difference(0, 1, "accuracy", 0.9)
     assert (difference.low, difference.high) == pytest.approx(tuple(np.quantile(draws, [0.05, 0.95])))
     assert difference.pvalue == pytest.approx(2 * (1 + min((draws <= 0).sum(), (draws >= 0).sum())) / 1000)
     assert found.difference(0, 0, "accuracy").pvalue == 1  # identical: no evidence at all
-    better = bootstrap(
-        labels, [models[0], np.eye(7)[labels][None]], lesion, ["accuracy"], class_names=CLASSES, replicates=99
-    )
+    better = bootstrap(labels, [models[0], np.eye(7)[labels][None]], lesion, ["accuracy"], schema=SCHEMA, replicates=99)
     assert better.difference(0, 1, "accuracy").pvalue == pytest.approx(2 / 100)  # the least there can be, never 0
 
 
 def test_clusters_of_one_give_the_bootstrap_of_images_and_doubling_images_leaves_intervals_alone():
     labels, models, lesion = clustered(seeds=1)
     twice = np.r_[0 : len(labels), 0 : len(labels)]
-    kwargs = {"class_names": CLASSES, "replicates": 300}
+    kwargs = {"schema": SCHEMA, "replicates": 300}
     once = bootstrap(labels, models, lesion, ["balanced_accuracy"], **kwargs)
     doubled = bootstrap(labels[twice], [m[:, twice] for m in models], lesion[twice], ["balanced_accuracy"], **kwargs)
     np.testing.assert_allclose(once.replicates, doubled.replicates, atol=1e-12)
     naive = bootstrap(
         labels[twice], [m[:, twice] for m in models], np.arange(len(twice)), ["balanced_accuracy"], **kwargs
     )
-    width = np.ptp(np.quantile(once.replicates[:, 0, 0], [0.025, 0.975]))
-    assert np.ptp(np.quantile(naive.replicates[:, 0, 0], [0.025, 0.975])) < 0.85 * width
+    width = np.ptp(np.quantile(once.draws(0, "balanced_accuracy"), [0.025, 0.975]))
+    assert np.ptp(np.quantile(naive.draws(0, "balanced_accuracy"), [0.025, 0.975])) < 0.85 * width
 
 
 def test_a_replicate_without_a_class_is_left_out_and_counted():
     labels = np.array([0, 1, 1, 1, 1, 1])
     p = np.random.default_rng(0).dirichlet(np.ones(7), size=(1, 6))
-    found = bootstrap(labels, [p], np.arange(6), ["auc_akiec"], class_names=CLASSES, replicates=200)
+    found = bootstrap(labels, [p], np.arange(6), ["auc_akiec"], schema=SCHEMA, replicates=200)
     interval = found.interval(0, "auc_akiec")
     assert 30 < interval.undefined < 120  # (5/6)^6 of 200 draw no akiec at all
     assert np.isfinite([interval.low, interval.high]).all()
@@ -132,3 +131,60 @@ def test_holm_against_statsmodels():
     np.testing.assert_allclose(holm(p), multipletests(p, method="holm")[1])
     with pytest.raises(ValueError, match="0 to 1"):
         holm(np.array([0.1, np.nan]))
+
+
+def test_bca_agrees_with_scipy():
+    """scipy.stats.bootstrap, method BCa, on the mean of lesion values: the same estimator from another library."""
+    from scipy.stats import bootstrap as scipy_bootstrap
+
+    rng = np.random.default_rng(0)
+    right = rng.random(60) < 0.85
+    labels = np.zeros(60, dtype=int)
+    p = np.full((60, 7), 0.05)
+    p[np.arange(60), np.where(right, 0, 1)] = 0.7
+    found = bootstrap(labels, [p[None]], np.arange(60), ["accuracy"], SCHEMA, replicates=20_000, jackknife=True)
+    interval = found.interval(0, "accuracy", method="bca")
+    expected = scipy_bootstrap((right.astype(float),), np.mean, n_resamples=20_000, method="BCa", rng=1)
+    low, high = expected.confidence_interval
+    assert interval.low == pytest.approx(low, abs=0.018)  # one image is 1/60
+    assert interval.high == pytest.approx(high, abs=0.018)
+    percentile = found.interval(0, "accuracy")
+    assert interval.low < percentile.low  # skewed to the left: BCa moves that way
+    with pytest.raises(ValueError, match="jackknife"):
+        bootstrap(labels, [p[None]], np.arange(60), ["accuracy"], SCHEMA, replicates=10).interval(
+            0, "accuracy", method="bca"
+        )
+
+
+def test_stratified_draws_keep_the_number_of_lesions_of_each_class():
+    labels, models, lesion = clustered(seeds=1)
+    found = bootstrap(
+        labels, models, lesion, ["accuracy", "balanced_accuracy"], SCHEMA, replicates=200, stratified=True
+    )
+    plain = bootstrap(labels, models, lesion, ["accuracy", "balanced_accuracy"], SCHEMA, replicates=200)
+    assert found.draws(0, "balanced_accuracy").std() < plain.draws(0, "balanced_accuracy").std() * 1.05
+    weights = draw_weights(np.random.default_rng(0), [3, 5])
+    assert (weights[:3].sum(axis=0) == 3).all()
+    assert (weights[3:].sum(axis=0) == 5).all()
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda p: p.__setitem__((0, 3, 1), np.nan), "NaN"),
+        (lambda p: p.__setitem__((0, 3, 1), 3.0), "outside 0 to 1"),
+        (lambda p: p.__imul__(0.5), "sum to one"),
+    ],
+)
+def test_values_that_are_no_probabilities_are_refused(spoil, message):
+    labels, models, lesion = clustered(seeds=1)
+    spoil(models[1])
+    with pytest.raises(ValueError, match=f"model 1: .*{message}"):
+        bootstrap(labels, models, lesion, ["accuracy"], SCHEMA, replicates=10)
+
+
+def test_one_lesion_gives_no_spread_and_no_evidence():
+    labels, models, _ = clustered(seeds=1)
+    found = bootstrap(labels, models, np.zeros(len(labels)), ["accuracy"], SCHEMA, replicates=50)
+    difference = found.difference(0, 1, "accuracy")
+    assert difference.low == difference.high == difference.difference

@@ -1,0 +1,86 @@
+"""diff: what changed between two revisions, each experiment with its paired interval, verdict and flips."""
+
+import tempfile
+from pathlib import Path
+
+from dvc.exceptions import DvcException
+from dvc.repo import Repo
+from dvc.repo.brancher import switch
+from dvc.scm import SCMError
+
+from skinlesion.errors import UserError
+from skinlesion.evaluation.predictions import Predictions, read_predictions
+from skinlesion.stages.compare import ComparisonReport, report_pairs
+from skinlesion.stages.pairs import Plan
+
+WORKSPACE = "workspace"
+_PATTERN = "reports/runs/*/predictions.csv"
+
+
+def diff(root: Path, first: str, second: str, plan: Plan) -> tuple[dict[str, ComparisonReport], list[str]]:
+    """Compare the predictions of every experiment that two revisions have, and that differ.
+
+    Args:
+        root: the folder of params.yaml, inside a DVC repository.
+        first, second: revisions as git names them; "workspace" is what lies there now.
+
+    Returns:
+        experiment → its report (a is `first`, b is `second`), and a line for each experiment that is not compared.
+
+    Raises:
+        UserError: no DVC repository, or no such revision.
+    """
+    try:
+        repo = Repo(str(root))
+    except DvcException as error:
+        raise UserError(
+            f"diff: {root.absolute().name} is not in a DVC repository ({error}); run it beside dvc.yaml"
+        ) from None
+    with repo:
+        one, missing_one = _predictions(repo, root, first)
+        other, missing_other = _predictions(repo, root, second)
+    reports: dict[str, ComparisonReport] = {}
+    lines = [*missing_one, *missing_other]
+    for name in sorted(set(one) | set(other)):
+        if name not in one or name not in other:
+            if not any(f" {name}:" in line for line in lines):
+                lines.append(f"{first if name in one else second} {name}: only this revision has it")
+            continue
+        a, b = one[name], other[name]
+        if a.probabilities.shape == b.probabilities.shape and (a.probabilities == b.probabilities).all():
+            lines.append(f"{name}: unchanged")
+            continue
+        try:
+            reports[name] = report_pairs({first: a, second: b}, "lesion_id", plan, [])
+        except UserError as error:
+            lines.append(f"{name}: {error}")
+    return reports, lines
+
+
+def _predictions(repo: Repo, root: Path, revision: str) -> tuple[dict[str, Predictions], list[str]]:
+    """Return the predictions of every experiment of a revision, and a line for each that cannot be had."""
+    if revision == WORKSPACE:
+        paths = sorted(root.glob(_PATTERN))
+        return {path.parent.name: read_predictions(path)[0] for path in paths}, []
+    found: dict[str, Predictions] = {}
+    missing: list[str] = []
+    here = root.absolute().relative_to(repo.root_dir)
+    try:
+        with switch(repo, repo.scm.resolve_rev(revision)), tempfile.TemporaryDirectory() as folder:
+            for out in repo.index.outs:
+                path = Path(out.fs_path).relative_to(repo.root_dir)  # both are paths in the revision's tree here
+                if path.name != "predictions.csv" or path.parent.parent != here / "reports" / "runs":
+                    continue
+                name, copy = path.parent.name, Path(folder) / "predictions.csv"
+                try:
+                    repo.dvcfs.get_file(path.as_posix(), str(copy))
+                except (DvcException, OSError):
+                    missing.append(
+                        f"{revision} {name}: its predictions are neither in the DVC cache nor in a remote; "
+                        f"get them with `dvc fetch`, or `git switch --detach {revision} && dvc repro`"
+                    )
+                    continue
+                found[name] = read_predictions(copy)[0]
+    except SCMError:
+        raise UserError(f"diff: {revision} is no revision of this repository; see `git log --oneline`") from None
+    return found, missing
