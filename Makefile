@@ -35,5 +35,14 @@ $(STAMP): pyproject.toml constraints.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[offline,dev]'
 	@touch $(STAMP)
 
+# Runs every speed benchmark and writes what they print into the README (minutes, on an idle machine).
+.PHONY: speed readme
+speed: $(STAMP)
+	@PATH="$(BIN):$$PATH" python benchmarks/readme.py
+
+# Writes the results table of examples/offline into the README.
+readme: $(STAMP)
+	@cd examples/offline && PATH="$(BIN):$$PATH" skinlesion report --readme ../../README.md
+
 clean:
 	rm -rf .venv

@@ -34,10 +34,11 @@ def small_params(**sections: dict) -> dict:
         "evaluate": {"replicates": 100},
         "stats": {"replicates": 200},
         "report": {"title": "test"},
+        "claims": [{"claim": "c", "a": "image", "b": "concat", "direction": "higher", "source": "s"}],
         "experiments": {"image": {}, "concat": {"fusion": "concat"}},
     }
     for name, fields in sections.items():
-        params[name] = params.get(name, {}) | fields if name != "experiments" else fields
+        params[name] = fields if name in {"experiments", "claims"} else params.get(name, {}) | fields
     return params
 
 

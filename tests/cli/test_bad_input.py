@@ -32,6 +32,15 @@ def one_line(outcome, *parts):
         ({"experiments": {"a": {"dropuot": 0.1}}}, ["experiments.a.dropuot", "did you mean dropout"]),
         ({"experiments": {"a.b": {}}}, ["experiments.a.b", "a-z"]),
         ({"stats": {"pairs": [["image", "imagee"]]}}, ["stats.pairs", "imagee", "did you mean image"]),
+        (
+            {"claims": [{"claim": "x", "a": "image", "b": "imag", "direction": "higher", "source": "y"}]},
+            ["claims.0", "no experiment imag", "did you mean image"],
+        ),
+        (
+            {"claims": [{"claim": "x", "a": "image", "b": "concat", "direction": "up", "source": "y"}]},
+            ["'up'", "higher"],
+        ),
+        ({"stats": {"margin": 0}}, ["stats.margin", "0", "greater than 0"]),
         ({"nonsense": {"x": 1}}, ["nonsense", "unknown field", "data, prepare"]),
     ],
 )

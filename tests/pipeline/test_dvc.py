@@ -91,3 +91,37 @@ def test_one_changed_parameter_reruns_what_it_concerns_and_shows_in_a_clone_with
     changes = json.loads(call(clone, "dvc", "metrics", "diff", "origin/main", "--json"))
     assert "balanced_accuracy" in changes["reports/runs/concat/metrics.json"]
     assert "reports/runs/image/metrics.json" not in changes
+
+
+def test_diff_shows_the_experiment_that_changed_with_interval_and_verdict(repository):
+    path = repository / "params.yaml"
+    before = path.read_text()
+    params = yaml.safe_load(before)
+    params["experiments"]["concat"]["lr"] = 0.05
+    path.write_text(yaml.safe_dump(params))
+    call(repository, "dvc", "repro")
+    uncommitted = call(repository, "skinlesion", "diff", "--replicates", "100")
+    call(repository, "git", "commit", "-qam", "a much larger step")
+    shown = call(repository, "skinlesion", "diff", "HEAD~1", "--replicates", "100")
+    between = call(repository, "skinlesion", "diff", "HEAD~1", "HEAD", "--replicates", "100")
+    for output, names in ((uncommitted, "HEAD"), (shown, "HEAD~1"), (between, "HEAD~1")):
+        assert "== concat" in output
+        assert f"− {names}" in output
+        assert "clustered by lesion" in output
+        assert "answers lost and gained" in output
+        assert "image: unchanged" in output
+        assert "== image" not in output
+    assert between.replace("HEAD − HEAD~1", "X") == shown.replace("workspace − HEAD~1", "X")
+
+
+def test_diff_says_plainly_what_it_cannot_have(repository, tmp_path):
+    clone = tmp_path / "clone"
+    call(tmp_path, "git", "clone", "-q", str(repository), str(clone))
+    output = call(clone, "skinlesion", "diff", "HEAD", "HEAD", "--replicates", "100")
+    assert "HEAD concat: its predictions are neither in the DVC cache nor in a remote" in output
+    wrong = subprocess.run(
+        [f"{BIN}/skinlesion", "diff", "nonsense"], cwd=repository, capture_output=True, text=True, check=False
+    )
+    assert wrong.returncode == 2
+    assert "nonsense is no revision" in wrong.stderr
+    assert "Traceback" not in wrong.stderr

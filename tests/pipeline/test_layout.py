@@ -8,17 +8,20 @@ from pathlib import Path
 import pytest
 import yaml
 
-from skinlesion.params import Params, TrainParams, load_params
+from skinlesion.params import ClaimParams, Params, PhantomParams, TrainParams, load_params
 from tests.conftest import ROOT
 from tests.imports import PACKAGE, closure, imported_names
 
 PIPELINES = {".": "skinlesion", "examples/phantom": "../../skinlesion", "examples/offline": "../../skinlesion"}
 
+#: Sections that hold entries of the user's own, not one value a field.
+LISTS = {"experiments", "claims"}
+
 #: They change what is printed or accepted, never what is computed: parameters are tracked by their values.
 NOT_DEPENDENCIES = {"errors.py", "progress.py", "params.py"}
 #: Chosen by a parameter at run time, so that no import shows them.
 CHOSEN = {
-    "prepare": {"data/sources/${data.source}.py", "data/decode.py"},
+    "prepare": {"data/sources/${data.source}.py", "data/decode.py", "data/phantom/population.py"},
     "report": {"report/page.html.j2"},
 }
 
@@ -49,14 +52,14 @@ def test_every_params_file_spells_every_field(folder):
     content = yaml.safe_load((ROOT / folder / "params.yaml").read_text())
     assert set(content) == set(Params.model_fields)
     for section, field in Params.model_fields.items():
-        if section != "experiments":
+        if section not in LISTS:
             assert set(content[section]) == set(field.annotation.model_fields), section
     load_params(ROOT / folder / "params.yaml")
 
 
 def test_every_parameter_is_described():
-    sections = [field.annotation for name, field in Params.model_fields.items() if name != "experiments"]
-    for section in sections:
+    sections = [field.annotation for name, field in Params.model_fields.items() if name not in LISTS]
+    for section in [*sections, PhantomParams, ClaimParams]:
         assert all(field.description for field in section.model_fields.values()), section
 
 
