@@ -1,6 +1,6 @@
 """Run every speed benchmark and put what they print into the README.
 
-    python benchmarks/readme.py
+python benchmarks/readme.py
 """
 
 import subprocess

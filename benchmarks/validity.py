@@ -143,7 +143,7 @@ def table(totals: dict[tuple[str, str, str], dict[float, int]], simulations: int
     ]
     for kind in ("type I error", "coverage, difference", "coverage, one model"):
         heads = " | ".join(f"{units}, ρ = {rho:g}" for units in ("images", "lesions") for rho in CORRELATIONS)
-        lines += ["", f"## {kind.capitalize()}", "", f"| method | {heads} |", "|" + "---|" * 7]
+        lines += ["", f"## {kind[0].upper()}{kind[1:]}", "", f"| method | {heads} |", "|" + "---|" * 7]
         for method in dict.fromkeys(key[1] for key in totals if key[0] == kind):
             cells = []
             for units in ("images", "lesions"):

@@ -283,7 +283,10 @@ def _print_comparison(made: "ComparisonReport") -> None:
             if (row.a, row.b) == (a, b):
                 interval = "" if row.low is None else f" ({row.low:+.4f} to {row.high:+.4f})"
                 said = f"  {row.verdict.upper()}" if row.verdict else ""
-                figures = f"{row.a_value:.4f} → {row.b_value:.4f}  {row.difference:+.4f}{interval:<23}"
+                figures = f"{'undefined: a class is absent':<48}"
+                if row.a_value is not None and row.b_value is not None:
+                    difference = f"{row.b_value - row.a_value:+.4f}{interval}"
+                    figures = f"{row.a_value:.4f} → {row.b_value:.4f}  {difference:<30}"
                 print(f"  {row.metric:<18} {figures}  p {row.p:<8.2g}  {row.method}{said}")
         effects = [
             f"{key.partition(': ')[2]} {value:.2f}"

@@ -49,7 +49,7 @@ class DataParams(Section):
     source: SourceName = Field("ham10000", description="Where images and metadata come from.")
     path: Path = Field(
         Path("data/raw"),
-        description="What the source reads and DVC watches: the archive's folder; for the phantom, the code that draws it.",
+        description="What the source reads and DVC watches: the archive's folder, or the phantom's drawing code.",
     )
     phantom: PhantomParams = Field(PhantomParams(), description="The drawn population.")
 

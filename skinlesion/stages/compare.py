@@ -30,9 +30,9 @@ class ComparisonRow(BaseModel):
     a: str = Field(description="The model it starts from.")
     b: str = Field(description="The model compared with it.")
     metric: str
-    a_value: float
-    b_value: float
-    difference: float = Field(description="b − a.")
+    a_value: float | None = Field(description="The metric of a; null where it is undefined, a class being absent.")
+    b_value: float | None
+    difference: float | None = Field(description="b − a.")
     low: float | None = Field(description="Lower end of the interval of the difference, where the method has one.")
     high: float | None
     p: float = Field(description="Two-sided p-value.")

@@ -6,7 +6,7 @@ from pathlib import Path
 from dvc.exceptions import DvcException
 from dvc.repo import Repo
 from dvc.repo.brancher import switch
-from dvc.scm import SCMError
+from scmrepo.exceptions import SCMError
 
 from skinlesion.errors import UserError
 from skinlesion.evaluation.predictions import Predictions, read_predictions

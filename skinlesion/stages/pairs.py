@@ -124,11 +124,11 @@ def _test_rows(
             **base, "metric": "macro_auc", "a_value": auc.a, "b_value": auc.b, "difference": auc.difference,
             "low": auc.low, "high": auc.high, "p": auc.pvalue, "method": DELONG_METHOD,
         })  # fmt: skip
-    if plan.permutations:
+    values = [_single(labels, one, plan.primary) for one in (mean_a, mean_b)]
+    if plan.permutations and not np.isnan(values).any():
         test = permutation_test(
             labels, mean_a, mean_b, lesions, [plan.primary], SCHEMA, permutations=plan.permutations, seed=plan.seed
         )[plan.primary]
-        values = [_single(labels, one, plan.primary) for one in (mean_a, mean_b)]
         rows.append({
             **base, "metric": plan.primary, "a_value": values[0], "b_value": values[1],
             "difference": test.difference, "p": test.pvalue, "method": PERMUTATION_METHOD,

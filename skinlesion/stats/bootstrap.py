@@ -7,6 +7,7 @@ References:
 """
 
 import os
+import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -137,9 +138,11 @@ def bootstrap(
     ]
     children = np.random.SeedSequence(seed).spawn(-(-replicates // BLOCK))
 
+    memory = _Memory(lesions)
+
     def resample(block: int) -> list[np.ndarray]:
         size = min(BLOCK, replicates - block * BLOCK)
-        weights = draw_weights(np.random.default_rng(children[block]), sizes)
+        weights = draw_weights(np.random.default_rng(children[block]), sizes, memory)
         return [values[:size] for values in _evaluate(plans, weights)]
 
     def leave_out(start: int) -> list[np.ndarray]:
@@ -155,19 +158,31 @@ def bootstrap(
     return Bootstrap(tuple(metrics), point, drawn, without)
 
 
-def draw_weights(rng: np.random.Generator, sizes: Sequence[int] | np.ndarray) -> np.ndarray:
+class _Memory(threading.local):
+    """Two arrays that a thread uses for every block: fresh megabytes cost more than the drawing itself."""
+
+    def __init__(self, lesions: int) -> None:
+        self.counts = np.empty((BLOCK, lesions), np.float32)
+        self.weights = np.empty((lesions, BLOCK), np.float32)
+
+
+def draw_weights(
+    rng: np.random.Generator, sizes: Sequence[int] | np.ndarray, memory: _Memory | None = None
+) -> np.ndarray:
     """Return (L, BLOCK) float32: how often each lesion comes up when each stratum is drawn anew with replacement.
 
     Args:
         sizes: lesions in each stratum; they sum to L.
+        memory: where to work; the next call with the same memory overwrites what this one returned.
     """
-    counts = np.empty((BLOCK, int(np.sum(sizes))), np.float32)
-    for row in counts:  # small pieces of memory: fresh megabytes cost more than the drawing
+    memory = memory or _Memory(int(np.sum(sizes)))
+    for row in memory.counts:
         start = 0
         for size in sizes:
             row[start : start + size] = np.bincount(rng.integers(0, size, size=size), minlength=size)
             start += size
-    return np.ascontiguousarray(counts.T)
+    np.copyto(memory.weights, memory.counts.T)
+    return memory.weights
 
 
 def _evaluate(plans: list[list[LayerPlan]], weights: np.ndarray) -> list[np.ndarray]:

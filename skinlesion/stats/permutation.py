@@ -46,7 +46,7 @@ def permutation_test(
         clusters: (N,) the lesion of each image.
 
     Raises:
-        ValueError: input that `check_predictions` refuses.
+        ValueError: input that `check_predictions` refuses, or a metric that is undefined on it.
     """
     check_predictions(labels, [a[None], b[None]], clusters, metrics, schema)
     ids, lesion = np.unique(clusters, return_inverse=True)
@@ -61,6 +61,8 @@ def permutation_test(
         return np.asarray(plan.evaluate(theirs) - plan.evaluate(mine))  # (R, K)
 
     observed = differences(np.ones((lesions, 1), np.float32))[0]
+    for k in np.flatnonzero(np.isnan(observed)).tolist():
+        raise ValueError(f"{metrics[k]} is undefined on these data: a class is missing")
     rng, as_far, done = np.random.default_rng(seed), np.zeros(len(metrics), dtype=int), 0
     while done < permutations:
         size = min(_BLOCK, permutations - done)

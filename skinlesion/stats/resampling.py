@@ -26,15 +26,16 @@ class Schema:
         by_class = [f"{metric}_{name}" for metric in (*count_metrics.BY_CLASS, "auc") for name in self.class_names]
         return [*count_metrics.WHOLE, *by_class, "macro_auc", *(["malignant_auc"] if self.malignant else [])]
 
-    def positions(self, name: str) -> list[int]:
-        """Return the columns behind a class's name, or behind "malignant"."""
-        members = self.malignant if name == "malignant" else (name,)
-        return [self.class_names.index(member) for member in members]
-
-    def aucs_behind(self, metrics: Sequence[str]) -> list[str]:
-        """Return the classes (and "malignant") whose AUC some metrics need."""
-        needed = [name for name in self.class_names if "macro_auc" in metrics or f"auc_{name}" in metrics]
-        return [*needed, *(["malignant"] if "malignant_auc" in metrics else [])]
+    def aucs_behind(self, metrics: Sequence[str]) -> dict[str, list[int]]:
+        """Return the AUCs that some metrics need, by metric name: the columns whose sum is the score."""
+        needed = {
+            f"auc_{name}": [position]
+            for position, name in enumerate(self.class_names)
+            if "macro_auc" in metrics or f"auc_{name}" in metrics
+        }
+        if "malignant_auc" in metrics:
+            needed["malignant_auc"] = [self.class_names.index(name) for name in self.malignant]
+        return needed
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class LayerPlan:
     schema: Schema
     metrics: tuple[str, ...]
     counted: np.ndarray  # (L, 3 C) float32: support, hits, calls
-    aucs: dict[str, AucPlan]
+    aucs: dict[str, AucPlan]  # by metric name
 
     def evaluate(self, weights: np.ndarray) -> np.ndarray:
         """Return the metrics (R, K) for lesion weights (L, R) float32 of whole numbers; NaN where undefined."""
@@ -58,12 +59,10 @@ class LayerPlan:
         if metric in count_metrics.WHOLE:
             return count_metrics.WHOLE[metric](counts)
         if metric == "macro_auc":
-            return np.asarray(np.mean([aucs[name] for name in self.schema.class_names], axis=0))
-        if metric == "malignant_auc":
-            return aucs["malignant"]
+            return np.asarray(np.mean([aucs[f"auc_{name}"] for name in self.schema.class_names], axis=0))
+        if metric in aucs:
+            return aucs[metric]
         kind, _, name = metric.partition("_")
-        if kind == "auc":
-            return aucs[name]
         return count_metrics.BY_CLASS[kind](counts)[:, self.schema.class_names.index(name)]
 
 
@@ -87,8 +86,7 @@ def plan_layer(
     hits = np.where(predicted == labels, labels, -1)
     counted = np.hstack([lesion_counts(values, lesion, *size) for values in (labels, hits, predicted)])
     aucs = {}
-    for name in schema.aucs_behind(metrics):
-        columns = schema.positions(name)
+    for name, columns in schema.aucs_behind(metrics).items():
         aucs[name] = plan_auc(np.isin(labels, columns), probabilities[:, columns].sum(axis=1), lesion, lesions)
     return LayerPlan(schema, tuple(metrics), counted, aucs)
 

@@ -96,6 +96,20 @@ def test_isic_style_and_a_metadata_table(folder, run):
     assert [row["p"] for row in found["comparisons"]] == [row["p"] for row in expected["comparisons"]]
 
 
+def test_a_test_set_without_a_class_is_compared_as_far_as_it_goes(folder, run):
+    for name in ("weak", "strong"):
+        table = pd.read_csv(folder / f"{name}.csv")
+        table[table["dx"] != "df"].to_csv(folder / f"{name}_part.csv", index=False)
+    shown = run("compare", "weak_part.csv", "strong_part.csv", *FAST, cwd=folder)
+    assert shown.code == 0, shown.err
+    assert "macro_auc          undefined: a class is absent" in shown.out
+    report = json.loads(run("compare", "weak_part.csv", "strong_part.csv", "--json", *FAST, cwd=folder).out)
+    rows = {row["metric"]: row for row in report["comparisons"] if "clustered by lesion" in row["method"]}
+    assert rows["macro_auc"]["difference"] is None
+    assert rows["macro_auc"]["verdict"] == ""
+    assert rows["balanced_accuracy"]["verdict"] == "superior"
+
+
 @pytest.mark.parametrize(
     ("args", "parts"),
     [

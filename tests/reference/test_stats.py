@@ -188,3 +188,16 @@ def test_one_lesion_gives_no_spread_and_no_evidence():
     found = bootstrap(labels, models, np.zeros(len(labels)), ["accuracy"], SCHEMA, replicates=50)
     difference = found.difference(0, 1, "accuracy")
     assert difference.low == difference.high == difference.difference
+
+
+def test_a_class_may_be_called_anything():
+    """Names of classes are the user's: one called like a metric must not be taken for it."""
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 2, 80)
+    p = rng.dirichlet(np.ones(2), size=(1, 80))
+    schema = Schema(("auc", "malignant"), ("malignant",))
+    found = bootstrap(labels, [p], np.arange(80), schema.metrics(), schema, replicates=20)
+    auc = sk.roc_auc_score(labels, p[0, :, 1])
+    for name in ("macro_auc", "auc_malignant", "auc_auc", "malignant_auc"):
+        assert found.estimate(0, name) == pytest.approx(auc)
+    assert found.estimate(0, "sensitivity_malignant") == sk.recall_score(labels, p[0].argmax(1))
