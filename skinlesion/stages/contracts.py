@@ -10,6 +10,7 @@ BOOTSTRAP_METHOD = "paired bootstrap, clustered by lesion"
 NAIVE_METHOD = "paired bootstrap, images taken as independent"
 DELONG_METHOD = "clustered DeLong, mean over seeds"
 PERMUTATION_METHOD = "permutation, swapped by lesion, mean over seeds"
+FOLD_METHOD = "corrected resampled t-test over test folds (Nadeau & Bengio)"
 MCNEMAR_METHODS = {
     "yang": "McNemar clustered by lesion (Yang), mean over seeds",
     "mid-p": "McNemar mid-p, images taken as independent, mean over seeds",

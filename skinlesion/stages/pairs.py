@@ -12,6 +12,7 @@ from skinlesion.stages.contracts import (
     BOOTSTRAP_METHOD,
     COMPARISON_COLUMNS,
     DELONG_METHOD,
+    FOLD_METHOD,
     MCNEMAR_METHODS,
     NAIVE_METHOD,
     PERMUTATION_METHOD,
@@ -23,12 +24,14 @@ from skinlesion.stats.flips import Flips, flips
 from skinlesion.stats.mcnemar import mcnemar
 from skinlesion.stats.multiplicity import benjamini_hochberg, holm
 from skinlesion.stats.permutation import permutation_test
+from skinlesion.stats.resampled import corrected_resampled_t
 from skinlesion.stats.resampling import Schema
 from skinlesion.stats.verdict import verdict
 from skinlesion.vocabulary import CLASSES, MALIGNANT
 
 SCHEMA = Schema(CLASSES, MALIGNANT)
 TOST_CONFIDENCE = 0.90  # two one-sided tests at 5 %
+TEST_PER_TRAINING = 2 / 7  # images of a test fold for each training image: two parts against seven
 
 
 @dataclass(frozen=True)
@@ -71,10 +74,12 @@ def compare(predictions: dict[str, Predictions], pairs: Sequence[tuple[str, str]
     images = np.arange(len(first.labels))
     naive = bootstrap(first.labels, models, images, plan.metrics, SCHEMA, **settings) if plan.naive else None
     mean = {name: predictions[name].probabilities.mean(axis=0) for name in names}
+    by_fold = {name: fold_values(predictions[name], plan.primary) for name in names}
     rows: list[dict[str, Any]] = []
     for a, b in pairs:
         rows += _bootstrap_rows(a, b, names, clustered, naive, plan)
         rows += _test_rows(a, b, mean[a], mean[b], first, plan)
+        rows += _fold_rows(a, b, by_fold[a], by_fold[b], plan)
     table = pd.DataFrame(rows, columns=list(COMPARISON_COLUMNS))
     table["p_adjusted"] = _adjust(table, plan.primary)
     return Compared(table, clustered, names)
@@ -84,6 +89,18 @@ def pair_flips(a: Predictions, b: Predictions) -> list[Flips]:
     """Return the flips of every class between the seed-averaged answers of a and b."""
     answers = [one.probabilities.mean(axis=0).argmax(axis=1) for one in (a, b)]
     return flips(a.labels, answers[0], answers[1], a.image_ids, CLASSES)
+
+
+def fold_values(one: Predictions, metric: str) -> np.ndarray:
+    """Return the metric (mean over seeds) on each test fold."""
+    values = []
+    for fold in np.unique(one.folds):
+        mine = one.folds == fold
+        found = bootstrap(
+            one.labels[mine], [one.probabilities[:, mine]], one.lesions[mine], [metric], SCHEMA, replicates=0
+        )
+        values.append(found.estimate(0, metric))
+    return np.array(values)
 
 
 def _bootstrap_rows(
@@ -134,6 +151,19 @@ def _test_rows(
             "difference": test.difference, "p": test.pvalue, "method": PERMUTATION_METHOD,
         })  # fmt: skip
     return rows
+
+
+def _fold_rows(a: str, b: str, by_fold_a: np.ndarray, by_fold_b: np.ndarray, plan: Plan) -> list[dict[str, Any]]:
+    """Return the corrected t-test over folds, where there are several and the metric is defined on each."""
+    differences = by_fold_b - by_fold_a if len(by_fold_a) == len(by_fold_b) else np.array([])
+    if len(differences) < 2 or np.isnan(differences).any():
+        return []
+    found = corrected_resampled_t(differences, TEST_PER_TRAINING, plan.confidence)
+    return [{
+        "a": a, "b": b, "metric": plan.primary, "a_value": by_fold_a.mean(), "b_value": by_fold_b.mean(),
+        "difference": found.difference, "low": found.low, "high": found.high, "p": found.pvalue,
+        "method": FOLD_METHOD, "verdict": "",
+    }]  # fmt: skip
 
 
 def _single(labels: np.ndarray, probabilities: np.ndarray, metric: str) -> float:

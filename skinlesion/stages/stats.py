@@ -11,9 +11,9 @@ from skinlesion.evaluation.predictions import Predictions, read_predictions
 from skinlesion.files import write_csv, write_json
 from skinlesion.params import ClaimParams, Params
 from skinlesion.stages.contracts import BOOTSTRAP_METHOD, CLAIM_COLUMNS, COMPARISON_COLUMNS
-from skinlesion.stages.pairs import SCHEMA, Compared, Plan, compare, pair_flips
+from skinlesion.stages.pairs import Compared, Plan, compare, fold_values, pair_flips
 from skinlesion.stages.workspace import Workspace
-from skinlesion.stats.bootstrap import bootstrap
+from skinlesion.stats.cochran import cochran_q
 from skinlesion.stats.power import minimum_detectable_difference
 from skinlesion.stats.variance import variance_budget
 from skinlesion.stats.verdict import answer_claim
@@ -37,6 +37,7 @@ def stats(params: Params, workspace: Workspace) -> pd.DataFrame:
     pairs = [(pair[0], pair[1]) for pair in params.stats.pairs or combinations(params.experiments, 2)]
     pairs += [pair for pair in _claimed_pairs(params) if pair not in pairs and pair[::-1] not in pairs]
     plan = plan_of(params)
+    cochran: dict[str, float] = {}
     tables: dict[str, list[pd.DataFrame]] = {"comparisons": [], "flips": [], "variance": [], "detectable": []}
     for group in _same_images(predictions):
         inside = [(a, b) for a, b in pairs if a in group and b in group]
@@ -44,6 +45,7 @@ def stats(params: Params, workspace: Workspace) -> pd.DataFrame:
             continue
         members = {name: predictions[name] for name in group}
         compared = compare(members, inside, plan)
+        cochran = cochran or _cochran(members)
         tables["comparisons"].append(compared.table)
         tables["flips"].append(_flips(members, inside))
         tables["variance"].append(_variance(members, inside, compared, plan))
@@ -55,7 +57,7 @@ def stats(params: Params, workspace: Workspace) -> pd.DataFrame:
     claims = answer_claims(comparisons, params.claims)
     for name, table in (made | {"comparisons": comparisons, "claims": claims}).items():
         write_csv(out / f"{name}.csv", table, float_format="%.9g")
-    write_json(out / "stats.json", _summary(params, comparisons, claims, skipped))
+    write_json(out / "stats.json", _summary(params, comparisons, claims, skipped) | cochran)
     return comparisons
 
 
@@ -128,6 +130,15 @@ def _same_images(predictions: dict[str, Predictions]) -> list[list[str]]:
     return groups
 
 
+def _cochran(members: dict[str, Predictions]) -> dict[str, float]:
+    """Return Cochran's Q over all experiments on the same images, for stats.json; images count as independent."""
+    if len(members) < 3:
+        return {}
+    hits = [one.probabilities.mean(axis=0).argmax(axis=1) == one.labels for one in members.values()]
+    found = cochran_q(np.stack(hits, axis=1))
+    return {"cochran_q": found.statistic, "cochran_degrees": found.degrees, "cochran_p": found.pvalue}
+
+
 def _flips(members: dict[str, Predictions], pairs: list[tuple[str, str]]) -> pd.DataFrame:
     rows = []
     for a, b in pairs:
@@ -146,7 +157,7 @@ def _variance(
 ) -> pd.DataFrame:
     """Return where the uncertainty of each pair's primary difference comes from; seeds are paired where shared."""
     metric = compared.clustered.metrics.index(plan.primary)
-    by_fold = {name: _fold_values(one, plan.primary) for name, one in members.items()}
+    by_fold = {name: fold_values(one, plan.primary) for name, one in members.items()}
     rows = []
     for a, b in pairs:
         shared = [seed for seed in members[a].seeds if seed in members[b].seeds]
@@ -161,18 +172,6 @@ def _variance(
         )
         rows.append({"a": a, "b": b, "metric": plan.primary} | vars(budget))
     return pd.DataFrame(rows)
-
-
-def _fold_values(one: Predictions, metric: str) -> np.ndarray:
-    """Return the metric (mean over seeds) on each test fold."""
-    values = []
-    for fold in np.unique(one.folds):
-        mine = one.folds == fold
-        found = bootstrap(
-            one.labels[mine], [one.probabilities[:, mine]], one.lesions[mine], [metric], SCHEMA, replicates=0
-        )
-        values.append(found.estimate(0, metric))
-    return np.array(values)
 
 
 def _detectable(members: dict[str, Predictions], pairs: list[tuple[str, str]], plan: Plan) -> pd.DataFrame:
