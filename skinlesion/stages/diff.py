@@ -71,9 +71,13 @@ def _predictions(repo: Repo, root: Path, revision: str) -> tuple[dict[str, Predi
                 path = Path(out.fs_path).relative_to(repo.root_dir)  # both are paths in the revision's tree here
                 if path.name != "predictions.csv" or path.parent.parent != here / "reports" / "runs":
                     continue
-                name, copy = path.parent.name, Path(folder) / "predictions.csv"
+                name = path.parent.name
+                copy = Path(folder) / f"{name}.csv"
                 try:
-                    repo.dvcfs.get_file(path.as_posix(), str(copy))
+                    # Read, never get_file: that links the copy to the cache, and what is written to it later
+                    # would be written into the cache.
+                    with repo.dvcfs.open(path.as_posix(), "rb") as stream:
+                        copy.write_bytes(stream.read())
                 except (DvcException, OSError):
                     missing.append(
                         f"{revision} {name}: its predictions are neither in the DVC cache nor in a remote; "

@@ -112,6 +112,9 @@ def test_diff_shows_the_experiment_that_changed_with_interval_and_verdict(reposi
         assert "image: unchanged" in output
         assert "== image" not in output
     assert between.replace("HEAD − HEAD~1", "X") == shown.replace("workspace − HEAD~1", "X")
+    assert "up to date" in call(repository, "dvc", "status")  # results and cache are as they were
+    for name in ("image", "concat"):
+        assert (repository / f"reports/runs/{name}/predictions.csv").stat().st_size > 1000
 
 
 def test_diff_says_plainly_what_it_cannot_have(repository, tmp_path):
