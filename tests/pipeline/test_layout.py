@@ -145,3 +145,11 @@ def test_no_path_of_a_machine_and_no_registry_is_named():
         ):
             assert not forbidden.search(path.read_text(encoding="utf-8")), name
     assert Path(ROOT / "Makefile").exists()
+
+
+def test_the_phantom_is_no_easy_win():
+    """Committed results of the demo: a frozen EfficientNet-Lite0 is neither lost nor perfect on it."""
+    import json
+
+    metrics = json.loads((ROOT / "examples/phantom/reports/runs/image/metrics.json").read_text())
+    assert 0.5 < metrics["balanced_accuracy"] < 0.85
