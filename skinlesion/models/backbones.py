@@ -39,7 +39,9 @@ class Backbone:
         pixels = images.permute(0, 3, 1, 2)  # (B, 3, S, S), channels last in memory
         if pixels.shape[-1] != self.input_size:
             size = (self.input_size, self.input_size)
-            pixels = functional.interpolate(pixels, size, mode=self.interpolation, antialias=True)
+            # CUDA resizes floats only; bicubic overshoots then, where whole numbers would be cut off at 0 and 255.
+            pixels = pixels.float() if pixels.is_cuda else pixels
+            pixels = functional.interpolate(pixels, size, mode=self.interpolation, antialias=True).clamp(0, 255)
         mean = torch.tensor(self.mean, device=pixels.device).view(1, 3, 1, 1) * 255
         std = torch.tensor(self.std, device=pixels.device).view(1, 3, 1, 1) * 255
         return pixels.float().sub_(mean).div_(std)

@@ -1,5 +1,6 @@
 """train: every run (fold, seed) of one experiment, in one process."""
 
+import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -51,6 +52,8 @@ def train(
     Raises:
         UserError: the prepared data, the split, the backbone or its weights cannot be had.
     """
+    # cuBLAS is deterministic only with a workspace of fixed size, set before CUDA starts.
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.use_deterministic_algorithms(True)
     inputs = Inputs(workspace, settings, split)
     wanted = [(fold, seed) for fold in settings.folds for seed in settings.seeds]

@@ -124,8 +124,8 @@ def _validate(model: nn.Module, loss: nn.Module, validation: Examples) -> tuple[
     model.eval()
     logits = model(validation.image, validation.metadata)  # (N, C)
     correct = (logits.argmax(1) == validation.labels).float()
-    support = torch.bincount(validation.labels, minlength=len(CLASSES))
-    hits = torch.bincount(validation.labels, weights=correct, minlength=len(CLASSES))
+    truth = nn.functional.one_hot(validation.labels, len(CLASSES)).float()  # (N, C)
+    support, hits = truth.sum(0), correct @ truth  # no bincount with weights: CUDA has no deterministic one
     present = support > 0
     return float(loss(logits, validation.labels)), float((hits[present] / support[present]).mean())
 
