@@ -98,7 +98,7 @@ def test_a_safetensors_file_supplies_weights(tmp_path):
 
 @pytest.mark.parametrize("name", sorted(PIP_WEIGHTS))
 def test_pip_weights_are_imagenet_weights(name):
-    """They load tensor by tensor, and random weights do not give these features: the same photograph, twice."""
+    """They load tensor by tensor, and what they load was trained: no layer has the statistics of a fresh model."""
     if pip_file(name) is None:
         pytest.skip("the offline extra is not installed")
     trained, random = load_backbone(name, "imagenet"), load_backbone(name, "none")
