@@ -3,6 +3,7 @@
 Nothing heavy is imported before a command runs: `skinlesion --help` needs neither torch nor pandas.
 """
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -35,6 +36,9 @@ def main() -> None:
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
+    except KeyboardInterrupt:
+        print("stopped; the same command goes on where it was", file=sys.stderr)
+        sys.exit(130)
 
 
 @app.callback(invoke_without_command=True)
@@ -85,14 +89,22 @@ def train(
     out: Annotated[Path | None, typer.Option(help="Where runs go, instead of models/NAME or runs/.")] = None,
     backbone: Annotated[str | None, typer.Option(help="A timm model name.")] = None,
     weights: Annotated[str | None, typer.Option(help="imagenet, none, or a .safetensors file.")] = None,
-    fusion: Annotated[str | None, typer.Option(help="none or concat.")] = None,
-    metadata: Annotated[str | None, typer.Option(help="How metadata becomes numbers: onehot.")] = None,
+    regime: Annotated[str | None, typer.Option(help="frozen, two_stage or full.")] = None,
+    fusion: Annotated[
+        str | None, typer.Option(help="none, concat, film, cross_attention, metablock or metadata_only.")
+    ] = None,
+    metadata: Annotated[
+        str | None, typer.Option(help="How metadata becomes numbers: onehot, ordinal or embedding.")
+    ] = None,
     protocol: Annotated[str | None, typer.Option(help="Split by lesion or by image.")] = None,
     fold: Annotated[list[int] | None, typer.Option(help="Test fold 0 to 4; repeat for several.")] = None,
     seed: Annotated[list[int] | None, typer.Option(help="Training seed; repeat for several.")] = None,
     settings: Annotated[
         list[str] | None, typer.Option("--set", help="Any other field of train, as FIELD=VALUE; repeatable.")
     ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Train nothing: print shapes, parameters, memory and time.")
+    ] = False,
     params: ParamsOption = Path("params.yaml"),
 ) -> None:
     """Train an experiment of params.yaml, or whatever the flags say (into runs/, no DVC needed)."""
@@ -100,23 +112,30 @@ def train(
 
     loaded, workspace = _load(params, required=experiment is not None)
     flags: dict[str, Any] = {
-        "backbone": backbone, "weights": weights, "fusion": fusion, "metadata": metadata, "protocol": protocol,
-        "folds": fold, "seeds": seed,
+        "backbone": backbone, "weights": weights, "regime": regime, "fusion": fusion, "metadata": metadata,
+        "protocol": protocol, "folds": fold, "seeds": seed,
     }  # fmt: skip
     changes = {name: value for name, value in flags.items() if value is not None}
     changes |= dict(parse_setting(text) for text in settings or [])
     resolved = _resolve(loaded, experiment, changes)
     folder = out or (workspace.model(experiment) if experiment else workspace.root / "runs" / _run_name(resolved))
+    if dry_run:
+        from skinlesion.stages.dry_run import dry_run as describe
+
+        print(describe(resolved, experiment or "these settings"))
+        return
     if experiment and changes and out is None:
         raise UserError(f"--experiment {experiment}: flags would not stand in params.yaml; add --out DIR, or edit it")
-    print(_resolved_text(resolved, folder))
+    if int(os.environ.get("RANK", "0")) == 0:  # under torchrun one process speaks
+        print(_resolved_text(resolved, folder))
 
     from skinlesion.stages import train as stage
 
     summaries = stage.train(
         resolved, loaded.split, workspace, folder, experiment or folder.name, exclusive=experiment is not None
     )
-    _print_summaries(summaries, folder)
+    if int(os.environ.get("RANK", "0")) == 0:
+        _print_summaries(summaries, folder)
 
 
 @app.command()
@@ -143,6 +162,26 @@ def evaluate(
         assert models is not None
         resolved, out = _settings_of(models), out or models
     metrics = stage.evaluate(resolved, loaded.split, loaded.evaluate, workspace, models, out)
+    _print_metrics(metrics, out)
+
+
+@app.command()
+def ensemble(
+    name: Annotated[str, typer.Option(help="An entry of `ensembles:` in params.yaml; its members are evaluated.")],
+    params: ParamsOption = Path("params.yaml"),
+) -> None:
+    """Combine experiments' predictions, weights fitted on validation parts; write what evaluate writes."""
+    from skinlesion.errors import choices
+    from skinlesion.stages import ensemble as stage
+
+    loaded, workspace = _load(params)
+    if name not in loaded.ensembles:
+        raise UserError(f"--name {name}: not among the ensembles of {params}; {choices(loaded.ensembles, name)}")
+    out = workspace.ensemble(name)
+    _print_metrics(stage.ensemble(loaded.ensembles[name], loaded.evaluate, workspace, out), out)
+
+
+def _print_metrics(metrics: dict[str, float], out: Path) -> None:
     for name in ("balanced_accuracy", "macro_f1", "macro_auc", "accuracy", "malignant_auc"):
         if name in metrics:
             interval = (
@@ -328,8 +367,8 @@ def _run_name(settings: "TrainParams") -> str:
     import hashlib
 
     digest = hashlib.sha256(settings.model_dump_json(exclude={"folds", "seeds", "checkpoint_seconds"}).encode())
-    metadata = [] if settings.fusion == "none" else [settings.fusion, settings.metadata]
-    return "-".join([settings.backbone, *(metadata or ["image"]), settings.protocol, digest.hexdigest()[:8]])
+    inputs: list[str] = ["image"] if settings.fusion == "none" else [settings.fusion, settings.metadata]
+    return "-".join([settings.backbone, *inputs, settings.protocol, digest.hexdigest()[:8]])
 
 
 def _resolved_text(settings: "TrainParams", folder: Path) -> str:

@@ -13,11 +13,14 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from skinlesion.errors import UserError, choices
+from skinlesion.vocabulary import CLASSES
 
 SourceName = Literal["ham10000", "phantom"]
-Fusion = Literal["none", "concat"]
-MetadataEncoding = Literal["onehot"]
+Fusion = Literal["none", "concat", "film", "cross_attention", "metablock", "metadata_only"]
+MetadataEncoding = Literal["onehot", "ordinal", "embedding"]
 Protocol = Literal["lesion", "image"]
+Regime = Literal["frozen", "two_stage", "full"]
+Monitor = Literal["loss", "balanced_accuracy", "macro_f1", "macro_auc", "accuracy"]
 Metric = Literal["balanced_accuracy", "macro_f1", "macro_auc"]
 
 _EXPERIMENT_NAME = re.compile(r"[a-z0-9_]+")
@@ -26,6 +29,8 @@ Fold = Annotated[int, Field(ge=0, le=4)]
 Seed = Annotated[int, Field(ge=0, le=2**31 - 1)]
 Width = Annotated[int, Field(ge=1, le=8192)]
 Probability = Annotated[float, Field(ge=0, lt=1)]
+Strength = Annotated[float, Field(ge=0, lt=1)] | None
+Cost = Annotated[float, Field(ge=0, le=1e6)]
 
 
 class Section(BaseModel):
@@ -65,7 +70,49 @@ class SplitParams(Section):
     seed: Seed = Field(0, description="Seed of the assignment of lesions (images) to the ten parts.")
 
 
+class AugmentParams(Section):
+    """Random changes of training images: a preset, and what differs from it. A bare name means that preset."""
+
+    preset: Literal["none", "flips", "dermoscopy"] = Field("none", description="Where the values left out come from.")
+    flip: bool | None = Field(None, description="Mirror along either axis, each with probability 1/2.")
+    rotate90: bool | None = Field(None, description="Turn by a multiple of 90 degrees.")
+    rotation: Annotated[float, Field(ge=0, le=180)] | None = Field(None, description="Largest angle, in degrees.")
+    scale: tuple[float, float] | None = Field(None, description="Smallest and largest magnification.")
+    translation: Strength = Field(None, description="Largest shift, as a share of the side.")
+    crop: Annotated[float, Field(gt=0, le=1)] | None = Field(
+        None, description="Smallest share of the area that a random square crop keeps; 1 crops nothing."
+    )
+    brightness: Strength = Field(None, description="Factor from 1 − x to 1 + x.")
+    contrast: Strength = Field(None, description="Factor from 1 − x to 1 + x about the image's mean grey.")
+    saturation: Strength = Field(None, description="Factor from 1 − x to 1 + x.")
+    hue: Annotated[float, Field(ge=0, le=0.5)] | None = Field(None, description="Largest turn of hue, in whole turns.")
+    mixup: Annotated[float, Field(ge=0, le=10)] | None = Field(None, description="α of MixUp's Beta(α, α); 0 is off.")
+    cutmix: Annotated[float, Field(ge=0, le=10)] | None = Field(None, description="α of CutMix's Beta(α, α); 0 is off.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _name_is_a_preset(cls, value: Any) -> Any:
+        return {"preset": value} if isinstance(value, str) else value
+
+    @field_validator("scale")
+    @classmethod
+    def _ordered(cls, value: tuple[float, float] | None) -> tuple[float, float] | None:
+        if value is not None and not 0.1 <= value[0] <= value[1] <= 10:
+            raise ValueError("is not [smallest, largest] within 0.1 to 10")
+        return value
+
+    @property
+    def is_off(self) -> bool:
+        return (
+            self.preset == "none"
+            and not any(value for name, value in self if name not in ("preset", "scale", "crop"))
+            and self.scale in (None, (1.0, 1.0))
+            and self.crop in (None, 1.0)
+        )
+
+
 class TrainParams(Section):
+    # What sees the image
     backbone: str = Field("tf_efficientnet_lite0", min_length=1, description="Name of a timm model, tag included.")
     weights: str = Field(
         "imagenet",
@@ -76,30 +123,100 @@ class TrainParams(Section):
         None, description="Side of the backbone's input in pixels; null takes the backbone's own."
     )
     precision: Literal["fp32", "bf16"] = Field(
-        "fp32", description="Arithmetic of the backbone's forward pass; bf16 changes results, so it is never automatic."
+        "fp32", description="Arithmetic of the backbone; bf16 changes results, so it is never automatic."
     )
+    compile: bool = Field(False, description="Compile the fine-tuned network with torch.compile.")
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto takes a CUDA device where there is one.")
+
+    # Which images, which runs
     protocol: Protocol = Field(
         "lesion", description="Which split: by lesion (honest) or by image (leaky, as published projects did)."
     )
     folds: list[Fold] = Field([0], min_length=1, description="Test folds to run, out of 0 to 4.")
     seeds: list[Seed] = Field([0], min_length=1, description="Training seeds to run for each fold.")
-    fusion: Fusion = Field("none", description="How metadata joins the image: not at all, or concatenated features.")
+
+    # What sees age, sex and localization
+    fusion: Fusion = Field("none", description="How metadata joins the image; metadata_only leaves the image out.")
     metadata: MetadataEncoding = Field("onehot", description="How age, sex and localization become numbers.")
+    age: Literal["continuous", "binned"] = Field(
+        "continuous", description="Age as a number with a missing flag, or as a ten-year bin (embedding only)."
+    )
+    embedding_width: Width = Field(8, description="Numbers each category is embedded in (embedding only).")
     metadata_hidden: list[Width] = Field([32, 16], description="Widths of the metadata MLP.")
+    metadata_batch_norm: bool = Field(False, description="Batch normalisation after the metadata MLP's first layer.")
     metadata_dropout: Probability = Field(0.0, description="Dropout after the metadata MLP.")
+    record_dropout: Probability = Field(0.0, description="Share of training records shown with every field missing.")
+    field_dropout: Probability = Field(0.0, description="Share of each field shown as missing during training.")
+    attention_width: Width = Field(128, description="Width of queries, keys and values (cross_attention).")
+    attention_heads: int = Field(4, ge=1, le=64, description="Attention heads; divides attention_width.")
+    spatial_grid: Annotated[int, Field(ge=1, le=64)] | None = Field(
+        None, description="Pool spatial features to at most this many cells a side; null keeps the backbone's map."
+    )
+
+    # The head
+    image_hidden: list[Width] = Field([], description="Widths of dense layers on image features, before fusion.")
     head_hidden: list[Width] = Field([], description="Widths of dense layers between fusion and softmax.")
     dropout: Probability = Field(0.2, description="Dropout on the pooled image features.")
+    fusion_dropout: Probability = Field(0.0, description="Dropout on the fused features.")
     head_dropout: Probability = Field(0.2, description="Dropout after each dense layer of the head.")
-    class_weights: Literal["none", "balanced"] = Field(
-        "balanced", description="Weights of the cross-entropy: none, or n / (classes × class count)."
+
+    # What is minimised, and on which images
+    loss: Literal["cross_entropy", "focal", "cost_sensitive", "logit_adjusted"] = Field(
+        "cross_entropy", description="The training loss."
     )
-    optimizer: Literal["adam", "adamw"] = Field("adam", description="Optimiser of the head.")
-    lr: float = Field(1e-3, gt=0, le=10, description="Learning rate.")
-    weight_decay: float = Field(0.0, ge=0, le=10, description="Weight decay.")
-    batch_size: int = Field(256, ge=1, le=65_536, description="Images a step.")
-    epochs: int = Field(40, ge=1, le=10_000, description="Most epochs to train.")
-    patience: int = Field(5, ge=1, le=10_000, description="Epochs without a lower validation loss before stopping.")
+    class_weights: Literal["none", "balanced", "effective"] = Field(
+        "balanced", description="Weights of classes: none, n / (classes × count), or by effective number."
+    )
+    effective_beta: float = Field(0.999, ge=0, lt=1, description="β of the effective number (1 − βⁿ) / (1 − β).")
+    label_smoothing: Probability = Field(0.0, description="Share of each label spread over all classes.")
+    focal_gamma: float = Field(2.0, ge=0, le=20, description="γ of the focal loss; 0 is cross-entropy.")
+    cost_weight: float = Field(1.0, ge=0, le=1e3, description="λ of cross-entropy + λ · expected cost.")
+    costs: dict[str, dict[str, Cost]] = Field(
+        {}, description="True class → answer → cost of that mistake; mistakes not listed cost 1."
+    )
+    adjustment_tau: float = Field(1.0, ge=0, le=10, description="τ of the logit adjustment τ · log prior.")
+    sampler: Literal["shuffle", "class_balanced", "lesion"] = Field(
+        "shuffle", description="An epoch: every image once, classes equally often, or one image a lesion."
+    )
+    augment: AugmentParams = Field(AugmentParams(), description="A preset's name, or a mapping of what differs.")
+    views: int = Field(1, ge=1, le=64, description="Augmented versions of every image that frozen features hold.")
+
+    # How it is minimised: the head on frozen features (frozen, first phase of two_stage) …
+    regime: Regime = Field("frozen", description="Backbone frozen; frozen, then fine-tuned; or fine-tuned at once.")
+    optimizer: Literal["adam", "adamw"] = Field("adam", description="Optimiser.")
+    lr: float = Field(1e-3, gt=0, le=10, description="Learning rate of the head phase.")
+    weight_decay: float = Field(0.0, ge=0, le=10, description="Weight decay; biases and normalisation are exempt.")
+    batch_size: int = Field(256, ge=1, le=65_536, description="Images a step in the head phase.")
+    epochs: int = Field(40, ge=1, le=10_000, description="Most epochs of the head phase.")
+    patience: int = Field(5, ge=1, le=10_000, description="Epochs without a better validation value before stopping.")
+    monitor: Monitor = Field("loss", description="The validation value that stops training and picks the weights.")
+
+    # … and all layers, or the last stages (full, second phase of two_stage)
+    trainable_stages: Annotated[int, Field(ge=1, le=1000)] | None = Field(
+        None, description="How many of the backbone's last stages are fine-tuned; null is all layers."
+    )
+    batch_norm: Literal["train", "frozen"] = Field(
+        "train", description="Whether batch statistics of fine-tuned layers follow the data or stay as they were."
+    )
+    finetune_lr: float = Field(1e-4, gt=0, le=10, description="Learning rate of fine-tuning.")
+    layer_decay: float = Field(1.0, gt=0, le=1, description="Factor on the learning rate per block away from the head.")
+    finetune_batch_size: int = Field(32, ge=1, le=65_536, description="Images a step of fine-tuning.")
+    finetune_epochs: int = Field(20, ge=1, le=10_000, description="Most epochs of fine-tuning.")
+    finetune_patience: int = Field(5, ge=1, le=10_000, description="As patience, for fine-tuning.")
+
+    # Both phases
+    schedule: Literal["constant", "cosine", "warm_restarts"] = Field(
+        "constant", description="Course of the learning rate over a phase."
+    )
+    warmup_epochs: float = Field(0.0, ge=0, le=1000, description="Epochs of linear warm-up.")
+    restart_epochs: float = Field(10.0, gt=0, le=10_000, description="Length of the first cosine of warm_restarts.")
+    clip_norm: Annotated[float, Field(gt=0)] | None = Field(None, description="Largest norm of the gradient.")
+    ema_decay: Probability = Field(0.0, description="Decay a step of the weights' moving average; 0 is off.")
+
+    # Prediction and bookkeeping
+    tta: Literal["none", "d4"] = Field(
+        "none", description="Test-time augmentation: mean probability over the 8 flips and quarter turns."
+    )
     checkpoint_seconds: float = Field(
         15.0, ge=0, description="Least time between checkpoints of a run; 0 writes one every epoch."
     )
@@ -117,6 +234,46 @@ class TrainParams(Section):
         if value not in ("imagenet", "none") and not value.endswith(".safetensors"):
             raise ValueError("is neither imagenet, none nor the path of a .safetensors file")
         return value
+
+    @field_validator("costs")
+    @classmethod
+    def _known_classes(cls, value: dict[str, dict[str, float]]) -> dict[str, dict[str, float]]:
+        named = [*value, *(answer for answers in value.values() for answer in answers)]
+        unknown = [name for name in named if name not in CLASSES]
+        if unknown:
+            raise ValueError(f"{unknown[0]} is not a class; {choices(CLASSES, unknown[0])}")
+        return value
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        mixes = bool(self.augment.mixup or self.augment.cutmix)
+        if self.attention_width % self.attention_heads:
+            raise ValueError(
+                f"attention_heads {self.attention_heads} does not divide attention_width {self.attention_width}"
+            )
+        if self.fusion == "metadata_only" and self.regime != "frozen":
+            raise ValueError("fusion metadata_only has no backbone to fine-tune; take regime frozen")
+        if self.fusion == "metadata_only" and self.image_hidden:
+            raise ValueError("fusion metadata_only has no image features; leave image_hidden empty")
+        if self.fusion in ("cross_attention", "metablock") and self.image_hidden:
+            raise ValueError(f"fusion {self.fusion} works on the feature map; leave image_hidden empty")
+        if self.age == "binned" and self.metadata != "embedding":
+            raise ValueError("age binned needs metadata embedding")
+        if self.views > 1 and self.augment.is_off:
+            raise ValueError(f"views {self.views} needs augment; without it every view is the same")
+        if self.regime == "frozen" and not self.augment.is_off and self.views == 1:
+            raise ValueError("augment with a frozen backbone works through cached views; set views to 4, say")
+        if mixes and self.regime == "frozen":
+            raise ValueError("augment.mixup and augment.cutmix blend pixels; take regime two_stage or full")
+        return self
+
+    @property
+    def uses_metadata(self) -> bool:
+        return self.fusion != "none"
+
+    @property
+    def fine_tunes(self) -> bool:
+        return self.regime != "frozen"
 
 
 class EvaluateParams(Section):
@@ -162,6 +319,29 @@ class ClaimParams(Section):
     source: str = Field(min_length=1, description="Who says so.")
 
 
+class EnsembleParams(Section):
+    """Several experiments' probabilities in one, without training."""
+
+    members: list[str] = Field(min_length=1, description="Experiments; one alone averages its seeds.")
+    method: Literal["mean", "weighted", "greedy"] = Field(
+        "mean",
+        description="Equal weights; weights by validation; or greedy selection with replacement on validation.",
+    )
+
+
+class PublishedParams(Section):
+    """A published system beside what became of it here."""
+
+    system: str = Field(min_length=1, description="Its name.")
+    published: dict[str, Annotated[float, Field(ge=0, le=1)]] = Field(
+        {}, description="Metric → the published figure, as a share of one."
+    )
+    setting: str = Field(min_length=1, description="How the published figure came about, in words.")
+    reproduced: str | None = Field(description="The experiment under the image protocol, where there is one.")
+    honest: str | None = Field(description="The same under the lesion protocol.")
+    note: str = Field("", description="What differs from the published system, such as another backbone's weights.")
+
+
 class ReportParams(Section):
     title: str = Field("Skin-lesion benchmark", min_length=1, description="Title of the report.")
 
@@ -176,10 +356,19 @@ class Params(Section):
     evaluate: EvaluateParams = EvaluateParams()
     stats: StatsParams = StatsParams()
     report: ReportParams = ReportParams()
+    ensembles: dict[str, EnsembleParams] = Field(
+        default_factory=dict, description="Ensemble name → members and method."
+    )
     claims: list[ClaimParams] = Field([], description="Published statements that `stats` answers.")
+    published: list[PublishedParams] = Field([], description="Published systems, for the report's table.")
     experiments: dict[str, dict[str, Any] | None] = Field(
         default_factory=dict, description="Experiment name → the train fields it changes."
     )
+
+    @property
+    def systems(self) -> list[str]:
+        """Return the names of everything that is compared: experiments, then ensembles."""
+        return [*self.experiments, *self.ensembles]
 
     def experiment(self, name: str) -> TrainParams:
         """Return the merged training parameters of one experiment.
@@ -228,11 +417,21 @@ def load_params(path: Path = Path("params.yaml"), *, required: bool = True) -> P
         if not _EXPERIMENT_NAME.fullmatch(name):
             raise UserError(f"{path}: experiments.{name}: not a valid name; use a-z, 0-9 and _")
         params.experiment(name)
+    for name, ensemble in params.ensembles.items():
+        if not _EXPERIMENT_NAME.fullmatch(name) or name in params.experiments:
+            raise UserError(f"{path}: ensembles.{name}: not a name of its own of a-z, 0-9 and _; take another")
+        for member in ensemble.members:
+            if member not in params.experiments:
+                raise UserError(
+                    f"{path}: ensembles.{name}.members: no experiment {member}; {choices(params.experiments, member)}"
+                )
     named = [("stats.pairs", name) for pair in params.stats.pairs or [] for name in pair]
     named += [(f"claims.{place}", name) for place, one in enumerate(params.claims) for name in (one.a, one.b)]
+    for place, row in enumerate(params.published):
+        named += [(f"published.{place}", name) for name in (row.reproduced, row.honest) if name is not None]
     for field, name in named:
-        if name not in params.experiments:
-            raise UserError(f"{path}: {field}: no experiment {name}; {choices(params.experiments, name)}")
+        if name not in params.systems:
+            raise UserError(f"{path}: {field}: no experiment {name}; {choices(params.systems, name)}")
     return params
 
 

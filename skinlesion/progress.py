@@ -1,12 +1,14 @@
-"""One progress bar for every long loop: a bar on a terminal, a line now and then elsewhere."""
+"""Progress of long loops and of training: bars on a terminal, a line now and then elsewhere. Standard error only."""
 
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Protocol
+from typing import Any, Protocol
 
 _SECONDS_BETWEEN_LINES = 20.0
+#: Epochs shorter than this are not worth a line each.
+_SHORT_EPOCH = 2.0
 
 
 class Advance(Protocol):
@@ -45,3 +47,84 @@ def progress(label: str, total: int, unit: str = "images", start: int = 0) -> It
 
     yield advance
     print(f"{label}: {done:,} {unit} in {time.monotonic() - began:.1f} s", file=sys.stderr, flush=True)
+
+
+class TrainingProgress:
+    """Where training stands: which run, phase and epoch, losses, images a second and time left at most."""
+
+    def __init__(self, experiment: str, runs: int, quiet: bool) -> None:
+        self.experiment = experiment
+        self._label = experiment
+        self._quiet = quiet
+        self._started = 0
+        self._runs = runs
+        self._last_line = time.monotonic()
+
+    def run(self, label: str) -> None:
+        """A run begins."""
+        self._started += 1
+        self._label = f"{self.experiment} {label} ({self._started} of {self._runs})"
+
+    def step(self, phase: str, epoch: int, epochs: int, done: float, images: int) -> None:
+        """A step is done; `done` counts epochs, with their fraction."""
+
+    def epoch(self, phase: str, epochs: int, row: dict[str, Any], seconds: float) -> None:
+        """An epoch is done."""
+        now = time.monotonic()
+        if self._quiet or (seconds < _SHORT_EPOCH and now - self._last_line < _SECONDS_BETWEEN_LINES):
+            return
+        self._last_line = now
+        left = (epochs - row["epoch"]) * seconds
+        print(
+            f"{self._label} {phase} epoch {row['epoch']} of at most {epochs}: {_values(row)}, "
+            f"at most {left:.0f} s left",
+            file=sys.stderr,
+            flush=True,
+        )
+
+
+class _TrainingBar(TrainingProgress):
+    def __init__(self, experiment: str, runs: int, bar: Any) -> None:
+        super().__init__(experiment, runs, quiet=False)
+        self._bar = bar
+        self._all = bar.add_task(experiment, total=runs)
+        self._current = bar.add_task("", total=1.0)
+        self._values = ""
+
+    def run(self, label: str) -> None:
+        super().run(label)
+        self._bar.update(self._all, description=self.experiment, completed=self._started - 1)
+        self._values = ""
+
+    def step(self, phase: str, epoch: int, epochs: int, done: float, images: int) -> None:
+        if done < 1:
+            self._bar.update(self._current, total=float(epochs))
+        text = f"{self._label} {phase} epoch {epoch} of {epochs}{self._values}"
+        self._bar.update(self._current, completed=done, description=text)
+
+    def epoch(self, phase: str, epochs: int, row: dict[str, Any], seconds: float) -> None:
+        self._values = f": {_values(row)}"
+
+
+def _values(row: dict[str, Any]) -> str:
+    return (
+        f"loss {row['train_loss']:.4f}, validation loss {row['validation_loss']:.4f}, "
+        f"balanced accuracy {row['validation_balanced_accuracy']:.4f}, {row['images_per_second']:,.0f} images/s"
+    )
+
+
+@contextmanager
+def training_progress(experiment: str, runs: int, *, quiet: bool = False) -> Iterator[TrainingProgress]:
+    """Yield what a training loop reports to; at the end say how long it took."""
+    began = time.monotonic()
+    if sys.stderr.isatty() and not quiet:
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+        columns = (TextColumn("{task.description}"), BarColumn(bar_width=20), TimeRemainingColumn())
+        with Progress(*columns, console=Console(stderr=True)) as bar:
+            yield _TrainingBar(experiment, runs, bar)
+        return
+    yield TrainingProgress(experiment, runs, quiet)
+    if not quiet:
+        print(f"{experiment}: {runs} runs in {time.monotonic() - began:.1f} s", file=sys.stderr, flush=True)

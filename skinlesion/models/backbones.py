@@ -1,6 +1,7 @@
 """Any timm model as an image encoder: pooled features, and the input it was trained on."""
 
 import difflib
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 import timm
 import torch
 from safetensors import SafetensorError, safe_open
+from timm.models import group_parameters
 from torch import nn
 from torch.nn import functional
 
@@ -22,9 +24,10 @@ _RANDOM_SEED = 0  # weights: none is random, but the same everywhere
 class Backbone:
     """An image encoder and what its input must look like."""
 
-    module: nn.Module  # (B, 3, input_size, input_size) float → (B, width)
+    module: nn.Module  # a timm model without its classifier
     name: str
-    width: int
+    width: int  # of pooled features
+    map_width: int  # channels of the feature map
     input_size: int
     interpolation: str
     mean: tuple[float, float, float]
@@ -32,7 +35,11 @@ class Backbone:
     weights_sha256: str
 
     def preprocess(self, images: torch.Tensor) -> torch.Tensor:
-        """Return (B, 3, input_size, input_size) float32, resized and normalised, from (B, S, S, 3) uint8.
+        """Return (B, 3, input_size, input_size) float32, resized and normalised, from (B, S, S, 3) uint8."""
+        return self.normalise(self.resize(images))
+
+    def resize(self, images: torch.Tensor) -> torch.Tensor:
+        """Return pixels of 0 to 255 (B, 3, input_size, input_size) from (B, S, S, 3) uint8; bytes stay bytes on a CPU.
 
         The whole prepared square is resized: it already is the centre of the photograph.
         """
@@ -42,9 +49,59 @@ class Backbone:
             # CUDA resizes floats only; bicubic overshoots then, where whole numbers would be cut off at 0 and 255.
             pixels = pixels.float() if pixels.is_cuda else pixels
             pixels = functional.interpolate(pixels, size, mode=self.interpolation, antialias=True).clamp(0, 255)
+        return pixels
+
+    def normalise(self, pixels: torch.Tensor) -> torch.Tensor:
+        """Return float32 with the backbone's mean and standard deviation, from pixels of 0 to 255 (B, 3, s, s)."""
         mean = torch.tensor(self.mean, device=pixels.device).view(1, 3, 1, 1) * 255
         std = torch.tensor(self.std, device=pixels.device).view(1, 3, 1, 1) * 255
-        return pixels.float().sub_(mean).div_(std)
+        return (pixels - mean if pixels.is_floating_point() else pixels.float().sub_(mean)).div_(std)
+
+    def features(self, module: nn.Module, images: torch.Tensor, kind: str, grid: int | None) -> torch.Tensor:
+        """Return image features of normalised `images` (B, 3, s, s): pooled (B, width) or a map.
+
+        Args:
+            module: the backbone's module, or a copy of it that is being trained.
+            kind: "pooled", or "map" for (B, map_width, H, W).
+            grid: pool the map to at most this many cells a side; None keeps it.
+
+        Raises:
+            UserError: the backbone's features have no places.
+        """
+        model: Any = module
+        if kind == "pooled":
+            pooled: torch.Tensor = model(images)
+            return pooled
+        found: torch.Tensor = model.forward_features(images)
+        if found.ndim == 3:  # tokens of a transformer: prefix tokens first, then the patches in rows
+            patches = found[:, getattr(model, "num_prefix_tokens", 0) :]
+            side = math.isqrt(patches.shape[1])
+            if side * side == patches.shape[1]:
+                found = patches.transpose(1, 2).unflatten(2, (side, side))
+        elif found.ndim == 4 and getattr(model, "output_fmt", "NCHW") == "NHWC":
+            found = found.permute(0, 3, 1, 2)
+        if found.ndim != 4:
+            raise UserError(f"train.fusion: {self.name} has no feature map of H × W cells; take concat or film")
+        if grid is not None and max(found.shape[2:]) > grid:
+            found = functional.adaptive_avg_pool2d(found, grid)
+        return found
+
+    def last_stages(self, count: int | None) -> set[str]:
+        """Return the names of the parameters of the last `count` stages and what follows them; None is all.
+
+        Raises:
+            UserError: there are fewer stages.
+        """
+        names = {name for name, _ in self.module.named_parameters()}
+        if count is None:
+            return names
+        groups = parameter_groups(self.module, coarse=True)
+        if count >= len(groups):
+            raise UserError(
+                f"train.trainable_stages: {self.name} has {len(groups) - 1} stages after its stem; "
+                f"take 1 to {len(groups) - 1}, or null for all layers"
+            )
+        return {name for group in groups[-count:] for name in group}
 
     def description(self) -> dict[str, object]:
         """Return everything but the module that features depend on."""
@@ -56,6 +113,23 @@ class Backbone:
             "std": list(self.std),
             "weights_sha256": self.weights_sha256,
         }
+
+
+def parameter_groups(module: Any, coarse: bool) -> list[list[str]]:
+    """Return the parameters' names in groups from the stem up: stages, or with `coarse=False` single blocks.
+
+    The grouping is timm's own; layers behind the last stage, a final normalisation say, belong to that stage.
+    """
+    groups = group_parameters(module, module.group_matcher(coarse=coarse))
+    ordered = [list(groups[key]) for key in sorted(groups)]
+    known = {name for name, _ in module.named_parameters()}
+    ordered = [[name for name in group if name in known] for group in ordered]
+    ordered = [group for group in ordered if group]
+    shapes = {name: parameter.ndim for name, parameter in module.named_parameters()}
+    while len(ordered) > 1 and all(shapes[name] <= 1 for name in ordered[-1]):
+        ordered[-2:] = [ordered[-2] + ordered[-1]]
+    stray = known - {name for group in ordered for name in group}
+    return [sorted(stray), *ordered] if stray else ordered
 
 
 def check_name(name: str) -> None:
@@ -92,7 +166,8 @@ def load_backbone(name: str, weights: str, input_size: int | None = None) -> Bac
     return Backbone(
         module=model,
         name=name,
-        width=int(model.num_features),
+        width=int(getattr(model, "head_hidden_size", model.num_features)),
+        map_width=int(model.num_features),
         input_size=input_size or config["input_size"][1],
         interpolation="bilinear" if config["interpolation"] == "bilinear" else "bicubic",
         mean=tuple(config["mean"]),

@@ -1,26 +1,85 @@
-"""From pooled image features and metadata to seven logits."""
+"""From image features and metadata to seven logits, and the same with the backbone in front."""
+
+from collections.abc import Sequence
 
 import torch
 from torch import nn
 
-from skinlesion.models.fusion import dense_stack, make_fusion
+from skinlesion.models.backbones import Backbone
+from skinlesion.models.fusion import make_fusion
+from skinlesion.models.layers import dense_stack
+from skinlesion.models.metadata_encoders import Field
+from skinlesion.models.metadata_network import MetadataShape
 from skinlesion.params import TrainParams
 from skinlesion.vocabulary import CLASSES
 
 
 class FeatureClassifier(nn.Module):
-    """Dropout → fusion → dense layers → logits, on features of a frozen backbone."""
+    """Dropout → dense layers → fusion → dropout → dense layers → logits, on image features of a backbone."""
 
-    def __init__(self, settings: TrainParams, image_width: int, metadata_width: int) -> None:
+    def __init__(self, settings: TrainParams, image_width: int, fields: Sequence[Field]) -> None:
         super().__init__()
-        self.dropout = nn.Dropout(settings.dropout)
-        self.fusion = make_fusion(
-            settings.fusion, image_width, metadata_width, settings.metadata_hidden, settings.metadata_dropout
+        shape = MetadataShape(
+            settings.metadata_hidden, settings.metadata_batch_norm, settings.metadata_dropout, settings.embedding_width
         )
+        self.dropout = nn.Dropout(settings.dropout)
+        self.image, width = dense_stack(image_width, settings.image_hidden, dropout=0.0)
+        self.fusion = make_fusion(
+            settings.fusion,
+            width,
+            fields,
+            shape,
+            attention_width=settings.attention_width,
+            attention_heads=settings.attention_heads,
+        )
+        self.fusion_dropout = nn.Dropout(settings.fusion_dropout)
         self.head, width = dense_stack(self.fusion.width, settings.head_hidden, settings.head_dropout)
         self.logits = nn.Linear(width, len(CLASSES))
 
+    def forward(self, image: torch.Tensor | None, metadata: torch.Tensor | None) -> torch.Tensor:
+        """Return logits (B, 7).
+
+        Args:
+            image: (B, F), or (B, F, H, W) for the fusions on the map; None for metadata_only.
+            metadata: (B, M) encoded, None for image-only models.
+        """
+        if image is not None:
+            image = self.image(self.dropout(image))
+        fused = self.fusion_dropout(self.fusion(image, metadata))  # (B, K)
+        logits: torch.Tensor = self.logits(self.head(fused))  # (B, 7)
+        return logits
+
+
+class ImageClassifier(nn.Module):
+    """A backbone and its classifier, trained end to end; only the layers that may change leave evaluation mode."""
+
+    def __init__(self, backbone: Backbone, head: FeatureClassifier, settings: TrainParams) -> None:
+        super().__init__()
+        self.backbone = backbone.module
+        self.head = head
+        self._features = backbone.features
+        self._kind = head.fusion.image
+        self._grid = settings.spatial_grid
+        self._freeze_norms = settings.batch_norm == "frozen"
+        trainable = backbone.last_stages(settings.trainable_stages)
+        for name, parameter in self.backbone.named_parameters():
+            parameter.requires_grad_(name in trainable)
+
     def forward(self, image: torch.Tensor, metadata: torch.Tensor | None) -> torch.Tensor:
-        """Return logits (B, 7) of features (B, F) and metadata (B, M), None for image-only models."""
-        fused = self.fusion(self.dropout(image), metadata)  # (B, F + M')
-        return self.logits(self.head(fused))  # (B, 7)
+        """Return logits (B, 7) of normalised images (B, 3, S, S) and encoded metadata (B, M)."""
+        return self.head(self._features(self.backbone, image, self._kind, self._grid).float(), metadata)
+
+    def train(self, mode: bool = True) -> "ImageClassifier":
+        """Put what is trained into training mode; frozen layers keep their statistics and drop nothing."""
+        super().train(mode)
+        if mode:
+            _train_unfrozen(self.backbone, True, self._freeze_norms)
+        return self
+
+
+def _train_unfrozen(module: nn.Module, parent: bool, freeze_norms: bool) -> None:
+    own = list(module.parameters())
+    training = all(parameter.requires_grad for parameter in own) if own else parent
+    module.training = training and not (freeze_norms and isinstance(module, nn.modules.batchnorm._BatchNorm))
+    for child in module.children():
+        _train_unfrozen(child, training, freeze_norms)

@@ -1,61 +1,191 @@
-"""How metadata joins the image: each fusion turns pooled features and metadata into one vector."""
+"""How metadata joins the image: each fusion turns image features and an encoded record into one vector.
 
-from collections.abc import Sequence
+Image features are pooled (B, F), or a map (B, F, H, W) for the fusions that look at places.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Literal
 
 import torch
 from torch import nn
 
 from skinlesion.errors import UserError, choices
+from skinlesion.models.metadata_encoders import Field
+from skinlesion.models.metadata_network import MetadataShape, MetadataTokens, MetadataVector
+
+ImageFeatures = Literal["none", "pooled", "map"]
 
 
-class NoFusion(nn.Module):
+class Fusion(nn.Module):
+    """The base of all fusions."""
+
+    #: What it looks at: nothing, pooled features, or the feature map.
+    image: ImageFeatures = "pooled"
+    #: The width of the vector it returns.
+    width: int
+
+    def forward(self, image: torch.Tensor | None, metadata: torch.Tensor | None) -> torch.Tensor:
+        """Return the fused vector (B, width)."""
+        raise NotImplementedError
+
+
+class NoFusion(Fusion):
     """The image alone."""
 
     def __init__(self, image_width: int) -> None:
         super().__init__()
         self.width = image_width
 
-    def forward(self, image: torch.Tensor, metadata: torch.Tensor | None) -> torch.Tensor:
-        return image  # (B, F)
+    def forward(self, image: torch.Tensor | None, metadata: torch.Tensor | None) -> torch.Tensor:
+        return _given(image, "image")  # (B, F)
 
 
-class ConcatFusion(nn.Module):
+class MetadataOnly(Fusion):
+    """The record alone: the control that says how much of a gain an image is needed for."""
+
+    image: ImageFeatures = "none"
+
+    def __init__(self, fields: Sequence[Field], shape: MetadataShape) -> None:
+        super().__init__()
+        self.metadata = MetadataVector(fields, shape)
+        self.width = self.metadata.width
+
+    def forward(self, image: torch.Tensor | None, metadata: torch.Tensor | None) -> torch.Tensor:
+        vector: torch.Tensor = self.metadata(_given(metadata, "metadata"))
+        return vector  # (B, M)
+
+
+class ConcatFusion(Fusion):
     """Image features beside an MLP of the metadata."""
 
-    def __init__(self, image_width: int, metadata_width: int, hidden: Sequence[int], dropout: float) -> None:
+    def __init__(self, image_width: int, fields: Sequence[Field], shape: MetadataShape) -> None:
         super().__init__()
-        self.mlp, out = dense_stack(metadata_width, hidden, dropout=0.0)
-        self.dropout = nn.Dropout(dropout)
-        self.width = image_width + out
+        self.metadata = MetadataVector(fields, shape)
+        self.width = image_width + self.metadata.width
 
-    def forward(self, image: torch.Tensor, metadata: torch.Tensor | None) -> torch.Tensor:
-        if metadata is None:
-            raise ValueError("concat fusion needs metadata")
-        return torch.cat([image, self.dropout(self.mlp(metadata))], dim=1)  # (B, F + M')
+    def forward(self, image: torch.Tensor | None, metadata: torch.Tensor | None) -> torch.Tensor:
+        record = self.metadata(_given(metadata, "metadata"))  # (B, M)
+        return torch.cat([_given(image, "image"), record], dim=1)  # (B, F + M)
 
 
-FUSIONS = ("none", "concat")
+class FilmFusion(Fusion):
+    """Feature-wise linear modulation: the record scales and shifts every image channel (Perez et al., AAAI 2018).
+
+    Applied to pooled features, which for average pooling equals modulating the last map. It starts as the identity.
+    """
+
+    def __init__(self, image_width: int, fields: Sequence[Field], shape: MetadataShape) -> None:
+        super().__init__()
+        self.metadata = MetadataVector(fields, shape)
+        self.modulation = nn.Linear(self.metadata.width, 2 * image_width)
+        nn.init.zeros_(self.modulation.weight)
+        nn.init.zeros_(self.modulation.bias)
+        self.width = image_width
+
+    def forward(self, image: torch.Tensor | None, metadata: torch.Tensor | None) -> torch.Tensor:
+        gamma, beta = self.modulation(self.metadata(_given(metadata, "metadata"))).chunk(2, dim=1)  # 2 × (B, F)
+        return _given(image, "image") * (1 + gamma) + beta  # (B, F)
 
 
-def make_fusion(
-    name: str, image_width: int, metadata_width: int, hidden: Sequence[int], dropout: float
-) -> NoFusion | ConcatFusion:
-    """Return the fusion called `name` for features (B, image_width) and metadata (B, metadata_width).
+class CrossAttentionFusion(Fusion):
+    """Metadata tokens ask the places of the feature map; their answers stand beside the pooled image.
+
+    One token for each of age, sex and localization is the query; the cells of the map are keys and values
+    (multi-head attention, Vaswani et al. 2017). Tokens keep a residual connection and are normalised.
+    """
+
+    image: ImageFeatures = "map"
+
+    def __init__(self, image_width: int, fields: Sequence[Field], shape: MetadataShape, width: int, heads: int) -> None:
+        super().__init__()
+        self.tokens = MetadataTokens(fields, shape, width)
+        self.cells = nn.Linear(image_width, width)
+        self.normalise_cells = nn.LayerNorm(width)
+        self.attention = nn.MultiheadAttention(width, heads, batch_first=True)
+        self.normalise = nn.LayerNorm(width)
+        self.width = image_width + len(fields) * width
+
+    def forward(self, image: torch.Tensor | None, metadata: torch.Tensor | None) -> torch.Tensor:
+        features = _given(image, "image")  # (B, F, H, W)
+        cells = self.normalise_cells(self.cells(features.flatten(2).transpose(1, 2)))  # (B, HW, D)
+        tokens = self.tokens(_given(metadata, "metadata"))  # (B, T, D)
+        answers, _ = self.attention(tokens, cells, cells, need_weights=False)  # (B, T, D)
+        answers = self.normalise(tokens + answers).flatten(1)  # (B, T·D)
+        return torch.cat([features.mean(dim=(2, 3)), answers], dim=1)  # (B, F + T·D)
+
+
+class MetaBlockFusion(Fusion):
+    """MetaBlock: the record decides which image channels count (Pacheco & Krohling, IEEE J-BHI 25, 2021).
+
+    σ(tanh(V · f_b(u)) + g_b(u)) for the map V and the record u, with f_b and g_b a dense layer and batch normalisation
+    each; the gated map is averaged over places.
+    """
+
+    image: ImageFeatures = "map"
+
+    def __init__(self, image_width: int, fields: Sequence[Field], shape: MetadataShape) -> None:
+        super().__init__()
+        self.metadata = MetadataVector(fields, shape)
+        self.scale = nn.Sequential(nn.Linear(self.metadata.width, image_width), nn.BatchNorm1d(image_width))
+        self.shift = nn.Sequential(nn.Linear(self.metadata.width, image_width), nn.BatchNorm1d(image_width))
+        self.width = image_width
+
+    def forward(self, image: torch.Tensor | None, metadata: torch.Tensor | None) -> torch.Tensor:
+        features = _given(image, "image").flatten(2)  # (B, F, HW)
+        record = self.metadata(_given(metadata, "metadata"))  # (B, M)
+        scale, shift = self.scale(record).unsqueeze(2), self.shift(record).unsqueeze(2)  # (B, F, 1)
+        return torch.sigmoid(torch.tanh(features * scale) + shift).mean(dim=2)  # (B, F)
+
+
+def _given(tensor: torch.Tensor | None, name: str) -> torch.Tensor:
+    if tensor is None:
+        raise ValueError(f"this fusion needs {name}")
+    return tensor
+
+
+#: Which image features each fusion looks at; known without building it.
+FUSIONS: dict[str, ImageFeatures] = {
+    "none": "pooled",
+    "concat": "pooled",
+    "film": "pooled",
+    "cross_attention": "map",
+    "metablock": "map",
+    "metadata_only": "none",
+}
+
+
+def image_features_of(name: str) -> ImageFeatures:
+    """Return what the fusion called `name` looks at.
 
     Raises:
         UserError: an unknown name.
     """
-    if name == "none":
-        return NoFusion(image_width)
-    if name == "concat":
-        return ConcatFusion(image_width, metadata_width, hidden, dropout)
-    raise UserError(f"train.fusion: {name!r} is not a fusion; {choices(FUSIONS, name)}")
+    if name not in FUSIONS:
+        raise UserError(f"train.fusion: {name!r} is not a fusion; {choices(FUSIONS, name)}")
+    return FUSIONS[name]
 
 
-def dense_stack(width: int, hidden: Sequence[int], dropout: float) -> tuple[nn.Sequential, int]:
-    """Return dense layers with ReLU and dropout, `width` → hidden[0] → …, and the width that comes out."""
-    layers: list[nn.Module] = []
-    for units in hidden:
-        layers += [nn.Linear(width, units), nn.ReLU(), nn.Dropout(dropout)]
-        width = units
-    return nn.Sequential(*layers), width
+def make_fusion(
+    name: str,
+    image_width: int,
+    fields: Sequence[Field],
+    shape: MetadataShape,
+    *,
+    attention_width: int = 128,
+    attention_heads: int = 4,
+) -> Fusion:
+    """Return the fusion called `name` for image features of `image_width` channels and metadata of `fields`.
+
+    Raises:
+        UserError: an unknown name.
+    """
+    image_features_of(name)
+    makers: dict[str, Callable[[], Fusion]] = {
+        "none": lambda: NoFusion(image_width),
+        "concat": lambda: ConcatFusion(image_width, fields, shape),
+        "film": lambda: FilmFusion(image_width, fields, shape),
+        "cross_attention": lambda: CrossAttentionFusion(image_width, fields, shape, attention_width, attention_heads),
+        "metablock": lambda: MetaBlockFusion(image_width, fields, shape),
+        "metadata_only": lambda: MetadataOnly(fields, shape),
+    }
+    return makers[name]()

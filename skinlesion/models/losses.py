@@ -1,30 +1,150 @@
-"""Losses and the class weights that go with them."""
+"""Losses on logits and soft labels, and the class weights that go with them.
+
+A loss returns for each sample a value and a weight; their quotient of sums is the loss of a batch. That form stays
+exact when a batch is spread over devices, and when a validation part is gone through in pieces.
+"""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
 
 from skinlesion.errors import UserError, choices
+from skinlesion.vocabulary import CLASSES
 
-CLASS_WEIGHTS = ("none", "balanced")
+if TYPE_CHECKING:
+    from skinlesion.params import TrainParams
+
+CLASS_WEIGHTS = ("none", "balanced", "effective")
+LOSSES = ("cross_entropy", "focal", "cost_sensitive", "logit_adjusted")
 
 
-def class_weights(name: str, counts: torch.Tensor) -> torch.Tensor:
-    """Return weights (C,) for training counts (C,): ones, or balanced = n / (C × count).
+def class_weights(name: str, counts: torch.Tensor, beta: float = 0.999) -> torch.Tensor:
+    """Return weights (C,) for training counts (C,).
 
-    "balanced" is scikit-learn's and Keras' definition (King & Zeng 2001): the mean weight over samples is one.
+    - none: ones.
+    - balanced: n / (C × count), scikit-learn's and Keras' definition (King & Zeng 2001); mean over samples is one.
+    - effective: (1 − β) / (1 − β^count), scaled to sum to C (Cui et al., CVPR 2019).
 
     Raises:
         UserError: an unknown name, or a class without training images.
     """
     if name == "none":
         return torch.ones(len(counts))
-    if name != "balanced":
+    if name not in CLASS_WEIGHTS:
         raise UserError(f"train.class_weights: {name!r} is not a choice; {choices(CLASS_WEIGHTS, name)}")
     if (counts == 0).any():
-        raise UserError("train.class_weights: balanced weights need every class in training; take none")
-    return counts.sum() / (len(counts) * counts.float())
+        raise UserError(f"train.class_weights: {name} weights need every class in training; take none")
+    if name == "balanced":
+        return counts.sum() / (len(counts) * counts.float())
+    weights = (1 - beta) / (1 - beta ** counts.double())
+    return (weights * len(counts) / weights.sum()).float()
 
 
-def make_loss(weights: torch.Tensor) -> nn.CrossEntropyLoss:
-    """Return the weighted mean cross-entropy: Σ w_y · ce / Σ w_y over the batch."""
-    return nn.CrossEntropyLoss(weight=weights)
+def cost_matrix(costs: Mapping[str, Mapping[str, float]]) -> torch.Tensor:
+    """Return costs (C, C), true class by answer: 0 for right answers, 1 for mistakes that are not listed."""
+    matrix = 1 - torch.eye(len(CLASSES))
+    for truth, answers in costs.items():
+        for answer, cost in answers.items():
+            matrix[CLASSES.index(truth), CLASSES.index(answer)] = cost
+    return matrix
+
+
+class Loss(nn.Module):
+    """The base: label smoothing and class weights, common to all losses."""
+
+    weights: torch.Tensor
+
+    def __init__(self, weights: torch.Tensor, label_smoothing: float = 0.0) -> None:
+        super().__init__()
+        self.register_buffer("weights", weights)
+        self.label_smoothing = label_smoothing
+
+    def forward(self, logits: torch.Tensor, targets: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return values (B,) and weights (B,), of logits (B, C) and label probabilities (B, C).
+
+        The weight of a sample is its class's; a blended label has the blend of weights.
+        """
+        weights = targets @ self.weights  # (B,)
+        smooth = targets * (1 - self.label_smoothing) + self.label_smoothing / targets.shape[1]
+        return self.values(logits, smooth), weights
+
+    def values(self, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        """Return Σ_c w_c · t_c · loss_c for each sample (B,)."""
+        raise NotImplementedError
+
+
+class CrossEntropy(Loss):
+    """Weighted cross-entropy; for labels without blend, torch's `CrossEntropyLoss`, weights and smoothing included."""
+
+    def values(self, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        return -(targets * self.weights * logits.log_softmax(dim=1)).sum(dim=1)
+
+
+class Focal(Loss):
+    """Focal loss −(1 − p)^γ · log p (Lin et al., ICCV 2017); γ = 0 is cross-entropy."""
+
+    def __init__(self, weights: torch.Tensor, label_smoothing: float = 0.0, gamma: float = 2.0) -> None:
+        super().__init__(weights, label_smoothing)
+        self.gamma = gamma
+
+    def values(self, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        log_p = logits.log_softmax(dim=1)
+        # At p = 1 the base is 0 and a power below 1 has no gradient there.
+        focus = (1 - log_p.exp()).clamp_min(1e-8) ** self.gamma if self.gamma else 1.0
+        return -(targets * self.weights * focus * log_p).sum(dim=1)
+
+
+class CostSensitive(Loss):
+    """Cross-entropy + λ · expected cost of the answer, Σ_j p_j · cost[y, j] (Galdran et al., MICCAI 2020)."""
+
+    costs: torch.Tensor
+
+    def __init__(
+        self, weights: torch.Tensor, costs: torch.Tensor, label_smoothing: float = 0.0, cost_weight: float = 1.0
+    ) -> None:
+        super().__init__(weights, label_smoothing)
+        self.register_buffer("costs", costs)
+        self.cost_weight = cost_weight
+
+    def values(self, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        weighted = targets * self.weights  # (B, C)
+        expected = ((weighted @ self.costs) * logits.softmax(dim=1)).sum(dim=1)
+        return -(weighted * logits.log_softmax(dim=1)).sum(dim=1) + self.cost_weight * expected
+
+
+class LogitAdjusted(Loss):
+    """Cross-entropy of logits + τ · log prior (Menon et al., ICLR 2021); predictions leave the prior out."""
+
+    adjustment: torch.Tensor
+
+    def __init__(
+        self, weights: torch.Tensor, counts: torch.Tensor, label_smoothing: float = 0.0, tau: float = 1.0
+    ) -> None:
+        super().__init__(weights, label_smoothing)
+        if (counts == 0).any():
+            raise UserError("train.loss: logit_adjusted needs every class in training; take cross_entropy")
+        self.register_buffer("adjustment", tau * (counts.float() / counts.sum()).log())
+
+    def values(self, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        return -(targets * self.weights * (logits + self.adjustment).log_softmax(dim=1)).sum(dim=1)
+
+
+def make_loss(settings: "TrainParams", counts: torch.Tensor) -> Loss:
+    """Return the loss that `settings` ask for, given the training counts (C,).
+
+    Raises:
+        UserError: an unknown name, or a class without training images where the loss needs one.
+    """
+    weights = class_weights(settings.class_weights, counts, settings.effective_beta)
+    smoothing = settings.label_smoothing
+    if settings.loss == "cross_entropy":
+        return CrossEntropy(weights, smoothing)
+    if settings.loss == "focal":
+        return Focal(weights, smoothing, settings.focal_gamma)
+    if settings.loss == "cost_sensitive":
+        return CostSensitive(weights, cost_matrix(settings.costs), smoothing, settings.cost_weight)
+    if settings.loss == "logit_adjusted":
+        return LogitAdjusted(weights, counts, smoothing, settings.adjustment_tau)
+    raise UserError(f"train.loss: {settings.loss!r} is not a loss; {choices(LOSSES, settings.loss)}")

@@ -1,4 +1,8 @@
-"""Age, sex and localization as numbers: encoders are fitted on training rows and applied to all."""
+"""Age, sex and localization as numbers: encoders are fitted on training rows and applied to all.
+
+An encoder says what its columns mean (`fields`), so that a network can embed categories, attend to fields one by one,
+and be shown a record with a field missing. A column that a table lacks altogether counts as missing everywhere.
+"""
 
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol, Self
@@ -9,19 +13,39 @@ import pandas as pd
 from skinlesion.errors import UserError, choices
 from skinlesion.vocabulary import LOCALIZATIONS, SEXES, UNKNOWN
 
+FIELDS = ("age", "sex", "localization")
+_CATEGORIES = {"sex": (*SEXES, UNKNOWN), "localization": (*LOCALIZATIONS, UNKNOWN)}
+
+_BIN_YEARS = 10
+_BINS = 10  # 0–9, 10–19, …, 90 and older
+
+
+@dataclass(frozen=True)
+class Field:
+    """The columns of one metadata field in an encoded array."""
+
+    name: str
+    start: int
+    missing: tuple[float, ...]  # what the columns hold where the field is missing
+    categories: int = 0  # above 0: one column that holds a code below this
+
+    @property
+    def columns(self) -> slice:
+        return slice(self.start, self.start + len(self.missing))
+
 
 class MetadataEncoder(Protocol):
     """Turns the metadata table into an array; its state is JSON-able, so that a run can be read back."""
 
     @property
-    def width(self) -> int:
-        """Columns of the array."""
+    def fields(self) -> tuple[Field, ...]:
+        """The fields in the order of their columns."""
 
     def encode(self, table: pd.DataFrame) -> np.ndarray:
-        """Return (N, width) float32 for a table with `age, sex, localization`."""
+        """Return (N, columns) float32 for a table with some of `age, sex, localization`."""
 
     def state(self) -> dict[str, Any]:
-        """Return what `from_state` needs."""
+        """Return what `restore_encoder` needs."""
 
 
 @dataclass(frozen=True)
@@ -29,71 +53,191 @@ class OneHotEncoder:
     """Standardised age with a missing flag, then sex and localization one-hot.
 
     A missing age becomes the training mean (0 after standardising) and sets the flag. "unknown" has a column of its
-    own; a category that was never seen in training, or is not in the vocabulary, gets zeros throughout.
+    own; a category that is not in the vocabulary gets zeros throughout.
     """
 
     age_mean: float
     age_std: float
-    sexes: tuple[str, ...] = (*SEXES, UNKNOWN)
-    localizations: tuple[str, ...] = (*LOCALIZATIONS, UNKNOWN)
+    sexes: tuple[str, ...] = _CATEGORIES["sex"]
+    localizations: tuple[str, ...] = _CATEGORIES["localization"]
 
     @classmethod
-    def fit(cls, table: pd.DataFrame) -> Self:
+    def fit(cls, table: pd.DataFrame, age: str = "continuous") -> Self:
         """Return the encoder for training rows.
 
         Raises:
             UserError: no training row has an age.
         """
-        age = table["age"].to_numpy(dtype=float)
-        if np.isnan(age).all():
-            raise UserError("train.metadata: no training image has an age; take fusion: none")
+        ages = _known_ages(table)
         # A constant age carries nothing: divide by one instead of by zero.
-        return cls(age_mean=float(np.nanmean(age)), age_std=float(np.nanstd(age)) or 1.0)
+        return cls(age_mean=float(np.mean(ages)), age_std=float(np.std(ages)) or 1.0)
 
     @property
-    def width(self) -> int:
-        return 2 + len(self.sexes) + len(self.localizations)
+    def fields(self) -> tuple[Field, ...]:
+        return (
+            Field("age", 0, (0.0, 1.0)),
+            Field("sex", 2, tuple(float(name == UNKNOWN) for name in self.sexes)),
+            Field("localization", 2 + len(self.sexes), tuple(float(name == UNKNOWN) for name in self.localizations)),
+        )
 
     def encode(self, table: pd.DataFrame) -> np.ndarray:
-        age = table["age"].to_numpy(dtype=float)
+        age = _ages(table)
         missing = np.isnan(age)
         standardised = np.where(missing, 0.0, (age - self.age_mean) / self.age_std)
         columns = [standardised[:, None], missing[:, None]]
-        columns += [_one_hot(table["sex"], self.sexes), _one_hot(table["localization"], self.localizations)]
+        columns += [_one_hot(table, "sex", self.sexes), _one_hot(table, "localization", self.localizations)]
         return np.hstack(columns).astype(np.float32)
 
     def state(self) -> dict[str, Any]:
-        state = asdict(self)
-        return {name: list(value) if isinstance(value, tuple) else value for name, value in state.items()}
+        return _plain(asdict(self))
+
+
+@dataclass(frozen=True)
+class OrdinalEncoder:
+    """Median-imputed age, sex and localization as integer codes in alphabetical order, all standardised.
+
+    It lends an order to categories that have none. It is here because a published project (p3) did so, and its twin
+    with one-hot coding shows what that cost. A category outside the vocabulary becomes the mean code.
+    """
+
+    age_median: float
+    means: tuple[float, float, float]
+    stds: tuple[float, float, float]
 
     @classmethod
-    def from_state(cls, state: dict[str, Any]) -> Self:
-        restored: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in state.items()}
-        return cls(**restored)
+    def fit(cls, table: pd.DataFrame, age: str = "continuous") -> Self:
+        """Return the encoder for training rows.
+
+        Raises:
+            UserError: no training row has an age.
+        """
+        median = float(np.median(_known_ages(table)))
+        raw = _codes_and_age(table, median)
+        stds = np.nanstd(raw, axis=0)
+        return cls(median, _triple(np.nanmean(raw, axis=0)), _triple(np.where(stds > 0, stds, 1.0)))
+
+    @property
+    def fields(self) -> tuple[Field, ...]:
+        unknown = [float(sorted(_CATEGORIES[name]).index(UNKNOWN)) for name in FIELDS[1:]]
+        missing = (np.array([self.age_median, *unknown]) - self.means) / self.stds
+        return tuple(Field(name, place, (float(missing[place]),)) for place, name in enumerate(FIELDS))
+
+    def encode(self, table: pd.DataFrame) -> np.ndarray:
+        standardised = (_codes_and_age(table, self.age_median) - self.means) / self.stds
+        return np.nan_to_num(standardised, nan=0.0).astype(np.float32)
+
+    def state(self) -> dict[str, Any]:
+        return _plain(asdict(self))
 
 
-def _one_hot(values: pd.Series, categories: tuple[str, ...]) -> np.ndarray:
-    return values.to_numpy(dtype=object)[:, None] == np.array(categories, dtype=object)[None, :]
+@dataclass(frozen=True)
+class EmbeddingEncoder:
+    """Codes for a network to embed: missing is a category of each field, and so is what the vocabulary lacks.
+
+    Age is continuous (standardised, with a missing flag) or a ten-year bin.
+    """
+
+    age_mean: float
+    age_std: float
+    binned: bool = False
+
+    @classmethod
+    def fit(cls, table: pd.DataFrame, age: str = "continuous") -> Self:
+        """Return the encoder for training rows.
+
+        Raises:
+            UserError: no training row has an age.
+        """
+        ages = _known_ages(table)
+        return cls(float(np.mean(ages)), float(np.std(ages)) or 1.0, age == "binned")
+
+    @property
+    def fields(self) -> tuple[Field, ...]:
+        age = Field("age", 0, (float(_BINS),), _BINS + 1) if self.binned else Field("age", 0, (0.0, 1.0))
+        start = len(age.missing)
+        coded = []
+        for place, name in enumerate(FIELDS[1:]):
+            names = _CATEGORIES[name]
+            coded.append(Field(name, start + place, (float(names.index(UNKNOWN)),), len(names)))
+        return (age, *coded)
+
+    def encode(self, table: pd.DataFrame) -> np.ndarray:
+        age = _ages(table)
+        missing = np.isnan(age)
+        if self.binned:
+            bins = np.clip(np.where(missing, 0, age) // _BIN_YEARS, 0, _BINS - 1)
+            columns = [np.where(missing, _BINS, bins)]
+        else:
+            columns = [np.where(missing, 0.0, (age - self.age_mean) / self.age_std), missing.astype(float)]
+        for name in FIELDS[1:]:
+            names = _CATEGORIES[name]
+            codes = pd.Index(names).get_indexer(pd.Index(_texts(table, name)))
+            columns.append(np.where(codes < 0, names.index(UNKNOWN), codes))
+        return np.stack(columns, axis=1).astype(np.float32)
+
+    def state(self) -> dict[str, Any]:
+        return _plain(asdict(self))
 
 
-ENCODERS = {"onehot": OneHotEncoder}
+ENCODERS: dict[str, Any] = {"onehot": OneHotEncoder, "ordinal": OrdinalEncoder, "embedding": EmbeddingEncoder}
 
 
-def fit_encoder(name: str, table: pd.DataFrame) -> MetadataEncoder:
+def fit_encoder(name: str, table: pd.DataFrame, age: str = "continuous") -> MetadataEncoder:
     """Return the encoder called `name`, fitted on the rows given: training rows only.
 
     Raises:
         UserError: an unknown name, or rows it cannot be fitted on.
     """
-    return _encoder_class(name).fit(table)
+    made: MetadataEncoder = _encoder_class(name).fit(table, age)
+    return made
 
 
 def restore_encoder(name: str, state: dict[str, Any]) -> MetadataEncoder:
     """Return the encoder called `name` as `state()` left it."""
-    return _encoder_class(name).from_state(state)
+    restored = {key: tuple(value) if isinstance(value, list) else value for key, value in state.items()}
+    made: MetadataEncoder = _encoder_class(name)(**restored)
+    return made
 
 
-def _encoder_class(name: str) -> type[OneHotEncoder]:
+def _encoder_class(name: str) -> Any:
     if name not in ENCODERS:
         raise UserError(f"train.metadata: {name!r} is not an encoding; {choices(ENCODERS, name)}")
     return ENCODERS[name]
+
+
+def _ages(table: pd.DataFrame) -> np.ndarray:
+    return table["age"].to_numpy(dtype=float) if "age" in table else np.full(len(table), np.nan)
+
+
+def _known_ages(table: pd.DataFrame) -> np.ndarray:
+    ages = _ages(table)
+    if np.isnan(ages).all():
+        raise UserError("train.metadata: no training image has an age; take fusion: none")
+    return ages[~np.isnan(ages)]
+
+
+def _texts(table: pd.DataFrame, name: str) -> np.ndarray:
+    return table[name].to_numpy(dtype=object) if name in table else np.full(len(table), UNKNOWN, dtype=object)
+
+
+def _one_hot(table: pd.DataFrame, name: str, categories: tuple[str, ...]) -> np.ndarray:
+    return _texts(table, name)[:, None] == np.array(categories, dtype=object)[None, :]
+
+
+def _codes_and_age(table: pd.DataFrame, median: float) -> np.ndarray:
+    """Return (N, 3): age imputed, codes of sex and localization, NaN outside the vocabulary."""
+    age = _ages(table)
+    columns = [np.where(np.isnan(age), median, age)]
+    for name in FIELDS[1:]:
+        codes = pd.Index(sorted(_CATEGORIES[name])).get_indexer(pd.Index(_texts(table, name))).astype(float)
+        columns.append(np.where(codes < 0, np.nan, codes))
+    return np.stack(columns, axis=1)
+
+
+def _triple(values: np.ndarray) -> tuple[float, float, float]:
+    age, sex, site = (float(value) for value in values)
+    return age, sex, site
+
+
+def _plain(state: dict[str, Any]) -> dict[str, Any]:
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in state.items()}

@@ -21,7 +21,7 @@ def leader_board(results: list[Result], metric: str, title: str) -> str:
     figure, axes = _axes(len(ordered))
     for row, result in enumerate(ordered):
         low, high = result.metrics[f"{metric}_low"], result.metrics[f"{metric}_high"]
-        honest = result.config["protocol"] == "lesion"
+        honest = result.system["protocol"] == "lesion"
         colour = _BLUE if honest else _GREY
         axes.plot([low, high], [row, row], color=colour, lw=2)
         axes.plot(result.metrics[metric], row, "o", color=colour, mfc=colour if honest else "white", ms=7)

@@ -21,18 +21,20 @@ class Result:
     notes: dict[str, Any]
 
     @property
-    def config(self) -> dict[str, Any]:
-        config: dict[str, Any] = self.notes["config"]
-        return config
+    def system(self) -> dict[str, str]:
+        """Return backbone, input, protocol and training in words."""
+        system: dict[str, str] = self.notes["system"]
+        return system
 
     @property
-    def inputs(self) -> str:
-        return "image" if self.config["fusion"] == "none" else f"image + metadata ({self.config['fusion']})"
+    def folds(self) -> list[int]:
+        folds: list[int] = self.notes["folds"]
+        return folds
 
 
 def header() -> list[str]:
     """Return the column titles of `rows`."""
-    return ["experiment", "backbone", "input", "split by", *(title for _, title in _SHOWN)]
+    return ["experiment", "backbone", "input", "training", "split by", *(title for _, title in _SHOWN)]
 
 
 def rows(results: list[Result]) -> list[list[str]]:
@@ -40,7 +42,9 @@ def rows(results: list[Result]) -> list[list[str]]:
     table = []
     for result in results:
         figures = [_figure(result.metrics, name) for name, _ in _SHOWN]
-        table.append([result.name, result.config["backbone"], result.inputs, result.config["protocol"], *figures])
+        system = result.system
+        protocol = system["protocol"] + ("" if len(result.folds) > 1 else f", fold {result.folds[0]} only")
+        table.append([result.name, system["backbone"], system["input"], system["training"], protocol, *figures])
     return table
 
 
@@ -74,3 +78,36 @@ def _figure(metrics: dict[str, float], name: str) -> str:
     if f"{name}_low" not in metrics:
         return f"{metrics[name]:.3f}"
     return f"{metrics[name]:.3f} ({metrics[f'{name}_low']:.3f}–{metrics[f'{name}_high']:.3f})"
+
+
+def published(rows: list[dict[str, Any]], results: dict[str, Result]) -> list[dict[str, Any]]:
+    """Return one row a published system: its figures, reproduced (split by image) and honest (split by lesion).
+
+    The metrics are those that were published, and balanced accuracy where it was not among them.
+    """
+    table = []
+    for row in rows:
+        metrics = list(dict.fromkeys([*row["published"], "balanced_accuracy"]))
+        table.append({
+            "system": row["system"],
+            "setting": row["setting"],
+            "note": row["note"],
+            "published": [f"{_words(name)} {value:.3f}" for name, value in row["published"].items()],
+            "reproduced": _cell(row["reproduced"], metrics, results),
+            "honest": _cell(row["honest"], metrics, results),
+        })  # fmt: skip
+    return table
+
+
+def _cell(name: str | None, metrics: list[str], results: dict[str, Result]) -> dict[str, Any]:
+    if name is None:
+        return {"experiment": "", "figures": ["not yet run"]}
+    result = results[name]
+    figures = [f"{_words(metric)} {_figure(result.metrics, metric)}" for metric in metrics]
+    if len(result.folds) == 1:
+        figures.append(f"fold {result.folds[0]} only")
+    return {"experiment": name, "figures": figures}
+
+
+def _words(metric: str) -> str:
+    return metric.replace("_", " ")

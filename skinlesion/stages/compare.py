@@ -12,8 +12,8 @@ from skinlesion.errors import UserError, choices, name_some
 from skinlesion.evaluation.predictions import Predictions, read_predictions
 from skinlesion.params import EvaluateParams
 from skinlesion.stages.contracts import BOOTSTRAP_METHOD, NAIVE_METHOD
-from skinlesion.stages.evaluate import summarise
 from skinlesion.stages.pairs import SCHEMA, Plan, compare, pair_flips
+from skinlesion.stages.results import summarise
 
 
 class FlipReport(BaseModel):

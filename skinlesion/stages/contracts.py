@@ -1,5 +1,14 @@
 """Names in files that one stage writes and another reads."""
 
+#: Files in reports/runs/<experiment> and reports/ensembles/<ensemble>.
+PREDICTIONS_NAME = "predictions.csv"
+VALIDATION_NAME = "validation.csv"
+METRICS_NAME = "metrics.json"
+NOTES_NAME = "notes.json"
+CONFUSION_NAME = "confusion.csv"
+ROC_NAME = "roc.csv"
+HISTORY_NAME = "history.csv"
+
 #: Columns of reports/stats/comparisons.csv.
 COMPARISON_COLUMNS = (
     "a", "b", "metric", "a_value", "b_value", "difference", "low", "high", "p", "p_adjusted", "method", "verdict",
@@ -19,5 +28,5 @@ MCNEMAR_METHODS = {
 
 #: Columns of reports/stats/claims.csv.
 CLAIM_COLUMNS = (
-    "claim", "a", "b", "metric", "direction", "source", "difference", "low", "high", "verdict", "answer",
+    "claim", "a", "b", "metric", "direction", "source", "images", "difference", "low", "high", "verdict", "answer",
 )  # fmt: skip

@@ -5,41 +5,30 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
 
-from skinlesion.data.splits import roles
 from skinlesion.errors import UserError
 from skinlesion.evaluation.calibration import fit_temperature
-from skinlesion.evaluation.curves import confusion_table, roc_table
-from skinlesion.evaluation.metrics import score
-from skinlesion.evaluation.predictions import COLUMNS, FLOAT_FORMAT, Predictions, read_predictions
+from skinlesion.evaluation.predictions import COLUMNS, FLOAT_FORMAT
 from skinlesion.files import write_csv, write_json
-from skinlesion.models.classifier import FeatureClassifier
 from skinlesion.models.metadata_encoders import restore_encoder
 from skinlesion.params import EvaluateParams, SplitParams, TrainParams
+from skinlesion.progress import progress
+from skinlesion.stages.contracts import HISTORY_NAME, METRICS_NAME, NOTES_NAME, PREDICTIONS_NAME, VALIDATION_NAME
 from skinlesion.stages.inputs import Inputs
+from skinlesion.stages.results import write_results
 from skinlesion.stages.workspace import Workspace
-from skinlesion.stats.bootstrap import bootstrap
-from skinlesion.stats.resampling import Schema
 from skinlesion.training import runs
-from skinlesion.training.features import resolve_device
+from skinlesion.training.memory import keep_freed_memory
 from skinlesion.training.predict import predict_probabilities
-from skinlesion.vocabulary import CLASSES, MALIGNANT, PROBABILITY_COLUMNS
-
-PREDICTIONS_NAME = "predictions.csv"
-METRICS_NAME = "metrics.json"
-NOTES_NAME = "notes.json"
-CONFUSION_NAME = "confusion.csv"
-ROC_NAME = "roc.csv"
-
-#: Every metric it knows gets an interval beside it in metrics.json.
-SCHEMA = Schema(CLASSES, MALIGNANT)
+from skinlesion.vocabulary import CLASSES, PROBABILITY_COLUMNS
 
 
 def evaluate(
     train: TrainParams, split: SplitParams, settings: EvaluateParams, workspace: Workspace, models: Path, out: Path
 ) -> dict[str, float]:
     """Predict the test part of every run in `models`, write predictions, metrics and curves to `out`.
+
+    Predictions of the validation parts go to a file of their own: whatever is fitted later is fitted on those.
 
     Returns:
         The content of metrics.json.
@@ -48,69 +37,43 @@ def evaluate(
         UserError: a run is missing, unfinished or made from other data than lie there now.
     """
     inputs = Inputs(workspace, train, split)
-    tables, temperatures, described = [], [], []
-    for fold in train.folds:
-        for seed in train.seeds:
+    keep_freed_memory()
+    tables: dict[str, list[pd.DataFrame]] = {"test": [], "validation": []}
+    temperatures, described, histories = [], [], []
+    wanted = [(fold, seed) for fold in train.folds for seed in train.seeds]
+    with progress(f"{out.name} predictions", len(wanted), unit="runs") as advance:
+        for fold, seed in wanted:
             folder = runs.run_folder(models, fold, seed)
             run = _checked_run(inputs, folder, fold, seed)
-            table, temperature = _predict_run(inputs, folder, run)
+            found = _predict_run(inputs, folder, run)
+            for role, table in found.items():
+                tables[role].append(table)
+            validation = found["validation"]
+            labels = pd.Categorical(validation["dx"], categories=list(CLASSES)).codes.astype(np.int64)
+            temperatures.append(fit_temperature(labels, validation[list(PROBABILITY_COLUMNS)].to_numpy()))
             described.append(run)
-            tables.append(table)
-            temperatures.append(temperature)
-    table = pd.concat(tables).sort_values(["seed", "fold", "image_id"], ignore_index=True)
-    write_csv(out / PREDICTIONS_NAME, table, float_format=FLOAT_FORMAT)
-    # From the file, not from memory: whoever reads it computes the same figures.
-    predictions, _ = read_predictions(out / PREDICTIONS_NAME)
-    metrics, notes = summarise(predictions, settings)
+            histories.append(pd.read_csv(folder / runs.HISTORY_NAME))
+            advance()
+    for role, name in (("test", PREDICTIONS_NAME), ("validation", VALIDATION_NAME)):
+        table = pd.concat(tables[role]).sort_values(["seed", "fold", "image_id"], ignore_index=True)
+        write_csv(out / name, table, float_format=FLOAT_FORMAT)
+    metrics, notes = write_results(out, settings)
     metrics["temperature"] = float(np.mean(temperatures))
-    write_csv(out / CONFUSION_NAME, confusion_table(predictions.labels, predictions.probabilities))
-    write_csv(out / ROC_NAME, roc_table(predictions.labels, predictions.probabilities), float_format="%.6g")
+    write_csv(out / HISTORY_NAME, mean_history(histories), float_format="%.6g")
     write_json(out / NOTES_NAME, notes | _provenance(inputs, described))
     write_json(out / METRICS_NAME, metrics)
     return metrics
 
 
-def summarise(predictions: Predictions, settings: EvaluateParams) -> tuple[dict[str, float], dict[str, Any]]:
-    """Return metrics.json (without temperature) and notes.json of some predictions.
-
-    A value is the mean over seeds of the metric on that seed's predictions, all folds pooled; intervals are
-    percentile bootstraps over lesions.
-    """
-    by_seed = [score(predictions.labels, layer, settings.ece_bins) for layer in predictions.probabilities]
-    undefined = {name: reason for scores in by_seed for name, reason in scores.undefined.items()}
-    values = {
-        name: float(np.mean([scores.values[name] for scores in by_seed]))
-        for name in by_seed[0].values
-        if name not in undefined
-    }
-    if len(by_seed) > 1:
-        spread = [scores.values["balanced_accuracy"] for scores in by_seed]
-        values["balanced_accuracy_seed_sd"] = float(np.std(spread, ddof=1))
-    wanted = [name for name in SCHEMA.metrics() if name in values]
-    resampled = bootstrap(
-        predictions.labels,
-        [predictions.probabilities],
-        predictions.lesions,
-        wanted,
-        SCHEMA,
-        replicates=settings.replicates,
-        seed=settings.seed,
-    )
-    for name in wanted:
-        interval = resampled.interval(0, name, settings.confidence)
-        if np.isnan(interval.low):
-            undefined[f"{name}_low"] = undefined[f"{name}_high"] = "no bootstrap replicate has a value"
-        else:
-            values[f"{name}_low"], values[f"{name}_high"] = interval.low, interval.high
-    notes = {
-        "undefined": undefined,
-        "images": len(predictions.labels),
-        "lesions": len(np.unique(predictions.lesions)),
-        "folds": sorted({int(fold) for fold in predictions.folds}),
-        "seeds": list(predictions.seeds),
-        "interval": f"{settings.confidence:.0%} percentile bootstrap over lesions, {settings.replicates} replicates",
-    }
-    return values, notes
+def mean_history(histories: list[pd.DataFrame]) -> pd.DataFrame:
+    """Return the training curves averaged over the runs that got as far: one row a step, phases one after another."""
+    whole = pd.concat([table.assign(step=range(1, len(table) + 1)) for table in histories])
+    values = [name for name in whole.columns if name.startswith(("train_", "validation_"))]
+    grouped = whole.groupby("step")
+    mean = grouped[values].mean()
+    # Runs leave a phase at different steps: the phase of most of them.
+    mean.insert(0, "phase", grouped["phase"].agg(lambda names: names.mode().iloc[0]))
+    return mean.assign(runs=grouped.size()).reset_index()
 
 
 def _provenance(inputs: Inputs, described: list[dict[str, Any]]) -> dict[str, Any]:
@@ -120,10 +83,25 @@ def _provenance(inputs: Inputs, described: list[dict[str, Any]]) -> dict[str, An
         "synthetic": inputs.described["synthetic"],
         "data": inputs.hashes | {"images_sha256": inputs.described["images_sha256"]},
         "config": inputs.settings.model_dump(mode="json"),
-        "backbone": inputs.features.backbone,
+        "system": _system(inputs.settings),
+        "backbone": described[0]["backbone"],
         "best_epochs": [run["best_epoch"] for run in described],
         "versions": described[0]["versions"],
         "device": described[0]["device"],
+    }
+
+
+def _system(settings: TrainParams) -> dict[str, str]:
+    """Return what a table says of an experiment."""
+    with_metadata = {"none": "image", "metadata_only": "metadata"}
+    training = settings.regime.replace("_", "-")
+    if settings.fine_tunes and settings.trainable_stages is not None:
+        training += f", last {settings.trainable_stages} stages"
+    return {
+        "backbone": "none" if settings.fusion == "metadata_only" else settings.backbone,
+        "input": with_metadata.get(settings.fusion, f"image + metadata ({settings.fusion}, {settings.metadata})"),
+        "protocol": settings.protocol,
+        "training": training,
     }
 
 
@@ -136,28 +114,25 @@ def _checked_run(inputs: Inputs, folder: Path, fold: int, seed: int) -> dict[str
     return run
 
 
-def _predict_run(inputs: Inputs, folder: Path, run: dict[str, Any]) -> tuple[pd.DataFrame, float]:
-    """Return the test predictions of one run and the temperature its validation part asks for."""
-    fold = run["fold"]
-    device = resolve_device(inputs.settings.device)
-    role = roles(inputs.split["part"].to_numpy(), fold)
-    encoder = restore_encoder(inputs.settings.metadata, run["metadata_encoder"]) if run["metadata_encoder"] else None
-    width = inputs.features.array.shape[1]
-    model = FeatureClassifier(inputs.settings, width, encoder.width if encoder else 0).to(device)
-    runs.load_weights(folder, model)
-
-    def probabilities(name: str) -> tuple[np.ndarray, np.ndarray]:
-        rows = np.flatnonzero(role == name)
-        image = torch.from_numpy(inputs.features.array[rows]).to(device)
-        metadata = None
-        if encoder is not None:
-            metadata = torch.from_numpy(encoder.encode(inputs.table.iloc[rows])).to(device)
-        return rows, predict_probabilities(model, image, metadata).cpu().numpy()
-
-    rows, test = probabilities("test")
-    validation_rows, validation = probabilities("validation")
-    temperature = fit_temperature(inputs.labels[validation_rows], validation)
-    table = inputs.table.iloc[rows][["image_id", "lesion_id", "dx"]].reset_index(drop=True)
-    table = table.assign(fold=fold, seed=run["seed"])
-    table[list(PROBABILITY_COLUMNS)] = test
-    return table[list(COLUMNS)], temperature
+def _predict_run(inputs: Inputs, folder: Path, run: dict[str, Any]) -> dict[str, pd.DataFrame]:
+    """Return the test and the validation predictions of one run."""
+    settings = inputs.settings
+    encoder = restore_encoder(settings.metadata, run["metadata_encoder"]) if run["metadata_encoder"] else None
+    head = inputs.head(encoder)
+    model: Any = inputs.network(head) if settings.fine_tunes else head
+    runs.load_weights(folder, model, prefix="" if settings.fine_tunes else "head.")
+    model = model.to(inputs.device)
+    tables = {}
+    for role in ("test", "validation"):
+        rows = inputs.rows(run["fold"], role)
+        probabilities = predict_probabilities(
+            model,
+            inputs.test_views(rows, encoder),
+            pixels=settings.fine_tunes,
+            bf16=settings.fine_tunes and settings.precision == "bf16",
+        )
+        table = inputs.table.iloc[rows][["image_id", "lesion_id", "dx"]].reset_index(drop=True)
+        table = table.assign(fold=run["fold"], seed=run["seed"])
+        table[list(PROBABILITY_COLUMNS)] = probabilities.cpu().numpy()
+        tables[role] = table[list(COLUMNS)]
+    return tables

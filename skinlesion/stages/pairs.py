@@ -81,7 +81,7 @@ def compare(predictions: dict[str, Predictions], pairs: Sequence[tuple[str, str]
         rows += _test_rows(a, b, mean[a], mean[b], first, plan)
         rows += _fold_rows(a, b, by_fold[a], by_fold[b], plan)
     table = pd.DataFrame(rows, columns=list(COMPARISON_COLUMNS))
-    table["p_adjusted"] = _adjust(table, plan.primary)
+    table["p_adjusted"] = adjust(table, plan.primary)
     return Compared(table, clustered, names)
 
 
@@ -179,7 +179,7 @@ def _row(a: str, b: str, metric: str, found: Difference, method: str, said: str 
     }  # fmt: skip
 
 
-def _adjust(table: pd.DataFrame, primary: str) -> pd.Series:
+def adjust(table: pd.DataFrame, primary: str) -> pd.Series:
     """Return adjusted p-values: Holm over the pairs for the primary metric, Benjamini–Hochberg for the others."""
     adjusted = pd.Series(np.nan, index=table.index)
     for (metric, _), family in table.groupby(["metric", "method"]):

@@ -16,7 +16,14 @@ from skinlesion.files import read_csv, read_json, write_text
 from skinlesion.params import Params
 from skinlesion.report import figures, tables
 from skinlesion.report.tables import Result
-from skinlesion.stages.contracts import BOOTSTRAP_METHOD, COMPARISON_COLUMNS, NAIVE_METHOD
+from skinlesion.stages.contracts import (
+    BOOTSTRAP_METHOD,
+    COMPARISON_COLUMNS,
+    METRICS_NAME,
+    NAIVE_METHOD,
+    NOTES_NAME,
+    PREDICTIONS_NAME,
+)
 from skinlesion.stages.workspace import Workspace
 from skinlesion.vocabulary import CLASSES
 
@@ -31,7 +38,7 @@ def report(params: Params, workspace: Workspace) -> Path:
     Raises:
         UserError: a file of an earlier stage is missing.
     """
-    results = [_result(workspace, name) for name in params.experiments]
+    results = [_result(params, workspace, name) for name in params.systems]
     prepared = read_json(workspace.prepared / PREPARED_NAME, "run `skinlesion prepare` first")
     page = _page(params, workspace, results, prepared)
     write_text(workspace.reports / "results.md", tables.markdown(results, tables.describe(results, prepared)))
@@ -54,9 +61,11 @@ def write_readme_table(workspace: Workspace, readme: Path) -> None:
     write_text(readme, f"{before}{BEGIN}\n{table}{END}{after}")
 
 
-def _result(workspace: Workspace, name: str) -> Result:
-    folder, remedy = workspace.results(name), f"run `skinlesion evaluate --experiment {name}`"
-    return Result(name, read_json(folder / "metrics.json", remedy), read_json(folder / "notes.json", remedy))
+def _result(params: Params, workspace: Workspace, name: str) -> Result:
+    folder = workspace.system(params, name)
+    command = "ensemble --name" if name in params.ensembles else "evaluate --experiment"
+    remedy = f"run `skinlesion {command} {name}`"
+    return Result(name, read_json(folder / METRICS_NAME, remedy), read_json(folder / NOTES_NAME, remedy))
 
 
 def _page(params: Params, workspace: Workspace, results: list[Result], prepared: dict[str, Any]) -> str:
@@ -76,7 +85,7 @@ def _page(params: Params, workspace: Workspace, results: list[Result], prepared:
         loader=jinja2.PackageLoader("skinlesion.report", "."), autoescape=True, undefined=jinja2.StrictUndefined
     )
     environment.filters |= {
-        "pvalue": _pvalue, "signed": _signed, "interval": _interval, "deviation": _deviation,
+        "pvalue": _pvalue, "signed": _signed, "interval": _interval, "deviation": _deviation, "count_of": _count,
     }  # fmt: skip
     return environment.get_template("page.html.j2").render(
         title=params.report.title,
@@ -101,7 +110,14 @@ def _page(params: Params, workspace: Workspace, results: list[Result], prepared:
         ),
         lesions=dict(zip(detectable["dx"], detectable["lesions"], strict=True)),
         skipped=read_json(folder / "stats.json", remedy)["skipped"],
-        confusions=[(result.name, _confusion(workspace, result.name)) for result in results],
+        confusions=[(result.name, _confusion(workspace.system(params, result.name))) for result in results],
+        folders={
+            result.name: workspace.system(params, result.name).relative_to(workspace.reports).as_posix()
+            for result in results
+        },
+        published=tables.published(
+            [row.model_dump() for row in params.published], {result.name: result for result in results}
+        ),
         provenance=_provenance(params, results, prepared),
     )
 
@@ -127,8 +143,8 @@ def _by_class(table: pd.DataFrame, cell: Callable[[dict[Any, Any]], str]) -> lis
     return lines
 
 
-def _confusion(workspace: Workspace, name: str) -> str:
-    predictions, _ = read_predictions(workspace.results(name) / "predictions.csv")
+def _confusion(folder: Path) -> str:
+    predictions, _ = read_predictions(folder / PREDICTIONS_NAME)
     answers = predictions.probabilities.argmax(axis=2)  # (S, N)
     return figures.confusion(
         np.sum([confusion_matrix(predictions.labels, layer) for layer in answers], axis=0), CLASSES
@@ -144,12 +160,17 @@ def _provenance(params: Params, results: list[Result], prepared: dict[str, Any])
     facts.append(("split seed", str(params.split.seed)))
     facts.append(("bootstrap", f"{params.stats.replicates} replicates, seed {params.stats.seed}"))
     for result in results:
-        config = result.config
+        made = result.notes
+        if "ensemble" in made:
+            facts.append((result.name, f"{result.system['training']}; weights: weights.csv"))
+            continue
+        config = made["config"]
         facts.append(
             (
                 result.name,
-                f"{config['backbone']}, weights {config['weights']}, folds {config['folds']}, "
-                f"seeds {config['seeds']}, best epochs {result.notes['best_epochs']}",
+                f"{config['backbone']}, weights {config['weights']}, {result.system['training']}, "
+                f"folds {config['folds']}, seeds {config['seeds']}, best epochs {made['best_epochs']}, "
+                f"on {made['device']['name']} ({made['device']['type']})",
             )
         )
     return facts
@@ -159,6 +180,10 @@ def _pvalue(value: float) -> str:
     if pd.isna(value):
         return ""
     return f"{value:.3f}" if value >= 0.001 else f"{value:.1e}"
+
+
+def _count(value: float) -> str:
+    return "" if pd.isna(value) else f"{value:,.0f}"
 
 
 def _signed(value: float) -> str:

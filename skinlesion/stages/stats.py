@@ -10,8 +10,8 @@ from skinlesion.errors import UserError
 from skinlesion.evaluation.predictions import Predictions, read_predictions
 from skinlesion.files import write_csv, write_json
 from skinlesion.params import ClaimParams, Params
-from skinlesion.stages.contracts import BOOTSTRAP_METHOD, CLAIM_COLUMNS, COMPARISON_COLUMNS
-from skinlesion.stages.pairs import Compared, Plan, compare, fold_values, pair_flips
+from skinlesion.stages.contracts import BOOTSTRAP_METHOD, CLAIM_COLUMNS, COMPARISON_COLUMNS, PREDICTIONS_NAME
+from skinlesion.stages.pairs import Compared, Plan, adjust, compare, fold_values, pair_flips
 from skinlesion.stages.workspace import Workspace
 from skinlesion.stats.cochran import cochran_q
 from skinlesion.stats.power import minimum_detectable_difference
@@ -32,28 +32,26 @@ def stats(params: Params, workspace: Workspace) -> pd.DataFrame:
         UserError: an experiment's predictions are missing or contradict another's.
     """
     predictions = {
-        name: read_predictions(workspace.results(name) / "predictions.csv")[0] for name in params.experiments
+        name: read_predictions(workspace.system(params, name) / PREDICTIONS_NAME)[0] for name in params.systems
     }
-    pairs = [(pair[0], pair[1]) for pair in params.stats.pairs or combinations(params.experiments, 2)]
+    pairs = [(pair[0], pair[1]) for pair in params.stats.pairs or combinations(params.systems, 2)]
     pairs += [pair for pair in _claimed_pairs(params) if pair not in pairs and pair[::-1] not in pairs]
     plan = plan_of(params)
     cochran: dict[str, float] = {}
     tables: dict[str, list[pd.DataFrame]] = {"comparisons": [], "flips": [], "variance": [], "detectable": []}
-    for group in _same_images(predictions):
-        inside = [(a, b) for a, b in pairs if a in group and b in group]
-        if not inside:
-            continue
-        members = {name: predictions[name] for name in group}
+    shared, skipped = _shared_images(predictions, pairs)
+    for image_ids, inside in shared:
+        members = {name: restrict(predictions[name], image_ids) for pair in inside for name in pair}
         compared = compare(members, inside, plan)
         cochran = cochran or _cochran(members)
-        tables["comparisons"].append(compared.table)
+        tables["comparisons"].append(compared.table.assign(images=len(image_ids)))
         tables["flips"].append(_flips(members, inside))
         tables["variance"].append(_variance(members, inside, compared, plan))
         tables["detectable"].append(_detectable(members, inside, plan))
-    skipped = [f"{a} and {b} were tested on different images" for a, b in pairs if not _same(predictions, a, b)]
     out = workspace.reports / "stats"
     made = {name: pd.concat(parts, ignore_index=True) if parts else pd.DataFrame() for name, parts in tables.items()}
-    comparisons = made["comparisons"].reindex(columns=list(COMPARISON_COLUMNS))
+    comparisons = made["comparisons"].reindex(columns=[*COMPARISON_COLUMNS, "images"])
+    comparisons["p_adjusted"] = adjust(comparisons, plan.primary)
     claims = answer_claims(comparisons, params.claims)
     for name, table in (made | {"comparisons": comparisons, "claims": claims}).items():
         write_csv(out / f"{name}.csv", table, float_format="%.9g")
@@ -97,11 +95,15 @@ def _find(judged: pd.DataFrame, a: str, b: str, metric: str) -> dict[str, Any] |
         rows = judged[(judged["a"] == first) & (judged["b"] == second) & (judged["metric"] == metric)]
         if len(rows):
             row = rows.iloc[0]
+            images = row.get("images")
             if first == a:
-                return {name: row[name] for name in ("difference", "low", "high", "verdict")}
+                return {"images": images} | {name: row[name] for name in ("difference", "low", "high", "verdict")}
             turned = {"superior": "inferior", "inferior": "superior", "non-inferior": "inconclusive"}
             said = turned.get(row["verdict"], row["verdict"])
-            return {"difference": -row["difference"], "low": -row["high"], "high": -row["low"], "verdict": said}
+            return {
+                "images": images, "difference": -row["difference"], "low": -row["high"], "high": -row["low"],
+                "verdict": said,
+            }  # fmt: skip
     return None
 
 
@@ -109,25 +111,44 @@ def _claimed_pairs(params: Params) -> list[tuple[str, str]]:
     return list(dict.fromkeys((claim.a, claim.b) for claim in params.claims))
 
 
-def _same(predictions: dict[str, Predictions], a: str, b: str) -> bool:
-    one, other = predictions[a], predictions[b]
-    if len(one.image_ids) != len(other.image_ids) or not (one.image_ids == other.image_ids).all():
-        return False
-    if not (one.labels == other.labels).all():
-        raise UserError(f"reports/runs/{a} and reports/runs/{b}: diagnoses of the same images differ; run `dvc repro`")
-    return True
+def _shared_images(
+    predictions: dict[str, Predictions], pairs: list[tuple[str, str]]
+) -> tuple[list[tuple[np.ndarray, list[tuple[str, str]]]], list[str]]:
+    """Return the pairs by the images both models of a pair were tested on, and in words what is not compared.
+
+    A model tested on one fold meets one tested on all of them on that fold.
+
+    Raises:
+        UserError: diagnoses of the same images differ between models.
+    """
+    groups: dict[bytes, tuple[np.ndarray, list[tuple[str, str]]]] = {}
+    skipped = []
+    for a, b in pairs:
+        one, other = predictions[a], predictions[b]
+        common, rows, other_rows = np.intersect1d(one.image_ids, other.image_ids, return_indices=True)
+        if not len(common):
+            skipped.append(f"{a} and {b} were tested on different images")
+            continue
+        if not (one.labels[rows] == other.labels[other_rows]).all():
+            raise UserError(
+                f"reports/runs/{a} and reports/runs/{b}: diagnoses of the same images differ; run `dvc repro`"
+            )
+        groups.setdefault("\n".join(common).encode(), (common, []))[1].append((a, b))
+    return list(groups.values()), skipped
 
 
-def _same_images(predictions: dict[str, Predictions]) -> list[list[str]]:
-    """Return the experiments in groups that were tested on the same images."""
-    groups: list[list[str]] = []
-    for name in predictions:
-        home = next((group for group in groups if _same(predictions, group[0], name)), None)
-        if home is None:
-            groups.append([name])
-        else:
-            home.append(name)
-    return groups
+def restrict(predictions: Predictions, image_ids: np.ndarray) -> Predictions:
+    """Return the predictions of some images, in the order of `image_ids`."""
+    rows = np.flatnonzero(np.isin(predictions.image_ids, image_ids))
+    rows = rows[np.argsort(predictions.image_ids[rows])]
+    return Predictions(
+        image_ids=predictions.image_ids[rows],
+        lesions=predictions.lesions[rows],
+        labels=predictions.labels[rows],
+        folds=predictions.folds[rows],
+        seeds=predictions.seeds,
+        probabilities=predictions.probabilities[:, rows],
+    )
 
 
 def _cochran(members: dict[str, Predictions]) -> dict[str, float]:

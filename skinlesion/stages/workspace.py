@@ -4,6 +4,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from skinlesion.params import Params
+
 CACHE_ENVIRONMENT = "SKINLESION_CACHE"
 
 
@@ -36,3 +38,10 @@ class Workspace:
 
     def results(self, experiment: str) -> Path:
         return self.reports / "runs" / experiment
+
+    def ensemble(self, name: str) -> Path:
+        return self.reports / "ensembles" / name
+
+    def system(self, params: Params, name: str) -> Path:
+        """Return where the results of an experiment or an ensemble lie."""
+        return self.ensemble(name) if name in params.ensembles else self.results(name)

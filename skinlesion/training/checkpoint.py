@@ -1,7 +1,7 @@
 """The state of a run that is under way, in one safetensors file that is replaced whole."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +10,6 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from skinlesion.files import replacing
-
-CHECKPOINT_NAME = "checkpoint.safetensors"
 
 State = dict[str, torch.Tensor]
 
@@ -25,21 +23,25 @@ class Progress:
     best: State
     optimizer: dict[str, Any]  # torch's own state_dict: {"state": {index: {name: tensor}}, "param_groups": […]}
     best_epoch: int
-    best_loss: float
-    history: list[dict[str, float]]
+    best_value: float  # NaN before the first epoch
+    history: list[dict[str, Any]]
+    average: State = field(default_factory=dict)  # of the weights, where there is one
+    average_steps: int = 0
 
 
 def save_checkpoint(path: Path, progress: Progress, fingerprint: str) -> None:
     """Write `progress` under the fingerprint of configuration, data and code that it belongs to."""
     tensors = {f"model/{name}": value for name, value in progress.model.items()}
     tensors |= {f"best/{name}": value for name, value in progress.best.items()}
+    tensors |= {f"average/{name}": value for name, value in progress.average.items()}
     for index, state in progress.optimizer["state"].items():
         tensors |= {f"optimizer/{index}/{name}": value for name, value in state.items()}
     header = {
         "fingerprint": fingerprint,
         "epoch": progress.epoch,
         "best_epoch": progress.best_epoch,
-        "best_loss": progress.best_loss,
+        "best_value": progress.best_value,
+        "average_steps": progress.average_steps,
         "history": progress.history,
         "param_groups": progress.optimizer["param_groups"],
     }
@@ -73,6 +75,8 @@ def load_checkpoint(path: Path, fingerprint: str, device: torch.device) -> Progr
         best=part("best/"),
         optimizer={"state": moments, "param_groups": header["param_groups"]},
         best_epoch=header["best_epoch"],
-        best_loss=header["best_loss"],
+        best_value=header["best_value"],
         history=header["history"],
+        average=part("average/"),
+        average_steps=header["average_steps"],
     )

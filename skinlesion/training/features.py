@@ -1,22 +1,24 @@
-"""Features of a frozen backbone, computed once for the whole data set and kept under a key of what made them."""
+"""Features of a frozen backbone, computed once a view of the whole data set and kept under a key of what made them."""
 
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
 from filelock import FileLock
 
+from skinlesion.data.augment import Augmentation, Draw, apply_colour, apply_geometry, d4_draw, draw
 from skinlesion.errors import UserError
 from skinlesion.files import sha256_json, write_text
-from skinlesion.models.backbones import Backbone, load_backbone
+from skinlesion.models.backbones import Backbone
 from skinlesion.progress import progress
 from skinlesion.training.memory import keep_freed_memory
 
-#: Raise by one when this module or `Backbone.preprocess` starts to compute something else.
-RECIPE = 1
+#: Raise by one when this module, `Backbone.preprocess` or `data/augment.py` starts to compute something else.
+RECIPE = 2
 
 #: Images a forward pass. On a CPU small batches stay in the cache; a GPU wants large ones.
 _BATCH = {"cpu": 16, "cuda": 256}
@@ -24,41 +26,73 @@ _FLUSH_EVERY = 1024  # images between notes of how far an extraction got: a mult
 
 
 @dataclass(frozen=True)
-class FeatureRequest:
-    """What pooled features depend on, as the parameters name it."""
+class View:
+    """What happens to every image before the backbone sees it."""
 
-    backbone: str
-    weights: str
-    input_size: int | None
+    kind: Literal["plain", "d4", "augmented"] = "plain"
+    index: int = 0  # element of D4, or which of the augmented views
+    augmentation: Augmentation | None = None
+
+    def draw(self, count: int, first: int) -> Draw | None:
+        """Return what happens to `count` images from row `first` on, the same whenever asked."""
+        if self.kind == "plain":
+            return None
+        if self.kind == "d4":
+            return d4_draw(count, self.index)
+        assert self.augmentation is not None
+        seed = int(np.random.SeedSequence((self.index, first)).generate_state(1)[0])
+        return draw(self.augmentation, count, torch.Generator().manual_seed(seed))
+
+    def description(self) -> dict[str, object]:
+        changes = asdict(self.augmentation) if self.augmentation else None
+        return {"kind": self.kind, "index": self.index, "augmentation": changes}
+
+    def __str__(self) -> str:
+        return "" if self.kind == "plain" else f" ({self.kind} view {self.index})"
+
+
+PLAIN = View()
+
+
+@dataclass(frozen=True)
+class FeatureRequest:
+    """What features depend on besides images and backbone."""
+
     precision: str
     device: str
+    kind: str = "pooled"  # or "map"
+    grid: int | None = None  # cells a side that a map is pooled to
+    view: View = PLAIN
 
 
 @dataclass(frozen=True)
 class Features:
-    """Pooled features of every prepared image and the key they are kept under."""
+    """Features of every prepared image and the key they are kept under."""
 
-    array: np.ndarray  # (N, width) float32, a read-only memory map
+    array: np.ndarray  # (N, width) float32 or (N, channels, H, W) float16, a read-only memory map
     key: str
-    backbone: dict[str, object]
 
 
-def cached_features(images: np.ndarray, images_sha256: str, request: FeatureRequest, cache: Path) -> Features:
+def cached_features(
+    images: np.ndarray, images_sha256: str, backbone: Backbone, request: FeatureRequest, cache: Path
+) -> Features:
     """Return the features of all `images` (N, S, S, 3), from `cache` where they are, else computed and put there.
 
     An extraction that was cut off goes on where it stopped.
 
     Raises:
-        UserError: the backbone or its weights cannot be had, or the precision is not supported here.
+        UserError: the precision is not supported here, or the backbone has no feature map and one is asked for.
     """
     device = resolve_device(request.device)
     check_precision(request.precision, device)
-    backbone = load_backbone(request.backbone, request.weights, request.input_size)
     identity = {
         "recipe": RECIPE,
         "images": images_sha256,
         "backbone": backbone.description(),
         "precision": request.precision,
+        "kind": request.kind,
+        "grid": request.grid,
+        "view": request.view.description(),
         "device": device.type,
         "torch": torch.__version__.partition("+")[0],
     }
@@ -68,19 +102,30 @@ def cached_features(images: np.ndarray, images_sha256: str, request: FeatureRequ
         write_text(cache / f"{key}.json", json.dumps(identity, indent=2) + "\n")
         with FileLock(path.with_suffix(".lock")):  # a second process waits, then finds the file
             if not path.exists():
-                _extract(images, backbone, request.precision, device, path)
+                _extract(images, backbone, request, device, path)
     array = np.load(path, mmap_mode="r")
-    if array.shape != (len(images), backbone.width):
+    if len(array) != len(images):
         raise UserError(f"{path}: damaged feature cache, shape {array.shape}; delete the file")
-    return Features(array, key, backbone.description())
+    return Features(array, key)
 
 
 @torch.inference_mode()
-def forward(backbone: Backbone, batch: torch.Tensor, precision: str) -> torch.Tensor:
-    """Return pooled features (B, width) float32 of uint8 images (B, S, S, 3)."""
-    inputs = backbone.preprocess(batch).contiguous(memory_format=torch.channels_last)
-    with torch.autocast(batch.device.type, torch.bfloat16, enabled=precision == "bf16"):
-        return backbone.module(inputs).float()
+def forward(backbone: Backbone, batch: torch.Tensor, request: FeatureRequest, drawn: Draw | None) -> torch.Tensor:
+    """Return features of uint8 images (B, S, S, 3): pooled (B, width) float32, or a map float16."""
+    inputs = preprocess(backbone, batch, drawn)
+    with torch.autocast(batch.device.type, torch.bfloat16, enabled=request.precision == "bf16"):
+        found = backbone.features(backbone.module, inputs, request.kind, request.grid)
+    return found.float() if request.kind == "pooled" else found.half()
+
+
+def preprocess(backbone: Backbone, images: torch.Tensor, drawn: Draw | None) -> torch.Tensor:
+    """Return the backbone's input (B, 3, s, s), channels last, of uint8 images (B, S, S, 3), changed as drawn."""
+    pixels = backbone.resize(images)
+    if drawn is not None:
+        pixels = apply_geometry(pixels, drawn)
+        if drawn.recolours:
+            pixels = apply_colour(pixels, drawn)
+    return backbone.normalise(pixels).contiguous(memory_format=torch.channels_last)
 
 
 def resolve_device(name: str) -> torch.device:
@@ -101,22 +146,29 @@ def check_precision(precision: str, device: torch.device) -> None:
         raise UserError("train.precision: bf16 is emulated on this processor, far slower than fp32; take fp32")
 
 
-def _extract(images: np.ndarray, backbone: Backbone, precision: str, device: torch.device, path: Path) -> None:
-    partial, note = path.with_suffix(".npy.partial"), path.with_suffix(".rows.partial")
-    start = _rows_done(partial, note, (len(images), backbone.width))
-    mode = "r+" if start else "w+"
-    array = np.lib.format.open_memmap(partial, mode=mode, dtype=np.float32, shape=(len(images), backbone.width))
-    module = backbone.module.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    size = _BATCH[device.type]
+def _extract(images: np.ndarray, backbone: Backbone, request: FeatureRequest, device: torch.device, path: Path) -> None:
+    module = backbone.module.to(device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
     keep_freed_memory()
-    with progress(f"{backbone.name} features", len(images), start=start) as advance:
+    size = _BATCH[device.type]
+
+    def compute(first: int, count: int) -> np.ndarray:
+        batch = torch.from_numpy(np.array(images[first : first + count])).to(device)
+        return forward(backbone, batch, request, request.view.draw(len(batch), first)).cpu().numpy()
+
+    example = compute(0, 1)
+    shape = (len(images), *example.shape[1:])
+    partial, note = path.with_suffix(".npy.partial"), path.with_suffix(".rows.partial")
+    start = _rows_done(partial, note, shape)
+    mode = "r+" if start else "w+"
+    array = np.lib.format.open_memmap(partial, mode=mode, dtype=example.dtype, shape=shape)
+    with progress(f"{backbone.name} {request.kind} features{request.view}", len(images), start=start) as advance:
         for first in range(start, len(images), size):
-            batch = torch.from_numpy(np.array(images[first : first + size])).to(device)
-            array[first : first + size] = forward(backbone, batch, precision).cpu().numpy()
-            advance(len(batch))
+            found = compute(first, size)
+            array[first : first + size] = found
+            advance(len(found))
             if (first + size) % _FLUSH_EVERY == 0:
                 array.flush()
-                write_text(note, str(first + len(batch)))
+                write_text(note, str(first + len(found)))
     array.flush()
     del module, array
     os.replace(partial, path)

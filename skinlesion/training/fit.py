@@ -1,149 +1,233 @@
-"""The training loop: epochs, early stopping on the validation loss, best weights restored."""
+"""The training loop of one phase: epochs, early stopping on a validation value, best weights restored."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 from torch import nn
 
+from skinlesion.data.sampling import epoch_order
 from skinlesion.errors import UserError
-from skinlesion.models.losses import class_weights, make_loss
+from skinlesion.models.losses import Loss
 from skinlesion.params import TrainParams
+from skinlesion.training.averaging import MovingAverage
 from skinlesion.training.checkpoint import Progress, State, load_checkpoint, save_checkpoint
-from skinlesion.vocabulary import CLASSES
+from skinlesion.training.distributed import ALONE, World
+from skinlesion.training.examples import Examples, PixelExamples
+from skinlesion.training.optimizer import make_optimizer, restore_optimizer, set_learning_rate
+from skinlesion.training.phases import Phase
+from skinlesion.training.schedule import learning_rate_factor
+from skinlesion.training.validate import logits_of, validation_values
 
 
-@dataclass(frozen=True)
-class Examples:
-    """Inputs and labels of some images, on the device that trains."""
+class Report(Protocol):
+    """Hears of every step and epoch."""
 
-    image: torch.Tensor  # (N, F) float32
-    metadata: torch.Tensor | None  # (N, M) float32
-    labels: torch.Tensor  # (N,) int64, positions in CLASSES
+    def step(self, phase: str, epoch: int, epochs: int, done: float, images: int) -> None: ...
 
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    def take(self, rows: torch.Tensor) -> "Examples":
-        metadata = None if self.metadata is None else self.metadata[rows]
-        return Examples(self.image[rows], metadata, self.labels[rows])
+    def epoch(self, phase: str, epochs: int, row: dict[str, Any], seconds: float) -> None: ...
 
 
 @dataclass(frozen=True)
 class Fitted:
-    """The best weights of a run and how it got there."""
+    """The best weights of a phase and how it got there."""
 
     state: State
     best_epoch: int  # counted from 1
-    best_loss: float
-    history: list[dict[str, float]]  # one row an epoch
+    best_value: float
+    history: list[dict[str, Any]]  # one row an epoch
 
 
 def fit(
-    build: Callable[[], nn.Module],
+    model: nn.Module,
+    phase: Phase,
     train: Examples,
     validation: Examples,
+    loss: Loss,
     settings: TrainParams,
     *,
     seed: tuple[int, int],
     checkpoint: Path,
     fingerprint: str,
+    world: World = ALONE,
+    report: Report | None = None,
 ) -> Fitted:
-    """Train until the validation loss stops falling and return the best epoch's weights.
+    """Train until the monitored validation value stops improving; leave the best epoch's weights in `model`.
 
-    The validation loss is the training loss (class weights included) without dropout. Every epoch draws its
-    random numbers from (seed, epoch) alone, so a run resumed from `checkpoint` ends in the same bytes as one
-    that was never cut off.
+    Every epoch draws its random numbers from (seed, phase, epoch) alone, so a phase resumed from `checkpoint` ends in
+    the same bytes as one that was never cut off. The checkpoint of a finished phase stays, so that a later phase that
+    was cut off finds where it began.
+
+    Raises:
+        UserError: the validation value was never a number.
     """
-    device = train.labels.device
-    counts = torch.bincount(train.labels, minlength=len(CLASSES)).cpu()
-    loss = make_loss(class_weights(settings.class_weights, counts).to(device))
-    with _random(seed, 0):
-        model = build().to(device)
-    optimizer = _optimizer(model, settings)
-    now = load_checkpoint(checkpoint, fingerprint, device) or _start(model, optimizer)
-    model.load_state_dict(now.model)
-    if now.epoch:
-        optimizer.load_state_dict(now.optimizer)
+    loop = _Loop(model, phase, train, validation, loss, settings, seed, world, report)
+    now = load_checkpoint(checkpoint, fingerprint, loop.device) or loop.start()
+    loop.restore(now)
     written = time.monotonic()
+    saved = now.epoch
+    while now.epoch < phase.epochs and now.epoch - now.best_epoch < phase.patience:
+        loop.run_epoch(now)
+        if world.writes and time.monotonic() - written >= settings.checkpoint_seconds:
+            save_checkpoint(checkpoint, loop.store(now), fingerprint)
+            written, saved = time.monotonic(), now.epoch
+    if now.best_epoch == 0:
+        raise UserError(
+            f"train.lr: the validation {settings.monitor} was never a number at lr {phase.lr:g}; take a lower one"
+        )
+    if world.writes and saved < now.epoch and settings.regime == "two_stage":
+        save_checkpoint(checkpoint, loop.store(now), fingerprint)
+    model.load_state_dict(now.best)
+    return Fitted(now.best, now.best_epoch, now.best_value, now.history)
 
-    while now.epoch < settings.epochs and now.epoch - now.best_epoch < settings.patience:
+
+class _Loop:
+    """A phase under way: the model with its optimiser, average and place in the schedule."""
+
+    def __init__(
+        self,
+        model: nn.Module,
+        phase: Phase,
+        train: Examples,
+        validation: Examples,
+        loss: Loss,
+        settings: TrainParams,
+        seed: tuple[int, int],
+        world: World,
+        report: Report | None,
+    ) -> None:
+        self.model, self.phase, self.train, self.validation = model, phase, train, validation
+        self.settings, self.seed, self.world, self.report = settings, seed, world, report
+        self.device = train.records.labels.device
+        self.loss = loss.to(self.device)
+        self.pixels = isinstance(train, PixelExamples)
+        self.bf16 = self.pixels and settings.precision == "bf16"
+        self.parallel = world.wrap(model)
+        self.optimizer = make_optimizer(model, settings, phase.lr)
+        self.average = MovingAverage(model, settings.ema_decay) if settings.ema_decay else None
+        if self.pixels and settings.compile:
+            model.compile()
+
+    def start(self) -> Progress:
+        state = _copy(self.model)
+        return Progress(0, state, state, self.optimizer.state_dict(), best_epoch=0, best_value=float("nan"), history=[])
+
+    def restore(self, now: Progress) -> None:
+        if now.epoch:
+            self.model.load_state_dict(now.model)
+            restore_optimizer(self.optimizer, now.optimizer)
+            if self.average is not None:
+                self.average.state, self.average.steps = now.average, now.average_steps
+
+    def store(self, now: Progress) -> Progress:
+        now.model, now.optimizer = _copy(self.model), self.optimizer.state_dict()
+        if self.average is not None:
+            now.average, now.average_steps = self.average.state, self.average.steps
+        return now
+
+    def run_epoch(self, now: Progress) -> None:
+        """Train one epoch, validate, and note both in `now`."""
+        began = time.monotonic()
         epoch = now.epoch + 1
-        with _random(seed, epoch):
-            train_loss = _train_epoch(model, optimizer, loss, train, settings.batch_size)
-        validation_loss, balanced_accuracy = _validate(model, loss, validation)
+        with _random((*self.seed, self.phase.number), epoch, self.world.rank) as generator:
+            train_loss, images = self._train(epoch, generator)
+        seconds = time.monotonic() - began
+        monitor = self.settings.monitor
+        with self._averaged():
+            logits = logits_of(self.model, self.validation, pixels=self.pixels, bf16=self.bf16, world=self.world)
+        found = validation_values(logits, self.validation, self.loss, monitor)
         row = {
+            "phase": self.phase.name,
             "epoch": epoch,
             "train_loss": train_loss,
-            "validation_loss": validation_loss,
-            "validation_balanced_accuracy": balanced_accuracy,
+            **{f"validation_{name}": value for name, value in found.items()},
         }
         now.epoch, now.history = epoch, [*now.history, row]
-        if validation_loss < now.best_loss:
-            now.best_epoch, now.best_loss, now.best = epoch, validation_loss, _copy(model)
-        if time.monotonic() - written >= settings.checkpoint_seconds:
-            now.model, now.optimizer = _copy(model), optimizer.state_dict()
-            save_checkpoint(checkpoint, now, fingerprint)
-            written = time.monotonic()
-    if now.best_epoch == 0:
-        raise UserError(f"train.lr: the validation loss was never a number at lr {settings.lr:g}; take a lower one")
-    return Fitted(now.best, now.best_epoch, now.best_loss, now.history)
+        value = found[monitor]
+        better = value < now.best_value if monitor == "loss" else value > now.best_value
+        if np.isfinite(value) and (better or np.isnan(now.best_value)):
+            state = self.average.state if self.average is not None else self.model.state_dict()
+            now.best_epoch, now.best_value = epoch, value
+            now.best = {name: tensor.detach().clone() for name, tensor in state.items()}
+        if self.report is not None:
+            speed = {"images_per_second": images / seconds}
+            self.report.epoch(self.phase.name, self.phase.epochs, row | speed, seconds)
 
+    def _train(self, epoch: int, generator: torch.Generator) -> tuple[float, int]:
+        """Go through one epoch; return the mean of its batch losses and the number of images."""
+        settings, phase = self.settings, self.phase
+        self.parallel.train()
+        records = self.train.records
+        order = epoch_order(settings.sampler, records.labels, records.lesions, generator)
+        rows = [some for some in order.split(phase.batch_size) if len(some) >= max(2, self.world.size)]
+        total = torch.zeros((), device=self.device)
+        images = 0
+        for place, batch in enumerate(self.train.batches(rows, generator, self.world.share)):
+            done = epoch - 1 + (place + 0.5) / len(rows)  # epochs, at the middle of the step
+            factor = learning_rate_factor(
+                settings.schedule, done, phase.epochs,
+                warmup_epochs=settings.warmup_epochs, restart_epochs=settings.restart_epochs,
+            )  # fmt: skip
+            set_learning_rate(self.optimizer, factor)
+            self.optimizer.zero_grad(set_to_none=True)
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
+                logits = self.parallel(batch.image, batch.metadata).float()  # (B, C)
+            values, weights = self.loss(logits, batch.targets)
+            weight = self.world.sum(weights.sum().detach())
+            # Gradients are averaged over processes: times their number, the sum over processes remains.
+            value = values.sum() / weight * self.world.size
+            value.backward()
+            if settings.clip_norm is not None:
+                nn.utils.clip_grad_norm_(self.model.parameters(), settings.clip_norm)
+            self.optimizer.step()
+            if self.average is not None:
+                self.average.update(self.model)
+            total += value.detach() / self.world.size  # stays on the device: no waiting in the loop
+            images += len(rows[place])
+            if self.report is not None:
+                self.report.step(phase.name, epoch, phase.epochs, done, len(rows[place]))
+        return float(self.world.sum(total)) / len(rows), images
 
-def _start(model: nn.Module, optimizer: torch.optim.Optimizer) -> Progress:
-    state = _copy(model)
-    return Progress(0, state, state, optimizer.state_dict(), best_epoch=0, best_loss=float("inf"), history=[])
-
-
-def _train_epoch(
-    model: nn.Module, optimizer: torch.optim.Optimizer, loss: nn.Module, train: Examples, batch_size: int
-) -> float:
-    """Run one epoch over a fresh permutation and return the mean of its batch losses."""
-    model.train()
-    device = train.labels.device
-    order = torch.randperm(len(train)).to(device)
-    total = torch.zeros((), device=device)
-    batches = order.split(batch_size)
-    for rows in batches:
-        batch = train.take(rows)
-        optimizer.zero_grad(set_to_none=True)
-        value = loss(model(batch.image, batch.metadata), batch.labels)
-        value.backward()
-        optimizer.step()
-        total += value.detach()  # stays on the device: no waiting in the loop
-    return float(total) / len(batches)
-
-
-@torch.inference_mode()
-def _validate(model: nn.Module, loss: nn.Module, validation: Examples) -> tuple[float, float]:
-    """Return the loss and the balanced accuracy (mean sensitivity of the classes present)."""
-    model.eval()
-    logits = model(validation.image, validation.metadata)  # (N, C)
-    correct = (logits.argmax(1) == validation.labels).float()
-    truth = nn.functional.one_hot(validation.labels, len(CLASSES)).float()  # (N, C)
-    support, hits = truth.sum(0), correct @ truth  # no bincount with weights: CUDA has no deterministic one
-    present = support > 0
-    return float(loss(logits, validation.labels)), float((hits[present] / support[present]).mean())
-
-
-def _optimizer(model: nn.Module, settings: TrainParams) -> torch.optim.Optimizer:
-    kinds = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
-    kind = kinds[settings.optimizer]
-    return kind(model.parameters(), lr=settings.lr, weight_decay=settings.weight_decay, fused=True)
+    @contextmanager
+    def _averaged(self) -> Iterator[None]:
+        """Lend the averaged weights to the model for validation, where there are any."""
+        if self.average is None:
+            yield
+            return
+        own = _copy(self.model)
+        self.model.load_state_dict(self.average.state)
+        yield
+        self.model.load_state_dict(own)
 
 
 def _copy(model: nn.Module) -> State:
     return {name: value.detach().clone() for name, value in model.state_dict().items()}
 
 
+def seeded(seed: tuple[int, ...]) -> int:
+    """Return one number made of several, all of which matter."""
+    return int(np.random.SeedSequence(seed).generate_state(1)[0])
+
+
 @contextmanager
-def _random(seed: tuple[int, int], epoch: int) -> Iterator[None]:
-    """Run a stretch of code whose random numbers depend on (seed, fold) and the epoch, and on nothing before it."""
+def _random(seed: tuple[int, ...], epoch: int, rank: int = 0) -> Iterator[torch.Generator]:
+    """Run a stretch of code whose random numbers depend on (seed, fold, phase, epoch), and on nothing before it.
+
+    The generator yielded is the same for all processes; dropout's is each one's own.
+    """
     devices = range(torch.cuda.device_count()) if torch.cuda.is_available() else []
     with torch.random.fork_rng(devices=list(devices)):
-        torch.manual_seed(int(np.random.SeedSequence((*seed, epoch)).generate_state(1)[0]))
+        torch.manual_seed(seeded((*seed, epoch, rank)))
+        yield torch.Generator().manual_seed(seeded((*seed, epoch)))
+
+
+@contextmanager
+def initial_random(seed: tuple[int, int], phase: int) -> Iterator[None]:
+    """Initialise weights inside: they depend on (seed, fold) and the phase alone."""
+    with _random((*seed, phase), 0):
         yield

@@ -1,18 +1,17 @@
-"""Probabilities from a trained head."""
+"""Probabilities from a trained model."""
+
+from collections.abc import Sequence
 
 import torch
 from torch import nn
 
-_BATCH = 4096
+from skinlesion.training.examples import Examples
+from skinlesion.training.validate import logits_of
 
 
-@torch.inference_mode()
-def predict_probabilities(model: nn.Module, image: torch.Tensor, metadata: torch.Tensor | None) -> torch.Tensor:
-    """Return softmax probabilities (N, 7) in float64 for features (N, F) and metadata (N, M) or None."""
-    model.eval()
-    parts = []
-    for start in range(0, len(image), _BATCH):
-        rows = slice(start, start + _BATCH)
-        logits = model(image[rows], None if metadata is None else metadata[rows])  # (B, 7)
-        parts.append(logits.double().softmax(dim=1))
-    return torch.cat(parts)
+def predict_probabilities(
+    model: nn.Module, views: Sequence[Examples], *, pixels: bool, bf16: bool = False
+) -> torch.Tensor:
+    """Return softmax probabilities (N, 7) in float64, averaged over `views` of the same images (one without TTA)."""
+    found = [logits_of(model, view, pixels=pixels, bf16=bf16).double().softmax(dim=1) for view in views]
+    return torch.stack(found).mean(dim=0)

@@ -16,20 +16,22 @@ import skinlesion
 from skinlesion.errors import UserError
 from skinlesion.files import read_json, replacing, sha256_json
 from skinlesion.params import TrainParams
-from skinlesion.training.checkpoint import CHECKPOINT_NAME, State
+from skinlesion.training.checkpoint import State
 
 WEIGHTS_NAME = "weights.safetensors"
 RUN_NAME = "run.json"
 HISTORY_NAME = "history.csv"
 
 #: Fields that say which runs there are or how they are carried out, not what a run computes.
-NOT_IN_FINGERPRINT = frozenset({"folds", "seeds", "checkpoint_seconds", "device"})
+NOT_IN_FINGERPRINT = frozenset({"folds", "seeds", "checkpoint_seconds", "device", "tta"})
 
 _CODE = (
     "models",
     "training",
-    "data/splits.py",
+    "data/augment.py",
     "data/metadata.py",
+    "data/sampling.py",
+    "data/splits.py",
     "stages/inputs.py",
     "stages/train.py",
     "vocabulary.py",
@@ -101,23 +103,25 @@ def read_run(folder: Path) -> dict[str, Any]:
     return content
 
 
-def load_weights(folder: Path, model: torch.nn.Module) -> None:
-    """Load a run's weights into `model`.
+def load_weights(folder: Path, model: torch.nn.Module, prefix: str = "") -> None:
+    """Load a run's weights into `model`, whose tensors stand in the file under `prefix`.
 
     Raises:
         UserError: they do not fit it.
     """
     path = folder / WEIGHTS_NAME
     try:
-        model.load_state_dict(load_file(path), strict=True)
+        stored = {name.removeprefix(prefix): tensor for name, tensor in load_file(path).items()}
+        model.load_state_dict(stored, strict=True)
     except (FileNotFoundError, RuntimeError) as error:
         reason = str(error).strip().splitlines()[0]
         raise UserError(f"{path}: weights missing or of another model ({reason}); train again") from None
 
 
 def finish(folder: Path) -> None:
-    """Remove the checkpoint of a run that is complete."""
-    (folder / CHECKPOINT_NAME).unlink(missing_ok=True)
+    """Remove the checkpoints of a run that is complete."""
+    for path in folder.glob("checkpoint-*.safetensors"):
+        path.unlink()
 
 
 def environment(device: torch.device) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import pytest
 
 from skinlesion.evaluation.predictions import COLUMNS, read_predictions
 from skinlesion.params import EvaluateParams
-from skinlesion.stages.evaluate import summarise
+from skinlesion.stages.results import summarise
 from tests.conftest import TINY
 
 FLAGS = ("--backbone", TINY, "--weights", "none", "--fusion", "concat", "--metadata", "onehot", "--set", "epochs=3")

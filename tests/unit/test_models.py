@@ -1,78 +1,13 @@
-"""Encoders, fusion, losses and backbones."""
+"""Backbones and their weights."""
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 
 from skinlesion.errors import UserError
-from skinlesion.models.backbones import load_backbone
-from skinlesion.models.classifier import FeatureClassifier
-from skinlesion.models.losses import class_weights, make_loss
-from skinlesion.models.metadata_encoders import fit_encoder, restore_encoder
+from skinlesion.models.backbones import load_backbone, parameter_groups
 from skinlesion.models.pretrained import PIP_WEIGHTS, load_by_position, pip_file
-from skinlesion.params import TrainParams
 from tests.conftest import TINY
-
-
-def people(**columns):
-    base = {
-        "age": [40.0, 60.0, np.nan],
-        "sex": ["male", "female", "unknown"],
-        "localization": ["back", "face", "unknown"],
-    }
-    return pd.DataFrame(base | columns)
-
-
-def test_onehot_imputes_the_training_mean_and_flags_it():
-    encoder = fit_encoder("onehot", people())
-    encoded = encoder.encode(people())
-    assert encoded.shape == (3, encoder.width)
-    np.testing.assert_allclose(encoded[:, 0], [-1, 1, 0])  # mean 50, standard deviation 10; missing becomes the mean
-    np.testing.assert_array_equal(encoded[:, 1], [0, 0, 1])
-    np.testing.assert_array_equal(encoded[:, 2:].sum(axis=1), 2)  # one sex and one site each
-
-
-def test_onehot_is_fitted_on_training_rows_alone_and_survives_the_unseen():
-    encoder = fit_encoder("onehot", people())
-    strange = people(sex=["other", "male", "male"], localization=["moon", "back", "back"], age=[300.0, 0.0, 50.0])
-    encoded = encoder.encode(strange)
-    assert encoded[0, 2:].sum() == 0
-    assert encoded[0, 0] == pytest.approx(25)  # still on the scale of the training rows
-    again = restore_encoder("onehot", encoder.state())
-    np.testing.assert_array_equal(again.encode(strange), encoded)
-
-
-def test_onehot_needs_an_age():
-    with pytest.raises(UserError, match="no training image has an age"):
-        fit_encoder("onehot", people(age=[np.nan] * 3))
-
-
-def test_balanced_weights_are_scikit_learns():
-    from sklearn.utils.class_weight import compute_class_weight
-
-    labels = np.array([0] * 50 + [1] * 30 + [2] * 20)
-    expected = compute_class_weight("balanced", classes=np.arange(3), y=labels)
-    found = class_weights("balanced", torch.bincount(torch.from_numpy(labels)))
-    np.testing.assert_allclose(found, expected, rtol=1e-6)
-    assert class_weights("none", torch.tensor([5, 1])).tolist() == [1, 1]
-
-
-def test_weighted_cross_entropy_by_hand():
-    logits = torch.log(torch.tensor([[0.7, 0.3], [0.4, 0.6]]))
-    loss = make_loss(torch.tensor([1.0, 3.0]))(logits, torch.tensor([0, 1]))
-    assert loss.item() == pytest.approx((-np.log(0.7) - 3 * np.log(0.6)) / 4)
-
-
-@pytest.mark.parametrize("fusion", ["none", "concat"])
-@pytest.mark.parametrize("head", [[], [16]])
-def test_every_parameter_of_a_classifier_gets_a_gradient(fusion, head):
-    settings = TrainParams(fusion=fusion, head_hidden=head)
-    model = FeatureClassifier(settings, image_width=10, metadata_width=5)
-    logits = model(torch.randn(8, 10), torch.randn(8, 5) if fusion == "concat" else None)
-    assert logits.shape == (8, 7)
-    logits.logsumexp(1).sum().backward()
-    assert all(parameter.grad is not None for parameter in model.parameters())
 
 
 def test_a_backbone_says_what_input_it_wants():
@@ -115,3 +50,40 @@ def test_weights_of_another_shape_are_refused(tmp_path):
         pytest.skip("the offline extra is not installed")
     with pytest.raises(UserError, match="does not fit"):
         load_by_position(timm.create_model("tf_efficientnet_lite1", num_classes=1000), path)
+
+
+@pytest.mark.parametrize("name", [TINY, "test_convnext", "test_vit", "tf_efficientnet_lite0"])
+def test_pooled_features_are_the_mean_of_the_map_or_the_models_own(name):
+    backbone = load_backbone(name, "none")
+    images = torch.randn(2, 3, backbone.input_size, backbone.input_size, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        pooled = backbone.features(backbone.module, images, "pooled", None)
+        whole = backbone.features(backbone.module, images, "map", None)
+        small = backbone.features(backbone.module, images, "map", 2)
+    assert pooled.shape == (2, backbone.width)
+    assert whole.shape[:2] == (2, backbone.map_width)
+    assert small.shape == (2, backbone.map_width, 2, 2)
+    if name == "tf_efficientnet_lite0":  # nothing but average pooling stands between the two
+        torch.testing.assert_close(whole.mean(dim=(2, 3)), pooled, atol=1e-5, rtol=1e-4)
+
+
+def test_a_map_of_channels_last_transformers_is_turned_round():
+    backbone = load_backbone("swin_tiny_patch4_window7_224", "none")
+    with torch.inference_mode():
+        found = backbone.features(backbone.module, torch.zeros(1, 3, 224, 224), "map", None)
+    assert found.shape == (1, 768, 7, 7)
+
+
+@pytest.mark.parametrize("name", [TINY, "test_convnext", "test_vit"])
+def test_stages_cover_every_parameter_once_and_end_at_the_top(name):
+    backbone = load_backbone(name, "none")
+    names = [parameter for parameter, _ in backbone.module.named_parameters()]
+    for coarse in (True, False):
+        groups = parameter_groups(backbone.module, coarse=coarse)
+        assert sorted(parameter for group in groups for parameter in group) == sorted(names)
+    assert names[-1] in backbone.last_stages(1)  # a norm behind the last stage belongs to it
+    assert names[0] not in backbone.last_stages(1)
+    assert backbone.last_stages(1) < backbone.last_stages(2)
+    assert backbone.last_stages(None) == set(names)
+    with pytest.raises(UserError, match="trainable_stages"):
+        backbone.last_stages(50)

@@ -7,15 +7,25 @@ import pytest
 import torch
 
 from skinlesion.errors import UserError
+from skinlesion.data.augment import PRESETS
+from skinlesion.models.backbones import load_backbone
 from skinlesion.models.classifier import FeatureClassifier
+from skinlesion.models.losses import make_loss
 from skinlesion.params import TrainParams
 from skinlesion.training import features as features_module
 from skinlesion.training.checkpoint import load_checkpoint
-from skinlesion.training.features import FeatureRequest, cached_features
-from skinlesion.training.fit import Examples, fit
+from skinlesion.training.examples import FeatureExamples, Records
+from skinlesion.training.features import FeatureRequest, View, cached_features
+from skinlesion.training.fit import fit, initial_random
+from skinlesion.training.phases import phases_of
 from tests.conftest import TINY
 
-REQUEST = FeatureRequest(TINY, "none", 32, "fp32", "cpu")
+REQUEST = FeatureRequest("fp32", "cpu")
+
+
+@pytest.fixture(scope="module")
+def backbone():
+    return load_backbone(TINY, "none", 32)
 
 
 @pytest.fixture(scope="module")
@@ -37,34 +47,56 @@ def counting_forward(monkeypatch, die_after=None):
     return calls
 
 
-def test_features_are_computed_once(images, tmp_path, monkeypatch):
+def test_features_are_computed_once(images, backbone, tmp_path, monkeypatch):
     calls = counting_forward(monkeypatch)
-    first = cached_features(images, "a", REQUEST, tmp_path)
-    assert sum(calls) == 40
-    again = cached_features(images, "a", REQUEST, tmp_path)
-    assert sum(calls) == 40
+    first = cached_features(images, "a", backbone, REQUEST, tmp_path)
+    assert sum(calls) == 41  # one image more, for the shape
+    again = cached_features(images, "a", backbone, REQUEST, tmp_path)
+    assert sum(calls) == 41
     np.testing.assert_array_equal(first.array, again.array)
 
 
-def test_the_key_follows_images_weights_and_preprocessing(images, tmp_path):
-    keys = {cached_features(images, "a", REQUEST, tmp_path).key}
-    keys.add(cached_features(images, "b", REQUEST, tmp_path).key)
-    keys.add(cached_features(images, "a", FeatureRequest(TINY, "none", 48, "fp32", "cpu"), tmp_path).key)
-    keys.add(cached_features(images, "a", FeatureRequest("test_convnext", "none", 32, "fp32", "cpu"), tmp_path).key)
-    assert len(keys) == 4
+def test_the_key_follows_images_weights_and_preprocessing(images, backbone, tmp_path):
+    larger, other = load_backbone(TINY, "none", 48), load_backbone("test_convnext", "none", 32)
+    augmented = FeatureRequest("fp32", "cpu", view=View("augmented", 0, PRESETS["flips"]))
+    keys = [
+        cached_features(images, "a", backbone, REQUEST, tmp_path).key,
+        cached_features(images, "b", backbone, REQUEST, tmp_path).key,
+        cached_features(images, "a", larger, REQUEST, tmp_path).key,
+        cached_features(images, "a", other, REQUEST, tmp_path).key,
+        cached_features(images, "a", backbone, FeatureRequest("fp32", "cpu", "map"), tmp_path).key,
+        cached_features(images, "a", backbone, FeatureRequest("fp32", "cpu", "map", 1), tmp_path).key,
+        cached_features(images, "a", backbone, FeatureRequest("fp32", "cpu", view=View("d4", 3)), tmp_path).key,
+        cached_features(images, "a", backbone, augmented, tmp_path).key,
+    ]
+    assert len(set(keys)) == len(keys)
 
 
-def test_an_extraction_that_was_cut_off_goes_on(images, tmp_path, monkeypatch):
-    expected = np.array(cached_features(images, "a", REQUEST, tmp_path / "whole").array)
+def test_a_view_is_the_features_of_the_changed_images(images, backbone, tmp_path):
+    plain = cached_features(np.rot90(images, 1, axes=(1, 2)).copy(), "turned", backbone, REQUEST, tmp_path)
+    viewed = cached_features(images, "a", backbone, FeatureRequest("fp32", "cpu", view=View("d4", 1)), tmp_path)
+    np.testing.assert_allclose(viewed.array, plain.array, atol=1e-5)
+
+
+def test_augmented_views_differ_and_are_drawn_the_same_again(images, backbone, tmp_path):
+    requests = [FeatureRequest("fp32", "cpu", view=View("augmented", k, PRESETS["dermoscopy"])) for k in (0, 1)]
+    first, second = (cached_features(images, "a", backbone, request, tmp_path / "x").array for request in requests)
+    again = cached_features(images, "a", backbone, requests[0], tmp_path / "y").array
+    np.testing.assert_array_equal(first, again)
+    assert np.abs(first - second).max() > 1e-3
+
+
+def test_an_extraction_that_was_cut_off_goes_on(images, backbone, tmp_path, monkeypatch):
+    expected = np.array(cached_features(images, "a", backbone, REQUEST, tmp_path / "whole").array)
     monkeypatch.setitem(features_module._BATCH, "cpu", 8)
     monkeypatch.setattr(features_module, "_FLUSH_EVERY", 16)
     with monkeypatch.context() as patch:
-        counting_forward(patch, die_after=3)
+        counting_forward(patch, die_after=4)
         with pytest.raises(KeyboardInterrupt):
-            cached_features(images, "a", REQUEST, tmp_path / "cut")
+            cached_features(images, "a", backbone, REQUEST, tmp_path / "cut")
     calls = counting_forward(monkeypatch)
-    resumed = cached_features(images, "a", REQUEST, tmp_path / "cut")
-    assert sum(calls) == 24  # the first two batches were kept
+    resumed = cached_features(images, "a", backbone, REQUEST, tmp_path / "cut")
+    assert sum(calls) == 25  # the first two batches were kept; one image for the shape
     np.testing.assert_allclose(resumed.array, expected, atol=1e-5)
     assert not list((tmp_path / "cut").glob("*.partial"))
 
@@ -73,17 +105,23 @@ def blobs(count, seed):
     rng = np.random.default_rng(seed)
     labels = rng.permutation(np.arange(count) % 7)
     image = rng.normal(size=(count, 12)) + 2 * np.eye(12)[labels]
-    return Examples(torch.from_numpy(image).float(), None, torch.from_numpy(labels))
+    records = Records(torch.from_numpy(labels), torch.arange(count))
+    return FeatureExamples([torch.from_numpy(image).float()], records)
 
 
 SETTINGS = TrainParams(epochs=8, batch_size=16, checkpoint_seconds=0, patience=8)
 
 
-def run_fit(tmp_path, settings=SETTINGS, fingerprint="f", seed=(0, 0), name="c.safetensors"):
+def run_fit(tmp_path, settings=SETTINGS, fingerprint="f", seed=(0, 0), name="c.safetensors", train=None):
+    with initial_random(seed, 0):
+        model = FeatureClassifier(settings, 12, ())
+    loss = make_loss(settings, torch.full((7,), 10))
     return fit(
-        lambda: FeatureClassifier(settings, 12, 0),
-        blobs(70, 0),
+        model,
+        phases_of(settings)[0],
+        train or blobs(70, 0),
         blobs(35, 1),
+        loss,
         settings,
         seed=seed,
         checkpoint=tmp_path / name,
@@ -128,26 +166,47 @@ def test_the_best_epoch_is_restored_and_patience_ends_training(tmp_path):
     losses = [row["validation_loss"] for row in fitted.history]
     assert fitted.best_epoch == int(np.argmin(losses)) + 1
     assert len(losses) == fitted.best_epoch + 3 < 200
-    model = FeatureClassifier(settings, 12, 0).eval()
+    model = FeatureClassifier(settings, 12, ()).eval()
     model.load_state_dict(fitted.state)
     validation = blobs(35, 1)
-    loss = torch.nn.functional.cross_entropy(model(validation.image, None), validation.labels)  # classes are balanced
+    logits = model(validation.views[0], None)
+    loss = torch.nn.functional.cross_entropy(logits, validation.records.labels)  # classes are balanced
     assert loss.item() == pytest.approx(min(losses), rel=1e-5)
 
 
 def test_a_loss_that_is_never_a_number_is_the_users_to_mend(tmp_path):
     broken = blobs(70, 0)
-    broken.image[:] = float("nan")
+    broken.views[0][:] = float("nan")
     with pytest.raises(UserError, match=r"train\.lr"):
-        fit(
-            lambda: FeatureClassifier(SETTINGS, 12, 0),
-            broken,
-            blobs(35, 1),
-            SETTINGS,
-            seed=(0, 0),
-            checkpoint=tmp_path / "c",
-            fingerprint="f",
-        )
+        run_fit(tmp_path, train=broken)
+
+
+@pytest.mark.parametrize("monitor", ["loss", "balanced_accuracy", "macro_f1", "macro_auc", "accuracy"])
+def test_any_validation_value_can_pick_the_weights(tmp_path, monitor):
+    fitted = run_fit(tmp_path, SETTINGS.model_copy(update={"monitor": monitor, "lr": 0.05}))
+    values = [row[f"validation_{monitor}"] for row in fitted.history]
+    best = min(values) if monitor == "loss" else max(values)
+    assert fitted.best_value == best
+    assert fitted.best_epoch == values.index(best) + 1
+
+
+def test_monitored_values_are_scikit_learns():
+    from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score, roc_auc_score
+
+    from skinlesion.training.validate import validation_values
+
+    examples = blobs(70, 0)
+    logits = torch.randn(70, 7, generator=torch.Generator().manual_seed(0))
+    truth, answers = examples.records.labels.numpy(), logits.argmax(1).numpy()
+    expected = {
+        "accuracy": accuracy_score(truth, answers),
+        "balanced_accuracy": balanced_accuracy_score(truth, answers),
+        "macro_f1": f1_score(truth, answers, average="macro"),
+        "macro_auc": roc_auc_score(truth, logits.softmax(1).numpy(), multi_class="ovr"),
+    }
+    loss = make_loss(SETTINGS, torch.full((7,), 10))
+    for name, value in expected.items():
+        assert validation_values(logits, examples, loss, name)[name] == pytest.approx(value, rel=1e-6)
 
 
 def test_train_skips_complete_runs_and_redoes_changed_ones(workspace_folder, run):

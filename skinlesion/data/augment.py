@@ -1,0 +1,292 @@
+"""Random changes of training images: drawn for a whole batch at once, one draw an image.
+
+Geometry is one affine map an image (flips, quarter turns, rotation, magnification, crop, translation), colour one
+3×4 matrix (brightness, contrast, saturation, hue), so that a batch is gone through twice, whatever the number of
+changes. On the CPU OpenCV does both on bytes; on a GPU they are batched float operations.
+"""
+
+import math
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from skinlesion.data.store import cores
+
+if TYPE_CHECKING:
+    from skinlesion.params import AugmentParams
+
+#: Rec. 601 luma, the grey that contrast and saturation refer to.
+_GREY = (0.299, 0.587, 0.114)
+#: RGB → YIQ: a turn of hue is a rotation in the I–Q plane.
+_YIQ = ((0.299, 0.587, 0.114), (0.5959, -0.2746, -0.3213), (0.2115, -0.5227, 0.3112))
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """What may change, and by how much; the meaning of each field stands in `AugmentParams`."""
+
+    flip: bool = False
+    rotate90: bool = False
+    rotation: float = 0.0
+    scale: tuple[float, float] = (1.0, 1.0)
+    translation: float = 0.0
+    crop: float = 1.0
+    brightness: float = 0.0
+    contrast: float = 0.0
+    saturation: float = 0.0
+    hue: float = 0.0
+    mixup: float = 0.0
+    cutmix: float = 0.0
+
+    @property
+    def resamples(self) -> bool:
+        """Whether pixels land between pixels; flips and quarter turns alone are exact."""
+        return self.rotation > 0 or self.scale != (1.0, 1.0) or self.translation > 0 or self.crop < 1
+
+
+#: A dermatoscope has no up and no left; its distance, its pressure and its lamp vary.
+PRESETS = {
+    "none": Augmentation(),
+    "flips": Augmentation(flip=True, rotate90=True),
+    "dermoscopy": Augmentation(
+        flip=True, rotate90=True, rotation=45.0, scale=(0.9, 1.2), translation=0.05,
+        brightness=0.15, contrast=0.15, saturation=0.15, hue=0.02,
+    ),
+}  # fmt: skip
+
+
+NO_CHANGE = PRESETS["none"]
+
+
+def make_augmentation(params: "AugmentParams") -> Augmentation:
+    """Return the preset that `params` names with the fields that it sets."""
+    changes = {name: value for name, value in params if name != "preset" and value is not None}
+    return replace(PRESETS[params.preset], **changes)
+
+
+@dataclass(frozen=True)
+class Draw:
+    """What happens to each image of a batch. All tensors lie on the CPU."""
+
+    turns: torch.Tensor  # (B,) int64, element of the dihedral group D4: quarter turns + 4 × mirrored
+    theta: torch.Tensor | None  # (B, 2, 3) output → input in [−1, 1] coordinates, turns included; None: turns alone
+    brightness: torch.Tensor  # (B,) factors
+    contrast: torch.Tensor
+    saturation: torch.Tensor
+    hue: torch.Tensor  # (B,) turns
+
+    @property
+    def recolours(self) -> bool:
+        return any(bool((factor != 1).any()) for factor in (self.brightness, self.contrast, self.saturation)) or bool(
+            (self.hue != 0).any()
+        )
+
+    def __getitem__(self, rows: slice | torch.Tensor) -> "Draw":
+        theta = None if self.theta is None else self.theta[rows]
+        colours = (getattr(self, name)[rows] for name in ("brightness", "contrast", "saturation", "hue"))
+        return Draw(self.turns[rows], theta, *colours)
+
+
+def draw(augmentation: Augmentation, count: int, generator: torch.Generator) -> Draw:
+    """Return one draw for each of `count` images."""
+
+    def uniform(low: float, high: float) -> torch.Tensor:
+        return low + (high - low) * torch.rand(count, generator=generator)
+
+    quarter = torch.randint(4, (count,), generator=generator) * int(augmentation.rotate90)
+    mirror = torch.randint(2, (count,), generator=generator) * int(augmentation.flip)
+    upside = torch.randint(2, (count,), generator=generator) * int(augmentation.flip)
+    # Mirrored along the other axis is mirrored and turned by two quarters.
+    turns = (quarter + 2 * upside) % 4 + 4 * (mirror ^ upside)
+    theta = None
+    if augmentation.resamples:
+        angle = torch.deg2rad(uniform(-augmentation.rotation, augmentation.rotation))
+        # A crop to a share a of the area magnifies by 1/√a and may lie anywhere inside.
+        kept = uniform(math.sqrt(augmentation.crop), 1.0)
+        zoom = torch.exp(uniform(*(math.log(limit) for limit in augmentation.scale))) / kept
+        shift = torch.stack(
+            [uniform(-1, 1) * (1 - kept) + uniform(-2, 2) * augmentation.translation for _ in range(2)], dim=1
+        )
+        rotation = torch.stack([angle.cos(), -angle.sin(), angle.sin(), angle.cos()], dim=1).view(-1, 2, 2)
+        linear = rotation / zoom.view(-1, 1, 1) @ d4_matrices()[turns]  # (B, 2, 2)
+        theta = torch.cat([linear, shift.unsqueeze(2)], dim=2)  # (B, 2, 3)
+
+    def factor(spread: float) -> torch.Tensor:
+        return uniform(1 - spread, 1 + spread)
+
+    return Draw(
+        turns, theta, factor(augmentation.brightness), factor(augmentation.contrast),
+        factor(augmentation.saturation), uniform(-augmentation.hue, augmentation.hue),
+    )  # fmt: skip
+
+
+def d4_draw(count: int, element: int) -> Draw:
+    """Return the draw that applies one element 0..7 of D4 to every image and leaves colours alone."""
+    one, zero = torch.ones(count), torch.zeros(count)
+    return Draw(torch.full((count,), element), None, one, one, one, zero)
+
+
+def d4_matrices() -> torch.Tensor:
+    """Return the linear maps output → input (8, 2, 2) of the elements of D4, in (x, y) with y pointing down."""
+    quarter = torch.tensor([[0.0, -1.0], [1.0, 0.0]])
+    mirror = torch.tensor([[-1.0, 0.0], [0.0, 1.0]])
+    turns = [torch.linalg.matrix_power(quarter, k) for k in range(4)]
+    return torch.stack([*turns, *(turn @ mirror for turn in turns)])
+
+
+def apply_geometry(pixels: torch.Tensor, drawn: Draw) -> torch.Tensor:
+    """Return `pixels` (B, 3, S, S) moved as drawn: bilinear, edges mirrored; flips and quarter turns alone are exact.
+
+    On the CPU bytes stay bytes (OpenCV warps them); on a GPU the result of a warp is float.
+    """
+    if drawn.theta is None:
+        return _turn(pixels, drawn.turns)
+    if pixels.device.type != "cpu":
+        grid = functional.affine_grid(drawn.theta.to(pixels.device), list(pixels.shape), align_corners=False)
+        return functional.grid_sample(
+            pixels.float(), grid, mode="bilinear", padding_mode="reflection", align_corners=False
+        )
+    return _warp_bytes(pixels, drawn.theta)
+
+
+def _turn(pixels: torch.Tensor, turns: torch.Tensor) -> torch.Tensor:
+    """Apply elements of D4 (B,), the images of each together."""
+    out = pixels.clone(memory_format=torch.preserve_format)
+    for element in turns.unique().tolist():
+        if element == 0:
+            continue
+        rows = torch.nonzero(turns == element).flatten().to(pixels.device)
+        some = pixels[rows]
+        some = torch.rot90(some, element % 4, dims=(2, 3))
+        out[rows] = some.flip(3) if element >= 4 else some
+    return out
+
+
+def _warp_bytes(pixels: torch.Tensor, theta: torch.Tensor) -> torch.Tensor:
+    import cv2  # here, not above: prediction and frozen features without augmentation need no OpenCV
+
+    side = pixels.shape[-1]
+    # From [−1, 1] coordinates (corners of the image at ±1) to pixel centres: x = ((x' + 1) · S − 1) / 2.
+    linear = theta[:, :, :2].double()
+    offset = (linear.sum(2) * (1 - side) + side * (theta[:, :, 2].double() + 1) - 1) / 2  # (B, 2)
+    maps = torch.cat([linear, offset.unsqueeze(2)], dim=2).numpy()
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+
+    def warp(row: int, source: np.ndarray, target: np.ndarray) -> None:
+        cv2.warpAffine(source, maps[row], (side, side), dst=target, flags=flags, borderMode=cv2.BORDER_REFLECT)
+
+    return _each_image(pixels, warp)
+
+
+def _each_image(pixels: torch.Tensor, change: Callable[[int, np.ndarray, np.ndarray], None]) -> torch.Tensor:
+    """Call change(row, source, target) for every image (S, S, 3) of a batch of bytes, images side by side."""
+    source = pixels.permute(0, 2, 3, 1).contiguous().numpy()  # (B, S, S, 3) uint8
+    out = torch.empty(source.shape, dtype=torch.uint8)
+    target = out.numpy()
+    list(_pool().map(lambda row: change(row, source[row], target[row]), range(len(source))))
+    return out.permute(0, 3, 1, 2)
+
+
+@lru_cache(maxsize=1)
+def _pool() -> ThreadPoolExecutor:
+    import cv2
+
+    cv2.setNumThreads(1)  # images side by side instead of the rows of one
+    return ThreadPoolExecutor(cores(), thread_name_prefix="augment")
+
+
+def apply_colour(pixels: torch.Tensor, drawn: Draw) -> torch.Tensor:
+    """Return `pixels` (B, 3, S, S) of 0 to 255 recoloured as drawn, channels last; bytes stay bytes on the CPU.
+
+    Brightness, then contrast, saturation and hue, all linear: one matrix an image. Values are cut off at black and
+    white once, at the end.
+    """
+    count, side = len(pixels), pixels.shape[-1]
+    grey = torch.tensor(_GREY, device=pixels.device)
+    average = pixels.mean(dim=(2, 3), dtype=torch.float32) @ grey  # (B,)
+    matrix, offset = _colour_maps(drawn, average, grey)
+    if pixels.dtype == torch.uint8 and pixels.device.type == "cpu":
+        import cv2
+
+        maps = torch.cat([matrix, offset.unsqueeze(2)], dim=2).numpy()  # (B, 3, 4)
+
+        def recolour(row: int, source: np.ndarray, target: np.ndarray) -> None:
+            cv2.transform(source, maps[row], dst=target)  # rounds, and saturates at 0 and 255
+
+        return _each_image(pixels, recolour)
+    flat = pixels.permute(0, 2, 3, 1).reshape(count, side * side, 3).float()  # (B, S², 3)
+    out = torch.baddbmm(offset.unsqueeze(1), flat, matrix.transpose(1, 2)).clamp_(0, 255)
+    return out.view(count, side, side, 3).permute(0, 3, 1, 2)
+
+
+def _colour_maps(drawn: Draw, average: torch.Tensor, grey: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return matrices (B, 3, 3) and offsets (B, 3) for pixels of 0 to 255 whose mean greys are `average` (B,)."""
+    device = average.device
+    brightness, contrast, saturation, hue = (
+        getattr(drawn, name).to(device) for name in ("brightness", "contrast", "saturation", "hue")
+    )
+    identity = torch.eye(3, device=device)
+    to_grey = grey.expand(3, 3)  # every row weighs the channels: a grey pixel
+    saturate = saturation.view(-1, 1, 1) * identity + (1 - saturation).view(-1, 1, 1) * to_grey
+    cos, sin, one, zero = (2 * math.pi * hue).cos(), (2 * math.pi * hue).sin(), torch.ones_like(hue), 0 * hue
+    turn = torch.stack([one, zero, zero, zero, cos, -sin, zero, sin, cos], dim=1).view(-1, 3, 3)
+    yiq = torch.tensor(_YIQ, device=device)
+    colour = torch.linalg.inv(yiq) @ turn @ yiq @ saturate  # (B, 3, 3); keeps greys, so the offset passes through
+    matrix = (brightness * contrast).view(-1, 1, 1) * colour
+    offset = ((1 - contrast) * brightness * average).view(-1, 1) * colour.sum(dim=2)
+    return matrix, offset
+
+
+@dataclass(frozen=True)
+class Mix:
+    """Pairs of images blended into one: MixUp (Zhang 2018) by value, CutMix (Yun 2019) by a rectangle."""
+
+    partner: torch.Tensor  # (B,) row of the second image
+    share: torch.Tensor  # (B,) share of the first image, at least 1/2
+    box: torch.Tensor | None  # (B, 4) left, top, right, bottom as shares of the side, for CutMix
+
+
+def draw_mix(augmentation: Augmentation, count: int, generator: torch.Generator) -> Mix | None:
+    """Return how a batch is blended, or None where neither is on; where both are, either with probability 1/2.
+
+    The share is folded to 1/2 and above: the first image leads, and its metadata stands for the blend.
+    """
+    alphas = {"mixup": augmentation.mixup, "cutmix": augmentation.cutmix}
+    kinds = [kind for kind, alpha in alphas.items() if alpha > 0]
+    if not kinds:
+        return None
+    kind = kinds[int(torch.randint(len(kinds), (1,), generator=generator))]
+    # A Beta(α, α) variate is the first share of a Dirichlet(α, α), which takes a generator.
+    pair = torch._sample_dirichlet(torch.full((count, 2), alphas[kind]), generator=generator)
+    share = pair.max(dim=1).values
+    partner = torch.randperm(count, generator=generator)
+    if kind == "mixup":
+        return Mix(partner, share, None)
+    half = (1 - share).sqrt() / 2
+    centre = torch.rand(count, 2, generator=generator)
+    low, high = (centre - half.view(-1, 1)).clamp(0, 1), (centre + half.view(-1, 1)).clamp(0, 1)
+    return Mix(partner, share, torch.cat([low, high], dim=1))
+
+
+def apply_mix(pixels: torch.Tensor, targets: torch.Tensor, mix: Mix) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return blended pixels (B, 3, S, S) and targets (B, C)."""
+    device, side = pixels.device, pixels.shape[-1]
+    partner = mix.partner.to(device)
+    if mix.box is None:
+        weight = mix.share.to(device).view(-1, 1, 1, 1)
+        share = mix.share.to(device)
+    else:
+        left, top, right, bottom = (mix.box.to(device) * side).round().view(-1, 4, 1, 1).unbind(1)
+        place = torch.arange(side, device=device)
+        inside = (place.view(1, 1, -1) >= left) & (place.view(1, 1, -1) < right)
+        inside = inside & (place.view(1, -1, 1) >= top) & (place.view(1, -1, 1) < bottom)  # (B, S, S)
+        weight = (~inside).unsqueeze(1).to(pixels.dtype)
+        share = weight.mean(dim=(1, 2, 3))  # what was really kept, cut off at the image's edge
+    blended = pixels * weight + pixels[partner] * (1 - weight)
+    return blended, targets * share.view(-1, 1) + targets[partner] * (1 - share.view(-1, 1))

@@ -1,0 +1,33 @@
+"""The phases of a regime: a head on frozen features, fine-tuning of the backbone, or one after the other."""
+
+from dataclasses import dataclass
+
+from skinlesion.params import TrainParams
+
+HEAD, FINE_TUNING = "head", "fine_tuning"
+
+
+@dataclass(frozen=True)
+class Phase:
+    """One stretch of training with its own rate, length and early stopping."""
+
+    name: str
+    number: int
+    lr: float
+    epochs: int
+    patience: int
+    batch_size: int
+
+    @property
+    def checkpoint_name(self) -> str:
+        return f"checkpoint-{self.name}.safetensors"
+
+
+def phases_of(settings: TrainParams) -> list[Phase]:
+    """Return the phases of `settings.regime`, in order."""
+    head = Phase(HEAD, 0, settings.lr, settings.epochs, settings.patience, settings.batch_size)
+    tuning = Phase(
+        FINE_TUNING, 1, settings.finetune_lr, settings.finetune_epochs, settings.finetune_patience,
+        settings.finetune_batch_size,
+    )  # fmt: skip
+    return {"frozen": [head], "two_stage": [head, tuning], "full": [tuning]}[settings.regime]

@@ -1,0 +1,37 @@
+"""The course of the learning rate over a phase, as a factor on its base value."""
+
+import math
+
+from skinlesion.errors import UserError, choices
+
+SCHEDULES = ("constant", "cosine", "warm_restarts")
+
+
+def learning_rate_factor(
+    name: str, epoch: float, epochs: float, *, warmup_epochs: float = 0.0, restart_epochs: float = 10.0
+) -> float:
+    """Return the factor at `epoch`, a fraction of epochs done between 0 and `epochs`.
+
+    After a linear warm-up from 0: constant 1; cosine from 1 to 0 at the end (Loshchilov & Hutter, ICLR 2017); or
+    cosines of `restart_epochs`, twice that, four times that, … each starting at 1 again.
+
+    Raises:
+        UserError: an unknown name.
+    """
+    if name not in SCHEDULES:
+        raise UserError(f"train.schedule: {name!r} is not a schedule; {choices(SCHEDULES, name)}")
+    if epoch < warmup_epochs:
+        return epoch / warmup_epochs
+    if name == "constant":
+        return 1.0
+    past = epoch - warmup_epochs
+    if name == "cosine":
+        return _cosine(past / max(epochs - warmup_epochs, 1e-9))
+    # Cycle k has the length T · 2^k and starts at T · (2^k − 1).
+    cycle = math.floor(math.log2(past / restart_epochs + 1) + 1e-12)
+    start = restart_epochs * (2**cycle - 1)
+    return _cosine((past - start) / (restart_epochs * 2**cycle))
+
+
+def _cosine(done: float) -> float:
+    return (1 + math.cos(math.pi * min(max(done, 0.0), 1.0))) / 2

@@ -1,0 +1,123 @@
+"""Fusions: what each computes, and that every part of each learns, with every encoder."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from skinlesion.errors import UserError
+from skinlesion.models.classifier import FeatureClassifier
+from skinlesion.models.fusion import FUSIONS, FilmFusion, MetaBlockFusion, image_features_of, make_fusion
+from skinlesion.models.metadata_encoders import ENCODERS, fit_encoder
+from skinlesion.models.metadata_network import MetadataShape
+from skinlesion.params import TrainParams
+
+WITH_METADATA = [name for name in FUSIONS if name != "none"]
+SHAPE = MetadataShape([16, 8], batch_norm=False, dropout=0.0, embedding_width=4)
+
+
+def people(count=12):
+    rng = np.random.default_rng(0)
+    return pd.DataFrame({
+        "age": rng.integers(1, 17, count) * 5.0,
+        "sex": rng.choice(["male", "female", "unknown"], count),
+        "localization": rng.choice(["back", "face", "unknown"], count),
+    })
+
+
+def inputs(fusion, encoder, count=12):
+    kind = image_features_of(fusion)
+    generator = torch.Generator().manual_seed(0)
+    image = {"none": None, "pooled": torch.randn(count, 10, generator=generator)}.get(kind)
+    if kind == "map":
+        image = torch.randn(count, 10, 3, 3, generator=generator)
+    return image, torch.from_numpy(encoder.encode(people(count)))
+
+
+@pytest.mark.parametrize("head", [[], [6]])
+@pytest.mark.parametrize("name", ENCODERS)
+@pytest.mark.parametrize("fusion", WITH_METADATA)
+def test_every_parameter_of_every_fusion_gets_a_gradient(fusion, name, head):
+    encoder = fit_encoder(name, people())
+    settings = TrainParams(fusion=fusion, metadata=name, head_hidden=head, attention_width=8, attention_heads=2)
+    model = FeatureClassifier(settings, 0 if fusion == "metadata_only" else 10, encoder.fields)
+    if fusion == "film":  # it starts at zero, where the record's own network gets no gradient yet
+        torch.nn.init.normal_(model.fusion.modulation.weight)
+    logits = model(*inputs(fusion, encoder))
+    assert logits.shape == (12, 7)
+    (logits * torch.randn(12, 7)).sum().backward()
+    assert all(p.grad is not None and torch.isfinite(p.grad).all() for p in model.parameters())
+    dead = [n for n, p in model.named_parameters() if not p.grad.abs().sum() and "in_proj_bias" not in n]
+    assert not [n for n in dead if not n.startswith("fusion.") or "cells.bias" not in n and "scale.0.bias" not in n
+                and "shift.0.bias" not in n], dead  # fmt: skip
+
+
+@pytest.mark.parametrize("fusion", WITH_METADATA)
+def test_the_record_matters(fusion):
+    torch.manual_seed(0)
+    encoder = fit_encoder("onehot", people())
+    model = make_fusion(fusion, 10, encoder.fields, SHAPE, attention_width=8, attention_heads=2).eval()
+    if fusion == "film":
+        torch.nn.init.normal_(model.modulation.weight)
+    image, metadata = inputs(fusion, encoder)
+    assert not torch.allclose(model(image, metadata), model(image, metadata.flip(0)))
+
+
+def test_film_starts_as_the_identity_and_equals_modulating_the_map():
+    encoder = fit_encoder("onehot", people())
+    film = FilmFusion(10, encoder.fields, SHAPE).eval()
+    _, metadata = inputs("concat", encoder)
+    spatial = torch.randn(12, 10, 3, 3)
+    torch.testing.assert_close(film(spatial.mean(dim=(2, 3)), metadata), spatial.mean(dim=(2, 3)))
+    torch.nn.init.normal_(film.modulation.weight)
+    gamma, beta = film.modulation(film.metadata(metadata)).chunk(2, dim=1)
+    modulated = spatial * (1 + gamma)[:, :, None, None] + beta[:, :, None, None]
+    torch.testing.assert_close(film(spatial.mean(dim=(2, 3)), metadata), modulated.mean(dim=(2, 3)))
+
+
+def test_metablock_is_the_papers_formula():
+    encoder = fit_encoder("onehot", people())
+    block = MetaBlockFusion(10, encoder.fields, SHAPE).eval()
+    spatial, metadata = inputs("metablock", encoder)
+    record = block.metadata(metadata)
+    expected = torch.zeros(12, 10)
+    for row in range(12):
+        for channel in range(10):
+            gate = torch.tanh(spatial[row, channel] * block.scale(record)[row, channel])
+            expected[row, channel] = torch.sigmoid(gate + block.shift(record)[row, channel]).mean()
+    torch.testing.assert_close(block(spatial, metadata), expected)
+
+
+def test_attention_sees_places_and_not_their_order():
+    """It must tell a changed place from an unchanged one, and has no use for where on the map it lies."""
+    torch.manual_seed(0)
+    encoder = fit_encoder("onehot", people())
+    fusion = make_fusion("cross_attention", 10, encoder.fields, SHAPE, attention_width=8, attention_heads=2).eval()
+    spatial, metadata = inputs("cross_attention", encoder)
+    moved = spatial.flatten(2)[:, :, torch.randperm(9)].unflatten(2, (3, 3))
+    torch.testing.assert_close(fusion(spatial, metadata), fusion(moved, metadata), atol=1e-5, rtol=1e-4)
+    one_place = spatial.clone()
+    one_place[:, :, 0, 0] += 1
+    assert not torch.allclose(fusion(spatial, metadata), fusion(one_place, metadata))
+
+
+def test_an_unknown_fusion_names_the_known():
+    with pytest.raises(UserError, match="none, concat, film"):
+        make_fusion("sum", 10, (), SHAPE)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"fusion": "metadata_only", "regime": "full"}, "no backbone"),
+        ({"fusion": "cross_attention", "image_hidden": [4]}, "feature map"),
+        ({"fusion": "cross_attention", "attention_heads": 3}, "does not divide"),
+        ({"age": "binned"}, "embedding"),
+        ({"views": 4}, "every view is the same"),
+        ({"augment": "flips"}, "cached views"),
+        ({"augment": {"preset": "flips", "mixup": 0.2}, "views": 4}, "blend pixels"),
+    ],
+)
+def test_settings_that_contradict_each_other_are_refused(changes, message):
+    with pytest.raises(ValueError, match=message):
+        TrainParams(**changes)
