@@ -21,10 +21,13 @@ import torch
 
 from skinlesion.models.backbones import load_backbone
 from skinlesion.models.classifier import FeatureClassifier
+from skinlesion.models.losses import make_loss
 from skinlesion.params import TrainParams
 from skinlesion.training import features
-from skinlesion.training.fit import Examples, fit
+from skinlesion.training.examples import FeatureExamples, Records
+from skinlesion.training.fit import fit
 from skinlesion.training.memory import keep_freed_memory
+from skinlesion.training.phases import phases_of
 
 ROUNDS = 3
 
@@ -44,11 +47,11 @@ def bare_rate(backbone_name: str, images: int) -> float:
 
 
 def extraction_rate(backbone_name: str, pixels: np.ndarray) -> float:
-    request = features.FeatureRequest(backbone_name, "imagenet", None, "fp32", "cpu")
+    request = features.FeatureRequest("fp32", "cpu")
     with tempfile.TemporaryDirectory() as cache:
         backbone = load_backbone(backbone_name, "imagenet")
         began = time.perf_counter()
-        features._extract(pixels, backbone, request.precision, torch.device("cpu"), Path(cache) / "x.npy")
+        features._extract(pixels, backbone, request, torch.device("cpu"), Path(cache) / "x.npy")
         return len(pixels) / (time.perf_counter() - began)
 
 
@@ -57,11 +60,14 @@ def head_seconds(images: int, width: int) -> float:
     settings = TrainParams(epochs=40, patience=40)
     rng = np.random.default_rng(0)
     labels = torch.from_numpy(rng.permutation(np.arange(images) % 7))
-    examples = Examples(torch.from_numpy(rng.normal(size=(images, width)).astype(np.float32)), None, labels)
+    array = torch.from_numpy(rng.normal(size=(images, width)).astype(np.float32))
+    examples = FeatureExamples([array], Records(labels, torch.arange(images)))
+    model = FeatureClassifier(settings, width, ())
+    loss = make_loss(settings, torch.bincount(labels, minlength=7))
     with tempfile.TemporaryDirectory() as folder:
         began = time.perf_counter()
         fit(
-            lambda: FeatureClassifier(settings, width, 0), examples, examples, settings,
+            model, phases_of(settings)[0], examples, examples, loss, settings,
             seed=(0, 0), checkpoint=Path(folder) / "c", fingerprint="",
         )  # fmt: skip
         return time.perf_counter() - began

@@ -38,7 +38,7 @@ def small_params(**sections: dict) -> dict:
         "experiments": {"image": {}, "concat": {"fusion": "concat"}},
     }
     for name, fields in sections.items():
-        params[name] = fields if name in {"experiments", "claims"} else params.get(name, {}) | fields
+        params[name] = fields if name in {"experiments", "claims", "published"} else params.get(name, {}) | fields
     return params
 
 

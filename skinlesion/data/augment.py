@@ -6,7 +6,6 @@ changes. On the CPU OpenCV does both on bytes; on a GPU they are batched float o
 """
 
 import math
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -140,19 +139,38 @@ def d4_matrices() -> torch.Tensor:
     return torch.stack([*turns, *(turn @ mirror for turn in turns)])
 
 
-def apply_geometry(pixels: torch.Tensor, drawn: Draw) -> torch.Tensor:
-    """Return `pixels` (B, 3, S, S) moved as drawn: bilinear, edges mirrored; flips and quarter turns alone are exact.
+def augment(pixels: torch.Tensor, drawn: Draw) -> torch.Tensor:
+    """Return `pixels` (B, 3, S, S) of 0 to 255 moved and recoloured as drawn, channels last.
 
-    On the CPU bytes stay bytes (OpenCV warps them); on a GPU the result of a warp is float.
+    Geometry is bilinear with mirrored edges; flips and quarter turns alone are exact. Colour is brightness, then
+    contrast about the given image's mean grey, saturation and hue, cut off at black and white once, at the end.
+    Bytes stay bytes on the CPU; on a GPU the result is float where values change.
     """
+    colour = _colour_maps(drawn, pixels) if drawn.recolours else None
+    if pixels.device.type == "cpu" and pixels.dtype == torch.uint8:
+        if drawn.theta is None:
+            pixels = _turn(pixels, drawn.turns)
+        if drawn.theta is None and colour is None:
+            return pixels
+        return _change_bytes(pixels, drawn.theta, colour)
+    return _change_floats(pixels, drawn, colour)
+
+
+def _change_floats(pixels: torch.Tensor, drawn: Draw, colour: torch.Tensor | None) -> torch.Tensor:
+    """The whole batch at once, on any device."""
     if drawn.theta is None:
-        return _turn(pixels, drawn.turns)
-    if pixels.device.type != "cpu":
+        pixels = _turn(pixels, drawn.turns)
+    else:
         grid = functional.affine_grid(drawn.theta.to(pixels.device), list(pixels.shape), align_corners=False)
-        return functional.grid_sample(
+        pixels = functional.grid_sample(
             pixels.float(), grid, mode="bilinear", padding_mode="reflection", align_corners=False
         )
-    return _warp_bytes(pixels, drawn.theta)
+    if colour is None:
+        return pixels
+    count, side = len(pixels), pixels.shape[-1]
+    flat = pixels.permute(0, 2, 3, 1).reshape(count, side * side, 3).float()  # (B, S², 3)
+    out = torch.baddbmm(colour[:, None, :, 3], flat, colour[:, :, :3].transpose(1, 2)).clamp_(0, 255)
+    return out.view(count, side, side, 3).permute(0, 3, 1, 2)
 
 
 def _turn(pixels: torch.Tensor, turns: torch.Tensor) -> torch.Tensor:
@@ -162,35 +180,45 @@ def _turn(pixels: torch.Tensor, turns: torch.Tensor) -> torch.Tensor:
         if element == 0:
             continue
         rows = torch.nonzero(turns == element).flatten().to(pixels.device)
-        some = pixels[rows]
-        some = torch.rot90(some, element % 4, dims=(2, 3))
+        some = torch.rot90(pixels[rows], element % 4, dims=(2, 3))
         out[rows] = some.flip(3) if element >= 4 else some
     return out
 
 
-def _warp_bytes(pixels: torch.Tensor, theta: torch.Tensor) -> torch.Tensor:
+def _change_bytes(pixels: torch.Tensor, theta: torch.Tensor | None, colour: torch.Tensor | None) -> torch.Tensor:
+    """Image by image, side by side: what an image needs stays in the processor's cache from one step to the next."""
     import cv2  # here, not above: prediction and frozen features without augmentation need no OpenCV
 
     side = pixels.shape[-1]
-    # From [−1, 1] coordinates (corners of the image at ±1) to pixel centres: x = ((x' + 1) · S − 1) / 2.
-    linear = theta[:, :, :2].double()
-    offset = (linear.sum(2) * (1 - side) + side * (theta[:, :, 2].double() + 1) - 1) / 2  # (B, 2)
-    maps = torch.cat([linear, offset.unsqueeze(2)], dim=2).numpy()
-    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-
-    def warp(row: int, source: np.ndarray, target: np.ndarray) -> None:
-        cv2.warpAffine(source, maps[row], (side, side), dst=target, flags=flags, borderMode=cv2.BORDER_REFLECT)
-
-    return _each_image(pixels, warp)
-
-
-def _each_image(pixels: torch.Tensor, change: Callable[[int, np.ndarray, np.ndarray], None]) -> torch.Tensor:
-    """Call change(row, source, target) for every image (S, S, 3) of a batch of bytes, images side by side."""
-    source = pixels.permute(0, 2, 3, 1).contiguous().numpy()  # (B, S, S, 3) uint8
+    source = pixels.permute(0, 2, 3, 1).contiguous().numpy()  # (B, S, S, 3)
     out = torch.empty(source.shape, dtype=torch.uint8)
     target = out.numpy()
-    list(_pool().map(lambda row: change(row, source[row], target[row]), range(len(source))))
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    maps = None if theta is None else _pixel_maps(theta, side)
+    colours = None if colour is None else colour.numpy()
+
+    def change_one(row: int) -> None:
+        image = source[row]
+        if maps is not None:
+            into = target[row] if colours is None else None
+            image = cv2.warpAffine(image, maps[row], (side, side), dst=into, flags=flags, borderMode=cv2.BORDER_REFLECT)
+        if colours is not None:
+            cv2.transform(image, colours[row], dst=target[row])  # rounds, and saturates at 0 and 255
+
+    def change(rows: range) -> None:
+        for row in rows:
+            change_one(row)
+
+    list(_pool().map(change, [range(first, len(source), cores()) for first in range(cores())]))
     return out.permute(0, 3, 1, 2)
+
+
+def _pixel_maps(theta: torch.Tensor, side: int) -> np.ndarray:
+    """Return maps (B, 2, 3) between pixel centres for maps between [−1, 1] coordinates: x = ((x' + 1) · S − 1) / 2."""
+    linear = theta[:, :, :2].double()
+    offset = (linear.sum(2) * (1 - side) + side * (theta[:, :, 2].double() + 1) - 1) / 2  # (B, 2)
+    maps: np.ndarray = torch.cat([linear, offset.unsqueeze(2)], dim=2).numpy()
+    return maps
 
 
 @lru_cache(maxsize=1)
@@ -201,38 +229,26 @@ def _pool() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(cores(), thread_name_prefix="augment")
 
 
-def apply_colour(pixels: torch.Tensor, drawn: Draw) -> torch.Tensor:
-    """Return `pixels` (B, 3, S, S) of 0 to 255 recoloured as drawn, channels last; bytes stay bytes on the CPU.
-
-    Brightness, then contrast, saturation and hue, all linear: one matrix an image. Values are cut off at black and
-    white once, at the end.
-    """
-    count, side = len(pixels), pixels.shape[-1]
+def _mean_greys(pixels: torch.Tensor) -> torch.Tensor:
+    """Return the mean grey (B,) of pixels (B, 3, S, S)."""
     grey = torch.tensor(_GREY, device=pixels.device)
-    average = pixels.mean(dim=(2, 3), dtype=torch.float32) @ grey  # (B,)
-    matrix, offset = _colour_maps(drawn, average, grey)
-    if pixels.dtype == torch.uint8 and pixels.device.type == "cpu":
+    if pixels.device.type == "cpu" and pixels.dtype == torch.uint8:
         import cv2
 
-        maps = torch.cat([matrix, offset.unsqueeze(2)], dim=2).numpy()  # (B, 3, 4)
-
-        def recolour(row: int, source: np.ndarray, target: np.ndarray) -> None:
-            cv2.transform(source, maps[row], dst=target)  # rounds, and saturates at 0 and 255
-
-        return _each_image(pixels, recolour)
-    flat = pixels.permute(0, 2, 3, 1).reshape(count, side * side, 3).float()  # (B, S², 3)
-    out = torch.baddbmm(offset.unsqueeze(1), flat, matrix.transpose(1, 2)).clamp_(0, 255)
-    return out.view(count, side, side, 3).permute(0, 3, 1, 2)
+        means = [cv2.mean(image)[:3] for image in pixels.permute(0, 2, 3, 1).contiguous().numpy()]
+        return torch.tensor(means) @ grey
+    return pixels.mean(dim=(2, 3), dtype=torch.float32) @ grey
 
 
-def _colour_maps(drawn: Draw, average: torch.Tensor, grey: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return matrices (B, 3, 3) and offsets (B, 3) for pixels of 0 to 255 whose mean greys are `average` (B,)."""
+def _colour_maps(drawn: Draw, pixels: torch.Tensor) -> torch.Tensor:
+    """Return one matrix an image (B, 3, 4), its last column the offset, for pixels (B, 3, S, S) of 0 to 255."""
+    average = _mean_greys(pixels)
     device = average.device
     brightness, contrast, saturation, hue = (
         getattr(drawn, name).to(device) for name in ("brightness", "contrast", "saturation", "hue")
     )
     identity = torch.eye(3, device=device)
-    to_grey = grey.expand(3, 3)  # every row weighs the channels: a grey pixel
+    to_grey = torch.tensor(_GREY, device=device).expand(3, 3)  # every row weighs the channels: a grey pixel
     saturate = saturation.view(-1, 1, 1) * identity + (1 - saturation).view(-1, 1, 1) * to_grey
     cos, sin, one, zero = (2 * math.pi * hue).cos(), (2 * math.pi * hue).sin(), torch.ones_like(hue), 0 * hue
     turn = torch.stack([one, zero, zero, zero, cos, -sin, zero, sin, cos], dim=1).view(-1, 3, 3)
@@ -240,7 +256,7 @@ def _colour_maps(drawn: Draw, average: torch.Tensor, grey: torch.Tensor) -> tupl
     colour = torch.linalg.inv(yiq) @ turn @ yiq @ saturate  # (B, 3, 3); keeps greys, so the offset passes through
     matrix = (brightness * contrast).view(-1, 1, 1) * colour
     offset = ((1 - contrast) * brightness * average).view(-1, 1) * colour.sum(dim=2)
-    return matrix, offset
+    return torch.cat([matrix, offset.unsqueeze(2)], dim=2)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""diff: what changed between two revisions, each experiment with its paired interval, verdict and flips."""
+"""diff: what changed between two revisions, each experiment and ensemble with its interval, verdict and flips."""
 
 import tempfile
 from pathlib import Path
@@ -14,7 +14,7 @@ from skinlesion.stages.compare import ComparisonReport, report_pairs
 from skinlesion.stages.pairs import Plan
 
 WORKSPACE = "workspace"
-_PATTERN = "reports/runs/*/predictions.csv"
+_FOLDERS = ("runs", "ensembles")  # of reports/
 
 
 def diff(root: Path, first: str, second: str, plan: Plan) -> tuple[dict[str, ComparisonReport], list[str]]:
@@ -60,7 +60,7 @@ def diff(root: Path, first: str, second: str, plan: Plan) -> tuple[dict[str, Com
 def _predictions(repo: Repo, root: Path, revision: str) -> tuple[dict[str, Predictions], list[str]]:
     """Return the predictions of every experiment of a revision, and a line for each that cannot be had."""
     if revision == WORKSPACE:
-        paths = sorted(root.glob(_PATTERN))
+        paths = sorted(path for folder in _FOLDERS for path in root.glob(f"reports/{folder}/*/predictions.csv"))
         return {path.parent.name: read_predictions(path)[0] for path in paths}, []
     found: dict[str, Predictions] = {}
     missing: list[str] = []
@@ -69,7 +69,8 @@ def _predictions(repo: Repo, root: Path, revision: str) -> tuple[dict[str, Predi
         with switch(repo, repo.scm.resolve_rev(revision)), tempfile.TemporaryDirectory() as folder:
             for out in repo.index.outs:
                 path = Path(out.fs_path).relative_to(repo.root_dir)  # both are paths in the revision's tree here
-                if path.name != "predictions.csv" or path.parent.parent != here / "reports" / "runs":
+                homes = [here / "reports" / folder for folder in _FOLDERS]
+                if path.name != "predictions.csv" or path.parent.parent not in homes:
                     continue
                 name = path.parent.name
                 copy = Path(folder) / f"{name}.csv"

@@ -1,5 +1,6 @@
 """What train and evaluate both read: prepared images and table, the split, the backbone and its frozen features."""
 
+import copy
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -184,9 +185,8 @@ class Inputs:
         return FeatureClassifier(self.settings, width, () if encoder is None else encoder.fields)
 
     def network(self, head: FeatureClassifier) -> ImageClassifier:
-        """Return `head` behind a copy of the backbone as it was loaded."""
-        import copy
-
+        """Return `head` behind a copy of the backbone as it was loaded, channels last, on the device."""
         assert self.backbone is not None
-        fresh = copy.deepcopy(self.backbone)
-        return ImageClassifier(fresh, head, self.settings)
+        model = ImageClassifier(copy.deepcopy(self.backbone), head, self.settings)
+        model.backbone.to(memory_format=torch.channels_last)
+        return model.to(self.device)

@@ -183,8 +183,7 @@ def _train_run(
     for phase in phases_of(settings):
         model: Any = head
         if phase.name != HEAD:
-            model = inputs.network(head).to(device)
-            model.backbone.to(memory_format=torch.channels_last)
+            model = inputs.network(head)
         train, validation = examples.of(phase)
         found = fit(
             model,

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from filelock import FileLock
 
-from skinlesion.data.augment import Augmentation, Draw, apply_colour, apply_geometry, d4_draw, draw
+from skinlesion.data.augment import Augmentation, Draw, augment, d4_draw, draw
 from skinlesion.errors import UserError
 from skinlesion.files import sha256_json, write_text
 from skinlesion.models.backbones import Backbone
@@ -122,9 +122,7 @@ def preprocess(backbone: Backbone, images: torch.Tensor, drawn: Draw | None) -> 
     """Return the backbone's input (B, 3, s, s), channels last, of uint8 images (B, S, S, 3), changed as drawn."""
     pixels = backbone.resize(images)
     if drawn is not None:
-        pixels = apply_geometry(pixels, drawn)
-        if drawn.recolours:
-            pixels = apply_colour(pixels, drawn)
+        pixels = augment(pixels, drawn)
     return backbone.normalise(pixels).contiguous(memory_format=torch.channels_last)
 
 

@@ -164,7 +164,8 @@ class _Loop:
         self.parallel.train()
         records = self.train.records
         order = epoch_order(settings.sampler, records.labels, records.lesions, generator)
-        rows = [some for some in order.split(phase.batch_size) if len(some) >= max(2, self.world.size)]
+        # Batch statistics need two images on every process: a smaller rest waits for the next epoch.
+        rows = [some for some in order.split(phase.batch_size) if len(some) >= 2 * self.world.size]
         total = torch.zeros((), device=self.device)
         images = 0
         for place, batch in enumerate(self.train.batches(rows, generator, self.world.share)):

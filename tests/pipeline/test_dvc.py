@@ -39,13 +39,14 @@ def repository(tmp_path_factory):
     shutil.copytree(ROOT / "skinlesion", folder / "code", ignore=shutil.ignore_patterns("__pycache__"))
     (folder / "raw").mkdir()
     (folder / "raw" / "README").write_text("nothing is read for the phantom")
-    write_params(folder, small_params(data={"path": "raw"}))
+    ensembles = {"both": {"members": ["image", "concat"], "method": "weighted"}}
+    write_params(folder, small_params(data={"path": "raw"}, ensembles=ensembles, published=[]))
     for name in (".gitignore", ".dvcignore"):
         shutil.copy(ROOT / name, folder / name)
     call(folder, "git", "init", "-q", "-b", "main")
     call(folder, "dvc", "init", "-q")
     call(folder, "dvc", "config", "core.analytics", "false")
-    assert len(ran(call(folder, "dvc", "repro"))) == 8  # prepare, split, 2 × train, 2 × evaluate, stats, report
+    assert len(ran(call(folder, "dvc", "repro"))) == 9  # 2 × train, 2 × evaluate, and one of each other
     call(folder, "git", "add", "-A")
     call(folder, "git", "commit", "-qm", "baseline")
     return folder
@@ -80,7 +81,13 @@ def test_one_changed_parameter_reruns_what_it_concerns_and_shows_in_a_clone_with
     params = yaml.safe_load(path.read_text())
     params["experiments"]["concat"]["lr"] = 0.02
     path.write_text(yaml.safe_dump(params))
-    assert ran(call(repository, "dvc", "repro")) == ["train@concat", "evaluate@concat", "stats", "report"]
+    assert ran(call(repository, "dvc", "repro")) == [
+        "train@concat",
+        "evaluate@concat",
+        "ensemble@both",
+        "stats",
+        "report",
+    ]
     call(repository, "git", "commit", "-qam", "a larger step")
     call(repository, "git", "switch", "-q", "main")
 
@@ -90,6 +97,7 @@ def test_one_changed_parameter_reruns_what_it_concerns_and_shows_in_a_clone_with
     assert not (clone / "models").exists()
     changes = json.loads(call(clone, "dvc", "metrics", "diff", "origin/main", "--json"))
     assert "balanced_accuracy" in changes["reports/runs/concat/metrics.json"]
+    assert "balanced_accuracy" in changes["reports/ensembles/both/metrics.json"]
     assert "reports/runs/image/metrics.json" not in changes
 
 
@@ -106,6 +114,7 @@ def test_diff_shows_the_experiment_that_changed_with_interval_and_verdict(reposi
     between = call(repository, "skinlesion", "diff", "HEAD~1", "HEAD", "--replicates", "100")
     for output, names in ((uncommitted, "HEAD"), (shown, "HEAD~1"), (between, "HEAD~1")):
         assert "== concat" in output
+        assert "== both" in output
         assert f"− {names}" in output
         assert "clustered by lesion" in output
         assert "answers lost and gained" in output

@@ -12,7 +12,7 @@ TRAIN = [sys.executable, "-m", "skinlesion", "train", "--experiment", "concat"]
 
 
 def checkpoints(folder):
-    return list(folder.glob("models/concat/*/checkpoint.safetensors"))
+    return list(folder.glob("models/concat/*/checkpoint-*.safetensors"))
 
 
 def test_a_killed_training_ends_in_the_same_bytes(workspace_folder, tmp_path):
@@ -43,3 +43,33 @@ def test_a_killed_training_ends_in_the_same_bytes(workspace_folder, tmp_path):
         name = f"models/concat/fold0-seed{seed}/weights.safetensors"
         assert (workspace_folder / name).read_bytes() == (whole / name).read_bytes()
     assert not checkpoints(workspace_folder)
+
+
+def test_ctrl_c_ends_with_one_line_and_the_same_command_goes_on(workspace_folder):
+    write_params(workspace_folder, small_params(train={"epochs": 3000, "patience": 3000, "batch_size": 8}))
+    process = subprocess.Popen(
+        TRAIN, cwd=workspace_folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    )
+    while process.poll() is None and not checkpoints(workspace_folder):
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Traceback" not in said
+    assert said.strip().splitlines()[-1] == "stopped; the same command goes on where it was"
+    assert checkpoints(workspace_folder)
+
+
+def test_memory_that_runs_out_names_the_batch_and_what_to_try(workspace_folder, run, monkeypatch):
+    import torch
+
+    from skinlesion.stages import train as stage
+
+    def no_memory(*args, **kwargs):
+        raise torch.cuda.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(stage, "fit", no_memory)
+    outcome = run("train", "--regime", "full", "--set", "finetune_batch_size=48", cwd=workspace_folder)
+    assert outcome.code == 2
+    assert "train.finetune_batch_size: 48 images at 32 px do not fit" in outcome.err
+    assert "try 24" in outcome.err

@@ -7,14 +7,24 @@ import sys
 import pytest
 import yaml
 
-from skinlesion.params import ClaimParams, Params, PhantomParams, TrainParams, load_params
+from skinlesion.params import (
+    AugmentParams,
+    ClaimParams,
+    EnsembleParams,
+    Params,
+    PhantomParams,
+    PublishedParams,
+    TrainParams,
+    load_params,
+)
+from skinlesion.stages.workspace import Workspace
 from tests.conftest import ROOT
 from tests.imports import PACKAGE, closure, imported_names
 
 PIPELINES = {".": "skinlesion", "examples/phantom": "../../skinlesion", "examples/offline": "../../skinlesion"}
 
 #: Sections that hold entries of the user's own, not one value a field.
-LISTS = {"experiments", "claims"}
+LISTS = {"experiments", "ensembles", "published", "claims"}
 
 #: They change what is printed or accepted, never what is computed: parameters are tracked by their values.
 NOT_DEPENDENCIES = {"errors.py", "progress.py", "params.py"}
@@ -58,7 +68,7 @@ def test_every_params_file_spells_every_field(folder):
 
 def test_every_parameter_is_described():
     sections = [field.annotation for name, field in Params.model_fields.items() if name not in LISTS]
-    for section in [*sections, PhantomParams, ClaimParams]:
+    for section in [*sections, PhantomParams, ClaimParams, EnsembleParams, PublishedParams, AugmentParams]:
         assert all(field.description for field in section.model_fields.values()), section
 
 
@@ -121,10 +131,11 @@ def test_the_readmes_table_is_the_one_the_report_stage_writes():
     readme = (ROOT / "README.md").read_text()
     table = readme.partition("<!-- results:begin -->")[2].partition("<!-- results:end -->")[0]
     rows = {line.split("|")[1].strip(" `"): line for line in table.splitlines() if line.startswith("| `")}
-    experiments = load_params(ROOT / "examples/offline/params.yaml").experiments
-    assert list(rows) == list(experiments)
+    params = load_params(ROOT / "examples/offline/params.yaml")
+    assert list(rows) == params.systems
     for name, line in rows.items():
-        metrics = json.loads((ROOT / "examples/offline/reports/runs" / name / "metrics.json").read_text())
+        folder = Workspace(ROOT / "examples/offline").system(params, name)
+        metrics = json.loads((folder / "metrics.json").read_text())
         for metric in ("balanced_accuracy", "macro_f1", "macro_auc", "sensitivity_mel", "accuracy"):
             low, high = metrics[f"{metric}_low"], metrics[f"{metric}_high"]
             assert f"{metrics[metric]:.3f} ({low:.3f}–{high:.3f})" in line

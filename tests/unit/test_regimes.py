@@ -167,11 +167,13 @@ def test_thirty_two_images_can_be_learned_by_heart(fusion):
     rng = np.random.default_rng(0)
     import pandas as pd
 
-    table = pd.DataFrame({
-        "age": np.arange(32) * 2.5,
-        "sex": rng.choice(["male", "female"], 32),
-        "localization": rng.choice(["back", "face", "hand", "foot"], 32),
-    })
+    table = pd.DataFrame(
+        {
+            "age": np.arange(32) * 2.5,
+            "sex": rng.choice(["male", "female"], 32),
+            "localization": rng.choice(["back", "face", "hand", "foot"], 32),
+        }
+    )
     encoder = fit_encoder("onehot", table)
     pixels = rng.integers(0, 255, (32, 32, 32, 3), dtype=np.uint8)
     labels = torch.from_numpy(rng.permutation(np.arange(32) % 7))

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from skinlesion.errors import UserError
 from skinlesion.data.augment import PRESETS
+from skinlesion.errors import UserError
 from skinlesion.models.backbones import load_backbone
 from skinlesion.models.classifier import FeatureClassifier
 from skinlesion.models.losses import make_loss
