@@ -26,6 +26,8 @@ app = typer.Typer(
     "Research software, not for diagnosis.",
 )
 
+_INTERRUPTED = 130
+
 ParamsOption = Annotated[Path, typer.Option("--params", help="The params.yaml to read; its folder is the workspace.")]
 
 
@@ -36,9 +38,10 @@ def main() -> None:
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
-    except KeyboardInterrupt:
-        print("stopped; the same command goes on where it was", file=sys.stderr)
-        sys.exit(130)
+    except SystemExit as ended:
+        if ended.code == _INTERRUPTED:  # Typer turns Ctrl-C into this
+            print("stopped; the same command goes on where it was", file=sys.stderr)
+        raise
 
 
 @app.callback(invoke_without_command=True)

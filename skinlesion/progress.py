@@ -50,9 +50,9 @@ def progress(label: str, total: int, unit: str = "images", start: int = 0) -> It
 
 
 class TrainingProgress:
-    """Where training stands: which run, phase and epoch, losses, images a second and time left at most."""
+    """Where training stands: a line an epoch, with losses, images a second and the time left at most."""
 
-    def __init__(self, experiment: str, runs: int, quiet: bool) -> None:
+    def __init__(self, experiment: str, runs: int, quiet: bool = False) -> None:
         self.experiment = experiment
         self._label = experiment
         self._quiet = quiet
@@ -69,48 +69,43 @@ class TrainingProgress:
         """A step is done; `done` counts epochs, with their fraction."""
 
     def epoch(self, phase: str, epochs: int, row: dict[str, Any], seconds: float) -> None:
-        """An epoch is done."""
+        """An epoch is done. Short ones get a line now and then."""
         now = time.monotonic()
         if self._quiet or (seconds < _SHORT_EPOCH and now - self._last_line < _SECONDS_BETWEEN_LINES):
             return
         self._last_line = now
         left = (epochs - row["epoch"]) * seconds
-        print(
-            f"{self._label} {phase} epoch {row['epoch']} of at most {epochs}: {_values(row)}, "
-            f"at most {left:.0f} s left",
-            file=sys.stderr,
-            flush=True,
+        self._print(
+            f"{self._label} {phase} epoch {row['epoch']} of at most {epochs}: loss {row['train_loss']:.4f}, "
+            f"validation loss {row['validation_loss']:.4f}, "
+            f"balanced accuracy {row['validation_balanced_accuracy']:.4f}, "
+            f"{row['images_per_second']:,.0f} images/s, at most {left:.0f} s left"
         )
+
+    def _print(self, line: str) -> None:
+        print(line, file=sys.stderr, flush=True)
 
 
 class _TrainingBar(TrainingProgress):
+    """The same above two bars: runs, and the epochs of the present phase."""
+
     def __init__(self, experiment: str, runs: int, bar: Any) -> None:
-        super().__init__(experiment, runs, quiet=False)
+        super().__init__(experiment, runs)
         self._bar = bar
         self._all = bar.add_task(experiment, total=runs)
         self._current = bar.add_task("", total=1.0)
-        self._values = ""
 
     def run(self, label: str) -> None:
         super().run(label)
-        self._bar.update(self._all, description=self.experiment, completed=self._started - 1)
-        self._values = ""
+        text = f"{self.experiment}: run {self._started} of {self._runs}, {label}"
+        self._bar.update(self._all, description=text, completed=self._started - 1)
 
     def step(self, phase: str, epoch: int, epochs: int, done: float, images: int) -> None:
-        if done < 1:
-            self._bar.update(self._current, total=float(epochs))
-        text = f"{self._label} {phase} epoch {epoch} of {epochs}{self._values}"
-        self._bar.update(self._current, completed=done, description=text)
+        text = f"{phase}, epoch {epoch} of at most {epochs}"
+        self._bar.update(self._current, total=float(epochs), completed=done, description=text)
 
-    def epoch(self, phase: str, epochs: int, row: dict[str, Any], seconds: float) -> None:
-        self._values = f": {_values(row)}"
-
-
-def _values(row: dict[str, Any]) -> str:
-    return (
-        f"loss {row['train_loss']:.4f}, validation loss {row['validation_loss']:.4f}, "
-        f"balanced accuracy {row['validation_balanced_accuracy']:.4f}, {row['images_per_second']:,.0f} images/s"
-    )
+    def _print(self, line: str) -> None:
+        self._bar.console.print(line, highlight=False, soft_wrap=True)
 
 
 @contextmanager
