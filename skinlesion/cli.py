@@ -54,6 +54,24 @@ def _root(version: Annotated[bool, typer.Option("--version", help="Print the ver
 
 
 @app.command()
+def fetch(
+    dataset: Annotated[str, typer.Argument(help="What to fetch: ham10000.")],
+    origin: Annotated[str, typer.Option("--from", help="dataverse, isic, or auto: one after the other.")] = "auto",
+    masks: Annotated[bool, typer.Option("--masks", help="The lesion masks too.")] = False,
+    test_set: Annotated[bool, typer.Option("--test-set", help="The ISIC 2018 test set too.")] = False,
+    out: Annotated[Path, typer.Option(help="Where it goes.")] = Path("data/raw/ham10000"),
+) -> None:
+    """Download HAM10000 (2.8 GB), checked by its published checksums; a broken download goes on where it stopped."""
+    from skinlesion.errors import choices
+    from skinlesion.stages import fetch as stage
+
+    if dataset != "ham10000":
+        raise UserError(f"fetch {dataset}: not a data set that can be fetched; {choices(['ham10000'], dataset)}")
+    files = stage.fetch(origin, out, masks=masks, test_set=test_set)
+    print(f"{len(files)} files in {out}; next: `skinlesion prepare`")
+
+
+@app.command()
 def prepare(params: ParamsOption = Path("params.yaml")) -> None:
     """Read the archive (or draw the phantom), check it, and store images and metadata in data/prepared."""
     from skinlesion.stages import prepare as stage

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from skinlesion.errors import UserError, choices
 from skinlesion.vocabulary import CLASSES
 
-SourceName = Literal["ham10000", "phantom"]
+SourceName = Literal["ham10000", "isic_challenge", "isic_archive", "pad_ufes_20", "derm7pt", "folder", "phantom"]
 Fusion = Literal["none", "concat", "film", "cross_attention", "metablock", "metadata_only"]
 MetadataEncoding = Literal["onehot", "ordinal", "embedding"]
 Protocol = Literal["lesion", "image"]
@@ -50,6 +50,26 @@ class PhantomParams(Section):
     )
 
 
+class FolderColumns(Section):
+    """Which column of a table holds what; null where it has none."""
+
+    image_id: str = Field("image_id", description="The image: its file's name, with or without folder and ending.")
+    lesion_id: str | None = Field(None, description="The lesion or patient; null makes every image its own.")
+    dx: str = Field("dx", description="The diagnosis, in the words that `diagnoses` maps.")
+    age: str | None = Field(None, description="The age in years.")
+    sex: str | None = Field(None, description="The sex: female, male, f, m.")
+    localization: str | None = Field(None, description="The anatomical site, in the words that `localizations` maps.")
+
+
+class FolderParams(Section):
+    """A table and images of one's own."""
+
+    table: str = Field("metadata.csv", min_length=1, description="The CSV, below data.path.")
+    columns: FolderColumns = Field(FolderColumns(), description="Which column holds what.")
+    diagnoses: dict[str, str] = Field({}, description="Their word → our class; words without one are left out.")
+    localizations: dict[str, str] = Field({}, description="Their word → our site; words without one are unknown.")
+
+
 class DataParams(Section):
     source: SourceName = Field("ham10000", description="Where images and metadata come from.")
     path: Path = Field(
@@ -57,6 +77,7 @@ class DataParams(Section):
         description="What the source reads and DVC watches: the archive's folder, or the phantom's drawing code.",
     )
     phantom: PhantomParams = Field(PhantomParams(), description="The drawn population.")
+    folder: FolderParams = Field(FolderParams(), description="What source `folder` reads.")
 
 
 class PrepareParams(Section):

@@ -18,7 +18,11 @@ def decode_square(data: bytes, size: int) -> np.ndarray:
         OSError: not an image, or a truncated one.
         ValueError: more than MOST_PIXELS pixels.
     """
-    with Image.open(io.BytesIO(data)) as image:
+    try:
+        opened = Image.open(io.BytesIO(data))
+    except Image.DecompressionBombError as error:  # neither an OSError nor a ValueError of Pillow's own
+        raise ValueError(str(error)) from None
+    with opened as image:
         width, height = image.size
         if width * height > MOST_PIXELS:
             raise ValueError(f"has {width} × {height} pixels, more than {MOST_PIXELS:,}")

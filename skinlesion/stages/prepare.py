@@ -76,5 +76,6 @@ def _describe(
         "images": len(table),
         "lesions": int(table["lesion_id"].nunique()),
         "images_by_class": {dx: int((table["dx"] == dx).sum()) for dx in CLASSES},
+        **({"dropped": source.dropped} if source.dropped else {}),
         "rejected": {finding.problem: list(finding.image_ids) for finding in findings},
     }

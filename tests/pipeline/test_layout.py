@@ -11,6 +11,8 @@ from skinlesion.params import (
     AugmentParams,
     ClaimParams,
     EnsembleParams,
+    FolderColumns,
+    FolderParams,
     Params,
     PhantomParams,
     PublishedParams,
@@ -30,9 +32,18 @@ LISTS = {"experiments", "ensembles", "published", "claims"}
 NOT_DEPENDENCIES = {"errors.py", "progress.py", "params.py"}
 #: Chosen by a parameter at run time, so that no import shows them.
 CHOSEN = {
-    "prepare": {"data/sources/${data.source}.py", "data/decode.py", "data/phantom/population.py"},
+    "prepare": {
+        "data/sources/${data.source}.py",
+        "data/sources/images.py",
+        "data/sources/mapping.py",
+        "data/sources/table_source.py",
+        "data/decode.py",
+        "data/phantom/population.py",
+    },
     "report": {"report/page.html.j2"},
 }
+
+FOLDER = (FolderParams, FolderColumns)
 
 
 def test_the_three_pipelines_are_the_same_text_but_for_the_path_to_the_code():
@@ -68,7 +79,7 @@ def test_every_params_file_spells_every_field(folder):
 
 def test_every_parameter_is_described():
     sections = [field.annotation for name, field in Params.model_fields.items() if name not in LISTS]
-    for section in [*sections, PhantomParams, ClaimParams, EnsembleParams, PublishedParams, AugmentParams]:
+    for section in [*sections, PhantomParams, ClaimParams, EnsembleParams, PublishedParams, AugmentParams, *FOLDER]:
         assert all(field.description for field in section.model_fields.values()), section
 
 

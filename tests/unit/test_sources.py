@@ -45,7 +45,7 @@ def test_zips_folders_and_kaggles_doubled_layout_give_the_same_images(zips, tmp_
     records().drop(columns="dataset").to_csv(kaggle / "HAM10000_metadata.csv", index=False)  # Kaggle's seven columns
     doubled = source_at(kaggle)
     np.testing.assert_array_equal(all_pixels(doubled), expected)
-    assert not doubled.conflicting
+    assert not doubled._images.conflicting
     assert list(doubled.records().columns) == list(records().columns[:-1])
 
 

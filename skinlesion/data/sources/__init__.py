@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from skinlesion.params import DataParams
 
 #: Name → module. Imported only when asked for, so that a stage depends on the source it uses and on no other.
-SOURCES = ("ham10000", "phantom")
+SOURCES = ("ham10000", "isic_challenge", "isic_archive", "pad_ufes_20", "derm7pt", "folder", "phantom")
 
 
 class Source(Protocol):
@@ -23,6 +23,8 @@ class Source(Protocol):
 
     synthetic: bool
     attribution: str
+    #: The data set's own word for a diagnosis → images left out because it has no class here.
+    dropped: dict[str, int]
 
     def records(self) -> pd.DataFrame:
         """Return one row an image with at least `image_id, lesion_id, dx, age, sex, localization`, unchecked."""

@@ -1,6 +1,7 @@
 """The synthetic data set as a source: a population drawn from one seed, images drawn by code."""
 
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
@@ -21,6 +22,7 @@ class Phantom:
     """Synthetic dermoscopy-like images with HAM10000's frequencies; see `skinlesion.data.phantom`."""
 
     synthetic = True
+    dropped: ClassVar[dict[str, int]] = {}
     attribution = "Synthetic data, drawn by skinlesion's phantom; no patient is shown."
 
     def __init__(self, images: int, seed: int, metadata_signal: float) -> None:

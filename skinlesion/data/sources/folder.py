@@ -1,0 +1,47 @@
+"""Any table with a folder of images: `data.folder` says which column is what and which word is which class."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from skinlesion.data.sources.images import ImageIndex
+from skinlesion.data.sources.mapping import drop_unmapped, map_sexes, map_sites
+from skinlesion.data.sources.table_source import TableSource
+from skinlesion.errors import UserError, choices
+from skinlesion.files import read_csv
+from skinlesion.params import DataParams
+from skinlesion.vocabulary import CLASSES
+
+
+def open_source(data: DataParams, root: Path) -> TableSource:
+    """Return the source over `data.path` as `data.folder` describes it.
+
+    Raises:
+        UserError: no such table or column, or a diagnosis mapped to no class.
+    """
+    settings, folder = data.folder, root / data.path
+    path = folder / settings.table
+    columns = settings.columns
+    given = {ours: theirs for ours, theirs in columns if theirs is not None}
+    raw = read_csv(path, tuple(given.values()), "name its columns in data.folder.columns", dtype=str)
+    for theirs, ours in settings.diagnoses.items():
+        if ours not in CLASSES:
+            raise UserError(f"data.folder.diagnoses.{theirs}: {ours} is not a class; {choices(CLASSES, ours)}")
+    missing = pd.Series(pd.NA, index=raw.index, dtype="string")
+
+    def column(ours: str) -> pd.Series:
+        return raw[given[ours]] if ours in given else missing
+
+    image_ids = raw[given["image_id"]].map(lambda name: Path(str(name)).stem)
+    table = pd.DataFrame(
+        {
+            "image_id": image_ids,
+            "lesion_id": column("lesion_id").astype("string").fillna(image_ids).astype(str),
+            "age": pd.to_numeric(column("age"), errors="coerce"),
+            "sex": map_sexes(column("sex")),
+            "localization": map_sites(column("localization"), settings.localizations),
+        }
+    )
+    words = {name: name for name in CLASSES} | settings.diagnoses
+    table, dropped = drop_unmapped(table, column("dx"), words)
+    return TableSource(table, ImageIndex(folder), [path], f"{path.name}: as its owner says", dropped)

@@ -1,0 +1,112 @@
+"""The ISIC Archive: metadata as its API and its command line deliver them, images beside.
+
+The API nests (`metadata.clinical.age_approx`), the downloaded CSV is flat; anatomical sites are `anatom_site_general`
+or `anatom_site_1` … `anatom_site_5`, the coarsest first; diagnoses `diagnosis_1` … `diagnosis_5`.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from skinlesion.data.sources.images import ImageIndex
+from skinlesion.data.sources.mapping import ISIC_SITES, drop_unmapped, map_sexes, map_sites, map_words
+from skinlesion.data.sources.table_source import TableSource, find
+from skinlesion.errors import UserError
+from skinlesion.files import read_csv
+from skinlesion.params import DataParams
+from skinlesion.vocabulary import UNKNOWN
+
+#: The archive's finest diagnosis that says which class it is. Squamous cell carcinoma has no class here.
+DIAGNOSES = {
+    "nevus": "nv",
+    "melanoma": "mel",
+    "melanoma invasive": "mel",
+    "melanoma in situ": "mel",
+    "melanoma, nos": "mel",
+    "basal cell carcinoma": "bcc",
+    "seborrheic keratosis": "bkl",
+    "solar lentigo": "bkl",
+    "lichen planus like keratosis": "bkl",
+    "pigmented benign keratosis": "bkl",
+    "actinic keratosis": "akiec",
+    "solar or actinic keratosis": "akiec",
+    "squamous cell carcinoma in situ": "akiec",
+    "dermatofibroma": "df",
+    "hemangioma": "vasc",
+    "angiokeratoma": "vasc",
+    "pyogenic granuloma": "vasc",
+    "vascular lesion": "vasc",
+}
+_ATTRIBUTION = "ISIC Archive; each image under its own licence, see copyright_license in its metadata"
+
+
+def open_source(data: DataParams, root: Path) -> TableSource:
+    """Return the source over `data.path`: metadata*.csv or *.json (one answer of the API a file) and the images.
+
+    Raises:
+        UserError: no metadata, or none with an id.
+    """
+    folder = root / data.path
+    pages = sorted(folder.rglob("*.json")) if folder.is_dir() else []
+    paths = pages or find(folder, "*metadata*.csv", "ISIC Archive metadata")
+    raw = pd.concat([_read(path) for path in paths], ignore_index=True).drop_duplicates("isic_id")
+    raw = raw.reset_index(drop=True)
+    missing = pd.Series(pd.NA, index=raw.index, dtype="string")
+
+    def column(name: str) -> pd.Series:
+        return raw[name] if name in raw.columns else missing
+
+    lesion = column("lesion_id").astype("string")
+    table = pd.DataFrame(
+        {
+            "image_id": raw["isic_id"],
+            "lesion_id": lesion.where(lesion.notna() & (lesion != ""), raw["isic_id"]).astype(str),
+            "age": pd.to_numeric(column("age_approx"), errors="coerce"),
+            "sex": map_sexes(column("sex")),
+            "localization": _finest_site(raw),
+        }
+    )
+    table, dropped = drop_unmapped(table, _finest_diagnosis(raw), DIAGNOSES)
+    return TableSource(table, ImageIndex(folder), paths, _ATTRIBUTION, dropped)
+
+
+def _read(path: Path) -> pd.DataFrame:
+    if path.suffix == ".csv":
+        return read_csv(path, ("isic_id",), "export it from the archive again", dtype={"isic_id": str})
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError):
+        raise UserError(f"{path}: not valid JSON; save the API's answer again") from None
+    rows = [_flat(result) for result in (content["results"] if isinstance(content, dict) else content)]
+    if not rows or any("isic_id" not in row for row in rows):
+        raise UserError(f"{path}: images without isic_id; save the API's answer again")
+    return pd.DataFrame(rows)
+
+
+def _flat(result: dict[str, Any]) -> dict[str, Any]:
+    """Return an image's id and clinical fields in one level."""
+    clinical = result.get("metadata", {}).get("clinical", result)
+    return {"isic_id": result.get("isic_id")} | {name: value for name, value in clinical.items() if name != "isic_id"}
+
+
+def _finest_diagnosis(raw: pd.DataFrame) -> pd.Series:
+    """Return the deepest level that has a class here, else the deepest that is given."""
+    found = pd.Series(pd.NA, index=raw.index, dtype="string")
+    for name in ("diagnosis", *(f"diagnosis_{level}" for level in range(1, 6))):
+        if name in raw.columns:
+            given = raw[name].astype("string")
+            mapped, before = map_words(given, DIAGNOSES).notna(), map_words(found, DIAGNOSES).notna()
+            found = given.where(given.notna() & (mapped | ~before), found)
+    return found
+
+
+def _finest_site(raw: pd.DataFrame) -> pd.Series:
+    """Return the deepest site that has a word here, under either spelling of the columns."""
+    found = pd.Series(UNKNOWN, index=raw.index)
+    for name in ("anatom_site_general", *(f"anatom_site_{level}" for level in range(1, 6))):
+        if name in raw.columns:
+            site = map_sites(raw[name], ISIC_SITES)
+            found = site.where(site != UNKNOWN, found)
+    return found

@@ -1,0 +1,54 @@
+"""What sources with one table and a folder of images share."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from skinlesion.data.decode import decode_square
+from skinlesion.data.sources.images import ImageIndex
+from skinlesion.errors import UserError
+from skinlesion.files import sha256_file
+
+
+class TableSource:
+    """Images found below a folder, records made by the module of the data set."""
+
+    synthetic = False
+
+    def __init__(
+        self,
+        records: pd.DataFrame,
+        images: ImageIndex,
+        tables: list[Path],
+        attribution: str,
+        dropped: dict[str, int],
+    ) -> None:
+        self.attribution = attribution
+        #: Diagnosis in the data set's own words → images that have no class here and are left out.
+        self.dropped = dropped
+        self._records, self._images, self._tables = records, images, tables
+
+    def records(self) -> pd.DataFrame:
+        return self._records
+
+    def has_image(self, image_id: str) -> bool:
+        return image_id in self._images
+
+    def read(self, image_id: str, size: int) -> np.ndarray:
+        return decode_square(self._images.read(image_id), size)
+
+    def checksums(self) -> dict[str, str]:
+        return {path.name: sha256_file(path) for path in self._tables} | self._images.checksums()
+
+
+def find(folder: Path, pattern: str, what: str) -> list[Path]:
+    """Return the files below `folder` whose names match `pattern`, in order.
+
+    Raises:
+        UserError: there is none; the message says what is looked for.
+    """
+    found = sorted(folder.rglob(pattern)) if folder.is_dir() else []
+    if not found:
+        raise UserError(f"data.path: no {what} ({pattern}) in {folder}; put the data set there")
+    return found
