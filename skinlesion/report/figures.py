@@ -25,9 +25,14 @@ def leader_board(results: list[Result], metric: str, title: str) -> str:
         colour = _BLUE if honest else _GREY
         axes.plot([low, high], [row, row], color=colour, lw=2)
         axes.plot(result.metrics[metric], row, "o", color=colour, mfc=colour if honest else "white", ms=7)
-    axes.set_yticks(range(len(ordered)), [one.name for one in ordered])
+    axes.set_yticks(range(len(ordered)), [_label(one) for one in ordered])
     axes.set_xlabel(f"{title}, with interval")
     return _svg(figure)
+
+
+def _label(result: Result) -> str:
+    """Return an experiment's name, with its fold where it was tested on one alone."""
+    return result.name if len(result.folds) > 1 else f"{result.name}, fold {result.folds[0]}"
 
 
 def differences(pairs: list[dict[Any, Any]], title: str, margin: float) -> str:
