@@ -1,6 +1,6 @@
-"""Run every speed benchmark and put what they print into the README.
+"""Run speed benchmarks and put what they print into the README.
 
-python benchmarks/readme.py
+python benchmarks/readme.py [SCRIPT ...]      (all of them, or those named; the others keep what they printed last)
 """
 
 import subprocess
@@ -9,21 +9,25 @@ from pathlib import Path
 
 BEGIN, END = "<!-- speed:begin -->", "<!-- speed:end -->"
 SCRIPTS = ("commands.py", "features.py", "input_pipeline.py", "fine_tuning.py", "stats_speed.py")
+_COMMAND = "$ python benchmarks/"
 
 
 def main() -> None:
     here = Path(__file__).parent
     readme = here.parent / "README.md"
-    blocks = []
-    for script in SCRIPTS:
+    before, _, rest = readme.read_text(encoding="utf-8").partition(BEGIN)
+    block, _, after = rest.partition(END)
+    printed = {}
+    for part in block.replace("```", "").split(_COMMAND)[1:]:
+        script, _, output = part.partition("\n")
+        printed[script.strip()] = output.strip("\n")
+    for script in sys.argv[1:] or SCRIPTS:
         print(f"running {script} ...", file=sys.stderr, flush=True)
         done = subprocess.run([sys.executable, here / script], stdout=subprocess.PIPE, text=True, check=True)
-        blocks.append(f"$ python benchmarks/{script}\n{done.stdout.rstrip()}")
-    text = readme.read_text(encoding="utf-8")
-    before, _, rest = text.partition(BEGIN)
-    after = rest.partition(END)[2]
-    block = "```\n" + "\n\n".join(blocks) + "\n```\n"
-    readme.write_text(f"{before}{BEGIN}\n{block}{END}{after}", encoding="utf-8", newline="\n")
+        printed[script] = done.stdout.rstrip()
+    blocks = [f"{_COMMAND}{script}\n{printed[script]}" for script in SCRIPTS if script in printed]
+    block = "\n```\n" + "\n\n".join(blocks) + "\n```\n"
+    readme.write_text(f"{before}{BEGIN}{block}{END}{after}", encoding="utf-8", newline="\n")
 
 
 if __name__ == "__main__":
