@@ -99,6 +99,6 @@ def _link(folder: Path, target: Path) -> None:
 
 def _remedy(folder: Path) -> str:
     return (
-        f"put the archive there (doi:10.7910/DVN/DBW86T), link it (ln -s /path/to/ham10000 {folder / LINK_NAME}), "
+        f"fetch it (skinlesion fetch ham10000 --out {folder / LINK_NAME}), put the archive there, link it (ln -s /path/to/ham10000 {folder / LINK_NAME}), "
         f"or set {ENVIRONMENT}"
     )
