@@ -98,7 +98,8 @@ def _link(folder: Path, target: Path) -> None:
 
 
 def _remedy(folder: Path) -> str:
+    link = folder / LINK_NAME
     return (
-        f"fetch it (skinlesion fetch ham10000 --out {folder / LINK_NAME}), put the archive there, link it (ln -s /path/to/ham10000 {folder / LINK_NAME}), "
-        f"or set {ENVIRONMENT}"
+        f"fetch it (skinlesion fetch ham10000 --out {link}), put the archive there (doi:10.7910/DVN/DBW86T), "
+        f"link it (ln -s /path/to/ham10000 {link}), or set {ENVIRONMENT}"
     )
