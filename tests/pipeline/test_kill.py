@@ -48,12 +48,21 @@ def test_a_killed_training_ends_in_the_same_bytes(workspace_folder, tmp_path):
 def test_ctrl_c_ends_with_one_line_and_the_same_command_goes_on(workspace_folder):
     write_params(workspace_folder, small_params(train={"epochs": 3000, "patience": 3000, "batch_size": 8}))
     process = subprocess.Popen(
-        TRAIN, cwd=workspace_folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+        TRAIN,
+        cwd=workspace_folder,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        # Where the tests themselves run in a shell's background, Ctrl-C is ignored and children inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
-    while process.poll() is None and not checkpoints(workspace_folder):
-        time.sleep(0.01)
-    process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=60)
+    try:
+        while process.poll() is None and not checkpoints(workspace_folder):
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=60)
+    finally:
+        process.kill()
     assert process.returncode == 130
     assert "Traceback" not in said
     assert said.strip().splitlines()[-1] == "stopped; the same command goes on where it was"
