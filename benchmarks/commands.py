@@ -29,13 +29,15 @@ def seconds(*command: str, folder: Path = ROOT) -> float:
 
 def phantom_rate() -> float:
     from skinlesion.data.sources.phantom import Phantom
+    from skinlesion.params import PrepareParams
 
+    settings = PrepareParams(image_size=128)
     phantom = Phantom(2000, 0, 1.0)
     ids = phantom.records()["image_id"][:300]
-    phantom.read(ids[0], 128)
+    phantom.read(ids[0], settings)
     began = time.process_time()
     for image_id in ids:
-        phantom.read(image_id, 128)
+        phantom.read(image_id, settings)
     return len(ids) / (time.process_time() - began)
 
 

@@ -62,26 +62,36 @@ def fetch(
     out: Annotated[Path, typer.Option(help="Where it goes.")] = Path("data/raw/ham10000"),
 ) -> None:
     """Download HAM10000 (2.8 GB), checked by its published checksums; a broken download goes on where it stopped."""
+    from skinlesion.data import fetch as module
     from skinlesion.errors import choices
-    from skinlesion.stages import fetch as stage
 
     if dataset != "ham10000":
         raise UserError(f"fetch {dataset}: not a data set that can be fetched; {choices(['ham10000'], dataset)}")
-    files = stage.fetch(origin, out, masks=masks, test_set=test_set)
+    files = module.fetch(origin, out, masks=masks, test_set=test_set)
     print(f"{len(files)} files in {out}; next: `skinlesion prepare`")
 
 
 @app.command()
-def prepare(params: ParamsOption = Path("params.yaml")) -> None:
+def prepare(
+    external: Annotated[
+        str | None, typer.Option(help="An entry of `external:` in params.yaml; goes to data/external/NAME.")
+    ] = None,
+    params: ParamsOption = Path("params.yaml"),
+) -> None:
     """Read the archive (or draw the phantom), check it, and store images and metadata in data/prepared."""
     from skinlesion.stages import prepare as stage
 
     loaded, workspace = _load(params)
-    made = stage.prepare(loaded.data, loaded.prepare, workspace.root, workspace.prepared)
+    data = loaded.data
+    if external is not None:
+        data, workspace = loaded.external_set(external), workspace.outside(external)
+    made = stage.prepare(data, loaded.prepare, workspace.root, workspace.prepared)
     left_out = sum(len(ids) for ids in made["rejected"].values())
     counts = ", ".join(f"{dx} {count:,}" for dx, count in made["images_by_class"].items())
     print(made["attribution"])
     print(f"{made['images']:,} images of {made['lesions']:,} lesions at {made['image_size']} px: {counts}")
+    for word, count in made.get("dropped", {}).items():
+        print(f"left out, no class here: {word} {count:,}")
     for problem, ids in made["rejected"].items():
         print(f"left out, {problem}: {', '.join(ids)}")
     if left_out:
@@ -100,6 +110,28 @@ def split(params: ParamsOption = Path("params.yaml")) -> None:
         share = sum(shares) / len(shares)
         crossing = made[protocol]["lesions_across_parts"]
         print(f"{protocol} protocol: {crossing:,} lesions across parts, {share:.1%} of test images leak")
+
+
+@app.command()
+def audit(params: ParamsOption = Path("params.yaml")) -> None:
+    """Look for duplicates, near-duplicates across parts, overlap with external data, and shortcuts to the diagnosis."""
+    from skinlesion.stages import audit as stage
+    from skinlesion.stages.contracts import AUDIT_PAGE_NAME
+
+    loaded, workspace = _load(params)
+    made = stage.audit(loaded, workspace)
+    rule = made["calibration"]
+    print(f"exact duplicates: {made['exact_duplicates']} pairs")
+    print(
+        f"near-duplicates under different lesion ids: {made['near_duplicates']} pairs, "
+        f"{made['near_duplicates_across_parts']} across parts (cosine ≥ {rule['cosine_threshold']:.3f}, "
+        f"{rule['false_positive_rate']:.1e} of {rule['different_lesion_pairs']:,} pairs of different lesions)"
+    )
+    if made["known_pairs"]:
+        print(f"known pairs of one lesion under two ids: {made['known_pairs_found']} of {made['known_pairs']} found")
+    for name, count in made["overlap"].items():
+        print(f"{name}: {count} images are also in the data set and left out")
+    print(f"open {workspace.audit / AUDIT_PAGE_NAME}")
 
 
 @app.command()

@@ -76,15 +76,30 @@ class DataParams(Section):
         Path("data/raw"),
         description="What the source reads and DVC watches: the archive's folder, or the phantom's drawing code.",
     )
+    download: bool = Field(
+        True, description="With source ham10000 and no image below data.path: fetch the archive there (2.8 GB)."
+    )
     phantom: PhantomParams = Field(PhantomParams(), description="The drawn population.")
     folder: FolderParams = Field(FolderParams(), description="What source `folder` reads.")
 
 
 class PrepareParams(Section):
     image_size: int = Field(256, ge=32, le=1024, description="Side of the stored square images, in pixels.")
+    square: Literal["crop", "squash", "pad"] = Field(
+        "crop", description="How a frame becomes square: its centre, all of it squeezed, or all of it between bars."
+    )
+    color_constancy: Literal["none", "shades_of_gray"] = Field(
+        "none", description="Take the light's colour out (Shades of Gray, p = 6)."
+    )
+    hair_removal: Literal["none", "dullrazor"] = Field("none", description="Paint dark hairs over (DullRazor).")
     on_error: Literal["stop", "skip"] = Field(
         "stop", description="Findings in the data end the stage, or are left out and recorded."
     )
+
+    @property
+    def adjusts(self) -> bool:
+        """Whether pixels change by more than being made square."""
+        return self.color_constancy != "none" or self.hair_removal != "none"
 
 
 class SplitParams(Section):
@@ -329,6 +344,30 @@ class StatsParams(Section):
         return self
 
 
+class AuditParams(Section):
+    backbone: str | None = Field(
+        None, min_length=1, description="The timm model whose frozen features are compared; null takes train.backbone."
+    )
+    weights: str | None = Field(None, min_length=1, description="Its weights; null takes train.weights.")
+    hash_distance: int = Field(
+        22, ge=0, le=64, description="Bits of 64 in which the perceptual hashes of a near-duplicate may differ."
+    )
+    false_positive_rate: float = Field(
+        1e-6, ge=0, le=0.01, description="Largest share of different-lesion pairs that may count as near-duplicates."
+    )
+    on_near_duplicates: Literal["report", "stop"] = Field(
+        "report", description="Near-duplicates across parts are reported, or end the stage."
+    )
+    shown: int = Field(60, ge=1, le=1000, description="Most pairs that the page shows of each kind.")
+    replicates: int = Field(500, ge=100, le=1_000_000, description="Bootstrap replicates of the shortcuts' intervals.")
+
+
+class ExternalParams(DataParams):
+    """A data set that nothing is trained on: `evaluate` predicts it."""
+
+    name: str = Field(pattern=r"^[a-z0-9_]+$", description="Its name in reports.")
+
+
 class ClaimParams(Section):
     """A published statement about two experiments, to be answered in claims.csv."""
 
@@ -377,6 +416,8 @@ class Params(Section):
     evaluate: EvaluateParams = EvaluateParams()
     stats: StatsParams = StatsParams()
     report: ReportParams = ReportParams()
+    audit: AuditParams = AuditParams()
+    external: list[ExternalParams] = Field([], description="Further data sets, predicted by every experiment.")
     ensembles: dict[str, EnsembleParams] = Field(
         default_factory=dict, description="Ensemble name → members and method."
     )
@@ -385,6 +426,31 @@ class Params(Section):
     experiments: dict[str, dict[str, Any] | None] = Field(
         default_factory=dict, description="Experiment name → the train fields it changes."
     )
+
+    @field_validator("external")
+    @classmethod
+    def _distinct_names(cls, value: list[ExternalParams]) -> list[ExternalParams]:
+        names = [one.name for one in value]
+        if len(set(names)) < len(names):
+            raise ValueError("uses a name twice")
+        return value
+
+    def external_set(self, name: str) -> ExternalParams:
+        """Return one external data set.
+
+        Raises:
+            UserError: there is none of that name.
+        """
+        found = {one.name: one for one in self.external}
+        if name not in found:
+            raise UserError(f"--external {name}: not in params.yaml; {choices(found, name)}")
+        return found[name]
+
+    def auditor(self) -> TrainParams:
+        """Return the settings under which `audit` computes its features: those of `train`, image alone and frozen."""
+        named = {"backbone": self.audit.backbone, "weights": self.audit.weights}
+        plain = {"fusion": "none", "regime": "frozen", "augment": "none", "views": 1, "protocol": "lesion"}
+        return self.resolve(plain | {name: value for name, value in named.items() if value is not None}, "audit")
 
     @property
     def systems(self) -> list[str]:

@@ -3,6 +3,7 @@
 import hashlib
 import http.client
 import random
+import socket
 import time
 import urllib.error
 import urllib.request
@@ -51,6 +52,10 @@ class _Broken(Exception):
     """An attempt that another may mend; says what happened."""
 
 
+class _NoHost(_Broken):
+    """The name of the server is not known: there is no network, or it is away for a moment."""
+
+
 class _Hopeless(Exception):
     """An answer that stays the same however often one asks."""
 
@@ -88,21 +93,28 @@ def download(remote: Remote, folder: Path, *, pause: Callable[[float], None] = t
 
 
 def _fetch_all(remote: Remote, part: Path, advance: Advance, pause: Callable[[float], None]) -> None:
-    """Ask again and again until the file is there, giving up after _ATTEMPTS that bring nothing new."""
-    fruitless, reason = 0, ""
-    while fruitless < _ATTEMPTS:
+    """Ask again and again until the file is there, giving up after attempts that bring nothing new.
+
+    A machine without a network is told so at once; one that loses it half way gets the patience of any other break.
+    """
+    fruitless, reason, allowed = 0, "", _ATTEMPTS
+    begun = _length(part)
+    while fruitless < allowed:
         before = _length(part)
         try:
             _fetch_rest(remote, part, advance)
             return
         except _Broken as error:
             reason = str(error)
+            allowed = 2 if isinstance(error, _NoHost) and _length(part) <= begun else _ATTEMPTS
         except _Hopeless as error:
             raise UserError(f"{remote.url}: {error}") from None
         fruitless = 0 if _length(part) > before else fruitless + 1
-        if fruitless < _ATTEMPTS:
+        if fruitless < allowed:
             pause(min(60.0, 2.0**fruitless) * random.uniform(0.5, 1.0))
-    raise UserError(f"{remote.url}: {reason}; {_length(part):,} bytes are kept, the same command goes on from there")
+    kept = _length(part)
+    rest = f"{kept:,} bytes are kept, the same command goes on from there" if kept else "try again with a network"
+    raise UserError(f"{remote.url}: {reason}; {rest}")
 
 
 def _fetch_rest(remote: Remote, part: Path, advance: Advance) -> None:
@@ -122,7 +134,9 @@ def _fetch_rest(remote: Remote, part: Path, advance: Advance) -> None:
     except http.client.IncompleteRead as error:
         raise _Broken(f"the connection broke ({error})") from None
     except (urllib.error.URLError, OSError, http.client.HTTPException) as error:
-        raise _Broken(f"no connection ({getattr(error, 'reason', error)})") from None
+        reason = getattr(error, "reason", error)
+        kind = _NoHost if isinstance(reason, socket.gaierror) else _Broken
+        raise kind(f"no connection ({reason})") from None
 
 
 def _judge(error: urllib.error.HTTPError, part: Path, have: int) -> None:

@@ -5,13 +5,22 @@ import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 
 from skinlesion.errors import UserError
+from skinlesion.files import read_csv
 from skinlesion.progress import progress
 
+if TYPE_CHECKING:
+    from skinlesion.data.decode import Photograph
+
 IMAGES_NAME = "images.npy"
+#: What each image's file is like: columns FILE_COLUMNS, row i of it being row i of the metadata table.
+FILES_NAME = "files.csv"
+FILE_COLUMNS = ("image_id", "width", "height", "bytes", "sha256", "pixels_sha256")
 #: Source, checksums, counts and findings; written last, so its presence says the folder is whole.
 PREPARED_NAME = "prepared.json"
 _CHUNK = 256  # images in flight: bounds memory and keeps the progress bar alive
@@ -22,30 +31,38 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def build_images(path: Path, image_ids: Sequence[str], read: Callable[[str], np.ndarray], size: int) -> dict[str, str]:
+def build_images(
+    path: Path, image_ids: Sequence[str], read: "Callable[[str], Photograph]", size: int
+) -> tuple[pd.DataFrame, dict[str, str]]:
     """Write the images of `image_ids` to `path` as one (N, size, size, 3) uint8 .npy, decoding each once.
 
     Threads decode (Pillow and NumPy release the lock). Images that `read` cannot deliver keep a black row.
 
     Returns:
-        image_id → reason, for each image that could not be read.
+        The table of FILE_COLUMNS, one row an image that could be read; and image_id → reason for the others.
     """
     array = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=(len(image_ids), size, size, 3))
     failed: dict[str, str] = {}
+    files: dict[str, tuple[Any, ...]] = {}
 
     def one(row: int) -> None:
         try:
-            array[row] = read(image_ids[row])
+            photo = read(image_ids[row])
+            array[row] = photo.pixels
+            pixels = hashlib.sha256(photo.pixels.tobytes()).hexdigest()
+            files[image_ids[row]] = (photo.width, photo.height, photo.bytes, photo.sha256, pixels)
         except (OSError, ValueError, SyntaxError) as error:  # Pillow raises SyntaxError on broken headers
             failed[image_ids[row]] = str(error) or type(error).__name__
 
     with progress("Reading images", len(image_ids)) as advance, ThreadPoolExecutor(cores()) as pool:
         for start in range(0, len(image_ids), _CHUNK):
-            rows = range(start, min(start + _CHUNK, len(image_ids)))
-            list(pool.map(one, rows))
-            advance(len(rows))
+            chunk = range(start, min(start + _CHUNK, len(image_ids)))
+            list(pool.map(one, chunk))
+            advance(len(chunk))
     array.flush()
-    return {image_id: failed[image_id] for image_id in image_ids if image_id in failed}
+    rows = [(image_id, *files[image_id]) for image_id in image_ids if image_id in files]
+    table = pd.DataFrame(rows, columns=list(FILE_COLUMNS))
+    return table, {image_id: failed[image_id] for image_id in image_ids if image_id in failed}
 
 
 def keep_rows(path: Path, keep: np.ndarray) -> None:
@@ -86,3 +103,12 @@ def open_images(path: Path) -> np.ndarray:
             f"{path}: holds {array.dtype} {array.shape}, not uint8 (N, S, S, 3); run `skinlesion prepare` again"
         )
     return array
+
+
+def read_files(path: Path) -> pd.DataFrame:
+    """Return the table of FILE_COLUMNS that `prepare` wrote.
+
+    Raises:
+        UserError: the file is missing or lacks a column.
+    """
+    return read_csv(path, FILE_COLUMNS, "run `skinlesion prepare` again", dtype={"image_id": str})

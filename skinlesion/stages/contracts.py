@@ -9,6 +9,23 @@ CONFUSION_NAME = "confusion.csv"
 ROC_NAME = "roc.csv"
 HISTORY_NAME = "history.csv"
 
+#: Predictions of external data sets, one file each, and their figures, in reports/runs/<experiment>.
+EXTERNAL_FOLDER = "external"
+EXTERNAL_NAME = "external.json"
+EXTERNAL_NOTES_NAME = "notes.json"
+
+#: Files in reports/audit.
+AUDIT_NAME = "audit.json"
+AUDIT_PAGE_NAME = "audit.html"
+PAIRS_NAME = "pairs.csv"
+OVERLAP_NAME = "overlap.csv"
+SHORTCUTS_NAME = "shortcuts.csv"
+PAIR_COLUMNS = (
+    "kind", "first", "second", "first_lesion", "second_lesion", "first_dx", "second_dx", "first_part", "second_part",
+    "hash_distance", "cosine",
+)  # fmt: skip
+OVERLAP_COLUMNS = ("external", "image_id", "training_image_id", "reason", "hash_distance", "cosine")
+
 #: Columns of reports/stats/comparisons.csv.
 COMPARISON_COLUMNS = (
     "a", "b", "metric", "a_value", "b_value", "difference", "low", "high", "p", "p_adjusted", "method", "verdict",

@@ -6,7 +6,7 @@ from typing import Any
 
 from skinlesion.data.metadata import METADATA_NAME, Finding, check_records, usable
 from skinlesion.data.sources import Source, make_source
-from skinlesion.data.store import IMAGES_NAME, PREPARED_NAME, build_images, hash_images, keep_rows
+from skinlesion.data.store import FILES_NAME, IMAGES_NAME, PREPARED_NAME, build_images, hash_images, keep_rows
 from skinlesion.errors import UserError
 from skinlesion.files import write_csv, write_json
 from skinlesion.params import DataParams, PrepareParams
@@ -14,7 +14,7 @@ from skinlesion.vocabulary import CLASSES
 
 
 def prepare(data: DataParams, settings: PrepareParams, root: Path, out: Path) -> dict[str, Any]:
-    """Write images.npy, metadata.csv and prepared.json into `out`; return the content of the last.
+    """Write images.npy, metadata.csv, files.csv and prepared.json into `out`; return the content of the last.
 
     Raises:
         UserError: the source is not there, or (with on_error: stop) the data have findings, all listed.
@@ -30,8 +30,8 @@ def prepare(data: DataParams, settings: PrepareParams, root: Path, out: Path) ->
     partial = out / f".{IMAGES_NAME}.{os.getpid()}.partial"
     try:
         # Images are read even when the table has findings: one run lists everything that is wrong.
-        failed = build_images(
-            partial, list(table["image_id"]), lambda one: source.read(one, settings.image_size), settings.image_size
+        files, failed = build_images(
+            partial, list(table["image_id"]), lambda one: source.read(one, settings), settings.image_size
         )
         findings += _unreadable(failed)
         if findings and settings.on_error == "stop":
@@ -48,6 +48,7 @@ def prepare(data: DataParams, settings: PrepareParams, root: Path, out: Path) ->
     finally:
         partial.unlink(missing_ok=True)
     write_csv(out / METADATA_NAME, table)
+    write_csv(out / FILES_NAME, files)
     write_json(out / PREPARED_NAME, described)
     return described
 
@@ -73,9 +74,16 @@ def _describe(
         "attribution": source.attribution,
         "checksums": source.checksums(),
         "image_size": settings.image_size,
+        **({"square": settings.square} if settings.square != "crop" else {}),
+        **({"adjusted": _adjusted(settings)} if settings.adjusts else {}),
         "images": len(table),
         "lesions": int(table["lesion_id"].nunique()),
         "images_by_class": {dx: int((table["dx"] == dx).sum()) for dx in CLASSES},
         **({"dropped": source.dropped} if source.dropped else {}),
         "rejected": {finding.problem: list(finding.image_ids) for finding in findings},
     }
+
+
+def _adjusted(settings: PrepareParams) -> list[str]:
+    """Return what changed the pixels beyond their frame, in order."""
+    return [name for name in (settings.hair_removal, settings.color_constancy) if name != "none"]

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import numpy as np
 import pandas as pd
 
@@ -15,6 +14,7 @@ from skinlesion.evaluation.predictions import read_predictions
 from skinlesion.files import read_csv, read_json, write_text
 from skinlesion.params import Params
 from skinlesion.report import figures, tables
+from skinlesion.report.html import render
 from skinlesion.report.tables import Result
 from skinlesion.stages.contracts import (
     BOOTSTRAP_METHOD,
@@ -81,13 +81,8 @@ def _page(params: Params, workspace: Workspace, results: list[Result], prepared:
     primary = comparisons[comparisons["metric"] == metric]
     pairs = side_by_side(primary)
     detectable = others["detectable"]
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("skinlesion.report", "."), autoescape=True, undefined=jinja2.StrictUndefined
-    )
-    environment.filters |= {
-        "pvalue": _pvalue, "signed": _signed, "interval": _interval, "deviation": _deviation, "count_of": _count,
-    }  # fmt: skip
-    return environment.get_template("page.html.j2").render(
+    return render(
+        "page.html.j2",
         title=params.report.title,
         prepared=prepared,
         split=read_json(workspace.reports / "split.json", "run `skinlesion split` first"),
@@ -174,25 +169,3 @@ def _provenance(params: Params, results: list[Result], prepared: dict[str, Any])
             )
         )
     return facts
-
-
-def _pvalue(value: float) -> str:
-    if pd.isna(value):
-        return ""
-    return f"{value:.3f}" if value >= 0.001 else f"{value:.1e}"
-
-
-def _count(value: float) -> str:
-    return "" if pd.isna(value) else f"{value:,.0f}"
-
-
-def _signed(value: float) -> str:
-    return "" if pd.isna(value) else f"{value:+.3f}"
-
-
-def _interval(row: dict[str, Any]) -> str:
-    return "" if pd.isna(row["low"]) else f"{row['low']:+.3f} to {row['high']:+.3f}"
-
-
-def _deviation(variance: float) -> str:
-    return "unknown" if pd.isna(variance) else f"{variance**0.5:.3f}"

@@ -3,8 +3,10 @@
 from pathlib import Path
 from typing import Any
 
+from skinlesion.data.duplicates import across_parts, exact_duplicates
 from skinlesion.data.metadata import METADATA_NAME, read_metadata
 from skinlesion.data.splits import PROTOCOLS, assign_parts, certificate, crossing_lesions
+from skinlesion.data.store import FILES_NAME, read_files
 from skinlesion.errors import UserError, name_some
 from skinlesion.files import write_csv, write_json
 from skinlesion.params import SplitParams
@@ -14,7 +16,8 @@ def split(settings: SplitParams, prepared: Path, out: Path, report: Path) -> dic
     """Write `out`/lesion.csv and `out`/image.csv, and their certificate to `report`; return the certificate.
 
     Raises:
-        UserError: a part would lack a class, or a lesion would lie on both sides under the lesion protocol.
+        UserError: a part would lack a class; or, under the lesion protocol, a lesion would lie on both sides, or two
+            images with equal bytes or pixels would.
     """
     table = read_metadata(prepared / METADATA_NAME)
     splits = {protocol: assign_parts(table, protocol, settings.seed) for protocol in PROTOCOLS}
@@ -23,8 +26,18 @@ def split(settings: SplitParams, prepared: Path, out: Path, report: Path) -> dic
         raise UserError(
             f"split (lesion protocol): lesions across parts: {name_some(crossing_lesions(splits['lesion']))}"
         )
+    repeats = exact_duplicates(read_files(prepared / FILES_NAME))
+    for protocol, parts in splits.items():
+        crossing = across_parts(repeats, dict(zip(parts["image_id"], parts["part"], strict=True)))
+        described[protocol]["exact_duplicates_across_parts"] = len(crossing)
+        if protocol == "lesion" and len(crossing):
+            listed = name_some(f"{pair.first} = {pair.second} ({pair.equal})" for pair in crossing.itertuples())
+            raise UserError(
+                f"split (lesion protocol): equal images across parts: {listed}; give each pair one lesion_id, or leave "
+                "one of its images out"
+            )
     for protocol, parts in splits.items():
         write_csv(out / f"{protocol}.csv", parts)
-    content = {"seed": settings.seed, **described}
+    content = {"seed": settings.seed, "exact_duplicates": len(repeats), **described}
     write_json(report, content)
     return content

@@ -1,7 +1,7 @@
 """Where stages find what other stages wrote: one folder, the names of design.md."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from skinlesion.params import Params
@@ -14,10 +14,17 @@ class Workspace:
     """The folder that holds params.yaml, data/, models/ and reports/."""
 
     root: Path
+    #: The external data set that this is a view of; None is the data set itself.
+    external: str | None = None
 
     @property
     def prepared(self) -> Path:
-        return self.root / "data" / "prepared"
+        data = self.root / "data"
+        return data / "prepared" if self.external is None else data / "external" / self.external
+
+    def outside(self, name: str) -> "Workspace":
+        """Return the same workspace with an external data set in the place of the prepared one."""
+        return replace(self, external=name)
 
     @property
     def splits(self) -> Path:
@@ -32,6 +39,10 @@ class Workspace:
     @property
     def reports(self) -> Path:
         return self.root / "reports"
+
+    @property
+    def audit(self) -> Path:
+        return self.reports / "audit"
 
     def model(self, experiment: str) -> Path:
         return self.root / "models" / experiment

@@ -117,7 +117,7 @@ def test_a_phantom_too_small_for_ten_parts(tmp_path, run):
 
 
 def _archive_params(folder):
-    return write_params(folder, small_params(data={"source": "ham10000", "path": "raw"}))
+    return write_params(folder, small_params(data={"source": "ham10000", "path": "raw", "download": False}))
 
 
 def _broken(folder):
@@ -163,7 +163,8 @@ def test_skip_leaves_findings_out_and_records_them(tmp_path, run, monkeypatch):
     import numpy as np
     import pandas as pd
 
-    from skinlesion.data.decode import decode_square
+    from skinlesion.data.decode import decode
+    from skinlesion.params import PrepareParams
 
     monkeypatch.delenv("SKINLESION_DATA", raising=False)
     _archive_params(tmp_path)
@@ -180,10 +181,11 @@ def test_skip_leaves_findings_out_and_records_them(tmp_path, run, monkeypatch):
     assert not left_out & set(table["image_id"])
     assert len(table) == len(images) == described["images"]
     last = table["image_id"].iloc[-1]
-    expected = decode_square(
-        jpeg(int(last.removeprefix("ISIC_")) - 1), 32
-    )  # one id stands twice, so files shift by one
-    np.testing.assert_array_equal(images[-1], expected)
+    data = jpeg(int(last.removeprefix("ISIC_")) - 1)  # one id stands twice, so files shift by one
+    np.testing.assert_array_equal(images[-1], decode(data, PrepareParams(image_size=32)).pixels)
+    files = pd.read_csv(prepared / "files.csv")
+    assert list(files["image_id"]) == list(table["image_id"])
+    assert files["bytes"].iloc[-1] == len(data)
 
 
 def test_an_archive_that_is_not_there(tmp_path, run, monkeypatch):

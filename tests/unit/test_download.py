@@ -9,8 +9,8 @@ import pytest
 
 from skinlesion.data import download as module
 from skinlesion.data.download import CHECKSUMS_NAME, Remote, download
+from skinlesion.data.fetch import fetch
 from skinlesion.errors import UserError
-from skinlesion.stages.fetch import fetch
 
 CONTENT = b"PK" + bytes(range(256)) * 400  # 102,402 bytes that begin like a zip
 MD5 = hashlib.md5(CONTENT).hexdigest()
@@ -301,12 +301,70 @@ def test_auto_takes_the_mirror_when_the_first_origin_fails(tmp_path, capsys):
 
 
 def test_the_command_names_what_it_can_fetch(run, tmp_path, monkeypatch):
-    from skinlesion.stages import fetch as stage
+    from skinlesion.data import fetch as module
 
     outcome = run("fetch", "ham1000", cwd=tmp_path)
     assert outcome.code == 2
     assert "did you mean ham10000" in outcome.err
-    monkeypatch.setattr(stage, "fetch", lambda origin, out, **options: [out / origin, out / str(options)])
+    monkeypatch.setattr(module, "fetch", lambda origin, out, **options: [out / origin, out / str(options)])
     outcome = run("fetch", "ham10000", "--from", "isic", "--masks", cwd=tmp_path)
     assert outcome.code == 0
     assert "2 files in data/raw/ham10000" in outcome.out
+
+
+def test_prepare_fetches_what_is_not_there_and_goes_on_where_it_was_cut_off(tmp_path, run, monkeypatch):
+    """The archive behind a server; the first attempt breaks within the second zip."""
+    from tests.archive import records, write_archive
+    from tests.conftest import small_params, write_params
+
+    monkeypatch.delenv("SKINLESION_DATA", raising=False)
+    web = write_archive(tmp_path / "web", records())
+    names = ("HAM10000_metadata.csv", "HAM10000_images_part_1.zip", "HAM10000_images_part_2.zip")
+    server, broken = Server(), Server()
+    with serving(server) as url, serving(broken) as bad:
+
+        def fetched(cut):
+            def one(remote, folder):
+                server.content = broken.content = (web / remote.name).read_bytes()
+                broken.faults = [cut, *[answers(503)] * 10]
+                address = bad if cut and remote.name == names[2] else url
+                here = Remote(remote.name, address, len(server.content), md5=hashlib.md5(server.content).hexdigest())
+                return download(here, folder, pause=lambda seconds: None)
+
+            return one
+
+        listed = [Remote(name, "") for name in names]
+        monkeypatch.setattr("skinlesion.data.fetch.files_of", lambda origin, **more: listed)
+        write_params(tmp_path, small_params(data={"source": "ham10000", "path": "raw"}))
+        for cut, code in ((100, 2), (None, 0)):
+            monkeypatch.setattr("skinlesion.data.fetch.fetch.__kwdefaults__", {
+                "masks": False, "test_set": False, "get": fetched(cut)
+            })  # fmt: skip
+            outcome = run("prepare", cwd=tmp_path)
+            assert outcome.code == code, outcome.err
+            assert bool(list(tmp_path.rglob("*.part"))) == bool(cut)
+    assert "no HAM10000 in raw: fetching it" in outcome.out
+    assert (tmp_path / "data/prepared/prepared.json").exists()
+    assert run("prepare", cwd=tmp_path).out.count("fetching") == 0
+
+
+def test_without_a_network_the_line_comes_at_once(tmp_path, run, monkeypatch):
+    import socket
+
+    from tests.conftest import small_params, write_params
+
+    def nowhere(*args, **kwargs):
+        raise socket.gaierror(-2, "Name or service not known")
+
+    waits = []
+    monkeypatch.delenv("SKINLESION_DATA", raising=False)
+    monkeypatch.setattr(socket, "getaddrinfo", nowhere)
+    monkeypatch.setattr(module.time, "sleep", waits.append)
+    monkeypatch.setattr(download, "__kwdefaults__", {"pause": waits.append})
+    write_params(tmp_path, small_params(data={"source": "ham10000", "path": "raw"}))
+    outcome = run("prepare", cwd=tmp_path)
+    assert outcome.code == 2
+    assert outcome.err.strip().count("\n") == outcome.err.count("Fetching")  # besides progress, one line
+    assert "Name or service not known" in outcome.err
+    assert "SKINLESION_DATA" in outcome.err
+    assert sum(waits) < 10

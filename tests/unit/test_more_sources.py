@@ -11,8 +11,10 @@ from skinlesion.data.metadata import check_records
 from skinlesion.data.sources import make_source
 from skinlesion.data.sources.images import ImageIndex
 from skinlesion.errors import UserError
-from skinlesion.params import DataParams
+from skinlesion.params import DataParams, PrepareParams
 from tests.archive import jpeg
+
+SMALL = PrepareParams(image_size=32)
 
 
 def opened(name, path, **more):
@@ -25,7 +27,7 @@ def clean(source):
     assert check_records(table, source.has_image) == []
     assert not {"dx_type", "dataset", "biopsed", "diagnosis_confirm_type"} & set(table.columns)
     for image_id in table["image_id"]:
-        assert source.read(image_id, 32).shape == (32, 32, 3)
+        assert source.read(image_id, SMALL).pixels.shape == (32, 32, 3)
     return table.set_index("image_id")
 
 
@@ -191,7 +193,7 @@ def test_the_real_outside_images(shared_data):
     table = source.records()
     assert table["dx"].value_counts().to_dict() == {"nv": 608, "mel": 164}
     assert check_records(table, source.has_image) == []
-    assert source.read(table["image_id"][0], 64).shape == (64, 64, 3)
+    assert source.read(table["image_id"][0], SMALL).pixels.shape == (32, 32, 3)
 
 
 def test_names_in_a_zip_reach_no_file_system(tmp_path):
@@ -237,7 +239,7 @@ def test_an_image_with_a_hundred_million_pixels_is_not_decoded(tmp_path):
         + chunk(b"IDAT", zlib.compress(b"\x00" * 100))
         + chunk(b"IEND", b"")
     )
-    from skinlesion.data.decode import decode_square
+    from skinlesion.data.decode import decode
 
     with pytest.raises(ValueError, match="900000000 pixels"):
-        decode_square(png, 32)
+        decode(png, SMALL)

@@ -7,14 +7,18 @@ import numpy as np
 import pytest
 from scipy.stats import chi2_contingency
 
-from skinlesion.data.decode import decode_square
+from skinlesion.data.decode import decode
 from skinlesion.data.phantom.population import draw_population
 from skinlesion.data.sources import make_source
 from skinlesion.data.sources.phantom import Phantom
 from skinlesion.errors import UserError
-from skinlesion.params import DataParams
+from skinlesion.params import DataParams, PrepareParams
 from skinlesion.vocabulary import CLASSES
 from tests.archive import jpeg, records, write_archive
+
+
+def at(size):
+    return PrepareParams(image_size=size)
 
 
 def source_at(folder, monkeypatch=None):
@@ -32,7 +36,7 @@ def zips(tmp_path):
 
 
 def all_pixels(source):
-    return np.stack([source.read(image_id, 32) for image_id in records()["image_id"]])
+    return np.stack([source.read(image_id, at(32)).pixels for image_id in records()["image_id"]])
 
 
 def test_zips_folders_and_kaggles_doubled_layout_give_the_same_images(zips, tmp_path):
@@ -64,7 +68,7 @@ def test_images_that_lie_there_twice_and_differ_are_findings(zips):
     (zips / "ISIC_0000001.jpg").write_bytes(jpeg(1, size=(80, 60)))
     source = source_at(zips)
     with pytest.raises(ValueError, match="several places"):
-        source.read("ISIC_0000001", 32)
+        source.read("ISIC_0000001", at(32))
 
 
 def test_a_changed_archive_changes_its_checksum(zips):
@@ -76,12 +80,12 @@ def test_a_changed_archive_changes_its_checksum(zips):
 
 
 def test_decoding_takes_the_centre_square_and_refuses_truncated_files():
-    wide = decode_square(jpeg(0, size=(60, 40)), 40)
-    whole = decode_square(jpeg(0, size=(40, 40)), 40)
+    wide = decode(jpeg(0, size=(60, 40)), at(40)).pixels
+    whole = decode(jpeg(0, size=(40, 40)), at(40)).pixels
     assert wide.shape == whole.shape == (40, 40, 3)
     data = jpeg(0)
     with pytest.raises(OSError, match="truncated"):
-        decode_square(data[:-400], 32)
+        decode(data[:-400], at(32))
 
 
 def test_the_phantom_is_deterministic_and_images_of_a_lesion_look_alike():
@@ -90,8 +94,8 @@ def test_the_phantom_is_deterministic_and_images_of_a_lesion_look_alike():
     assert table.equals(again.records())
     assert not table.equals(other.records())
     image_id = table["image_id"][7]
-    np.testing.assert_array_equal(first.read(image_id, 64), again.read(image_id, 64))
-    assert (first.read(image_id, 64) != other.read(image_id, 64)).any()
+    np.testing.assert_array_equal(first.read(image_id, at(64)).pixels, again.read(image_id, at(64)).pixels)
+    assert (first.read(image_id, at(64)).pixels != other.read(image_id, at(64)).pixels).any()
     assert first.checksums() != other.checksums()
 
 

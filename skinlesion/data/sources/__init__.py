@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Protocol
 from skinlesion.errors import UserError, choices
 
 if TYPE_CHECKING:
-    import numpy as np
     import pandas as pd
 
-    from skinlesion.params import DataParams
+    from skinlesion.data.decode import Photograph
+    from skinlesion.params import DataParams, PrepareParams
 
 #: Name → module. Imported only when asked for, so that a stage depends on the source it uses and on no other.
 SOURCES = ("ham10000", "isic_challenge", "isic_archive", "pad_ufes_20", "derm7pt", "folder", "phantom")
@@ -32,8 +32,8 @@ class Source(Protocol):
     def has_image(self, image_id: str) -> bool:
         """Return whether an image of that id exists."""
 
-    def read(self, image_id: str, size: int) -> np.ndarray:
-        """Return the image as (size, size, 3) uint8 RGB; raises OSError or ValueError when it cannot be decoded."""
+    def read(self, image_id: str, settings: PrepareParams) -> Photograph:
+        """Return the image as `settings` wants it; raises OSError or ValueError when it cannot be decoded."""
 
     def checksums(self) -> dict[str, str]:
         """Return what identifies the raw data: file (or recipe) → SHA-256."""

@@ -7,14 +7,14 @@ import os
 from pathlib import Path
 from typing import ClassVar
 
-import numpy as np
 import pandas as pd
 
-from skinlesion.data.decode import decode_square
+from skinlesion.data.decode import Photograph, decode
+from skinlesion.data.fetch import fetch
 from skinlesion.data.sources.images import ImageIndex, files_below
 from skinlesion.errors import UserError
 from skinlesion.files import read_csv, sha256_file
-from skinlesion.params import DataParams
+from skinlesion.params import DataParams, PrepareParams
 from skinlesion.vocabulary import ATTRIBUTION
 
 ENVIRONMENT = "SKINLESION_DATA"
@@ -26,12 +26,37 @@ _COLUMNS = ("lesion_id", "image_id", "dx", "age", "sex", "localization")
 
 
 def open_source(data: DataParams, root: Path) -> "Ham10000":
-    """Return the source over `data.path` (from `root`), after linking SKINLESION_DATA into it where that is set."""
+    """Return the source over `data.path` (from `root`).
+
+    SKINLESION_DATA, where it is set, is linked into it first; else, with `data.download`, what is absent is fetched.
+
+    Raises:
+        UserError: the archive is not there, or cannot be fetched.
+    """
     folder = root / data.path
     outside = os.environ.get(ENVIRONMENT)
     if outside:
         _link(folder, Path(outside).expanduser().resolve())
+    elif data.download and is_absent(folder):
+        print(f"no HAM10000 in {folder}: fetching it (data.download: false leaves that to you)", flush=True)
+        try:
+            fetch("auto", folder / LINK_NAME)
+        except UserError as error:
+            raise UserError(f"data.path: no HAM10000 in {folder}, and {error}; else {_remedy(folder)}") from None
     return Ham10000(folder)
+
+
+def is_absent(folder: Path) -> bool:
+    """Return whether there is no image below a folder, or a download that was cut off.
+
+    A link in the place of the archive says that it lies elsewhere: then nothing is missing here.
+    """
+    if (folder / LINK_NAME).is_symlink():
+        return False
+    if not folder.is_dir():
+        return True
+    cut_off = any(path.suffix == ".part" for path in files_below(folder))
+    return cut_off or not len(ImageIndex(folder, _image_id, _holds_images))
 
 
 class Ham10000:
@@ -63,8 +88,8 @@ class Ham10000:
     def has_image(self, image_id: str) -> bool:
         return image_id in self._images
 
-    def read(self, image_id: str, size: int) -> np.ndarray:
-        return decode_square(self._images.read(image_id), size)
+    def read(self, image_id: str, settings: PrepareParams) -> Photograph:
+        return decode(self._images.read(image_id), settings)
 
     def checksums(self) -> dict[str, str]:
         return {self._metadata.name: sha256_file(self._metadata)} | self._images.checksums()

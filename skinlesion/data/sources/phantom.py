@@ -1,15 +1,16 @@
 """The synthetic data set as a source: a population drawn from one seed, images drawn by code."""
 
+import hashlib
 from pathlib import Path
 from typing import ClassVar
 
-import numpy as np
 import pandas as pd
 
+from skinlesion.data.decode import Photograph, adjust
 from skinlesion.data.phantom.drawing import draw
 from skinlesion.data.phantom.population import draw_population
 from skinlesion.files import sha256_json
-from skinlesion.params import DataParams
+from skinlesion.params import DataParams, PrepareParams
 
 
 def open_source(data: DataParams, root: Path) -> "Phantom":
@@ -37,12 +38,16 @@ class Phantom:
     def has_image(self, image_id: str) -> bool:
         return image_id in self._rows
 
-    def read(self, image_id: str, size: int) -> np.ndarray:
+    def read(self, image_id: str, settings: PrepareParams) -> Photograph:
+        """Return an image drawn at the size asked for; there is no file, and no frame to make square."""
+        size = settings.image_size
         row = self._table.iloc[self._rows[image_id]]
         lesion = int(row["lesion_id"].removeprefix("PHANTOM_L"))
-        return draw(
+        pixels = draw(
             row["dx"], size, lesion_seed=(self._seed, 1, lesion), image_seed=(self._seed, 2, self._rows[image_id])
         )
+        pixels = adjust(pixels, settings)
+        return Photograph(pixels, size, size, pixels.nbytes, hashlib.sha256(pixels.tobytes()).hexdigest())
 
     def checksums(self) -> dict[str, str]:
         return {"phantom recipe": sha256_json(self._recipe)}

@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
-from skinlesion.data.decode import decode_square
+from skinlesion.data.decode import Photograph, decode
 from skinlesion.data.sources.images import ImageIndex
 from skinlesion.errors import UserError
 from skinlesion.files import sha256_file
+from skinlesion.params import PrepareParams
 
 
 class TableSource:
@@ -35,8 +35,8 @@ class TableSource:
     def has_image(self, image_id: str) -> bool:
         return image_id in self._images
 
-    def read(self, image_id: str, size: int) -> np.ndarray:
-        return decode_square(self._images.read(image_id), size)
+    def read(self, image_id: str, settings: PrepareParams) -> Photograph:
+        return decode(self._images.read(image_id), settings)
 
     def checksums(self) -> dict[str, str]:
         return {path.name: sha256_file(path) for path in self._tables} | self._images.checksums()

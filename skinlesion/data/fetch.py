@@ -1,4 +1,4 @@
-"""fetch: the archive from the web into a folder that `prepare` reads."""
+"""The archive from the web into a folder that `prepare` reads."""
 
 from collections.abc import Callable
 from pathlib import Path
