@@ -113,6 +113,15 @@ def split(params: ParamsOption = Path("params.yaml")) -> None:
 
 
 @app.command()
+def describe(params: ParamsOption = Path("params.yaml")) -> None:
+    """Write the data set's page: classes, ages, sexes, sites, sources, what is missing, and a contact sheet a class."""
+    from skinlesion.stages import describe as stage
+
+    loaded, workspace = _load(params)
+    print(f"open {stage.describe(loaded.report.title, workspace)}")
+
+
+@app.command()
 def audit(params: ParamsOption = Path("params.yaml")) -> None:
     """Look for duplicates, near-duplicates across parts, overlap with external data, and shortcuts to the diagnosis."""
     from skinlesion.stages import audit as stage
@@ -208,13 +217,15 @@ def evaluate(
         raise UserError("evaluate: give either --experiment NAME or --models DIR")
     from skinlesion.stages import evaluate as stage
 
+    external: list[str] = []
     if experiment is not None:
         resolved = loaded.experiment(experiment)
         models, out = workspace.model(experiment), out or workspace.results(experiment)
+        external = [one.name for one in loaded.external]
     else:
         assert models is not None
         resolved, out = _settings_of(models), out or models
-    metrics = stage.evaluate(resolved, loaded.split, loaded.evaluate, workspace, models, out)
+    metrics = stage.evaluate(resolved, loaded.split, loaded.evaluate, workspace, models, out, external)
     _print_metrics(metrics, out)
 
 

@@ -54,7 +54,7 @@ class FolderColumns(Section):
     """Which column of a table holds what; null where it has none."""
 
     image_id: str = Field("image_id", description="The image: its file's name, with or without folder and ending.")
-    lesion_id: str | None = Field(None, description="The lesion or patient; null makes every image its own.")
+    lesion_id: str | None = Field(None, description="The lesion; null makes every image its own.")
     dx: str = Field("dx", description="The diagnosis, in the words that `diagnoses` maps.")
     age: str | None = Field(None, description="The age in years.")
     sex: str | None = Field(None, description="The sex: female, male, f, m.")

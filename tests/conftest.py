@@ -37,8 +37,9 @@ def small_params(**sections: dict) -> dict:
         "claims": [{"claim": "c", "a": "image", "b": "concat", "direction": "higher", "source": "s"}],
         "experiments": {"image": {}, "concat": {"fusion": "concat"}},
     }
+    whole = {"experiments", "claims", "published", "external"}
     for name, fields in sections.items():
-        params[name] = fields if name in {"experiments", "claims", "published"} else params.get(name, {}) | fields
+        params[name] = fields if name in whole else params.get(name, {}) | fields
     return params
 
 

@@ -2,11 +2,14 @@
 
 import hashlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import cv2
 import numpy as np
 import pandas as pd
 
@@ -31,38 +34,61 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def build_images(
-    path: Path, image_ids: Sequence[str], read: "Callable[[str], Photograph]", size: int
-) -> tuple[pd.DataFrame, dict[str, str]]:
+@dataclass(frozen=True)
+class Built:
+    """What became of the images that were read."""
+
+    files: pd.DataFrame  # FILE_COLUMNS, one row an image that could be read
+    failed: dict[str, str]  # image_id → reason, for the others
+    sha256: str  # as hash_images gives it, of the array as it was written
+
+
+def build_images(path: Path, image_ids: Sequence[str], read: "Callable[[str], Photograph]", size: int) -> Built:
     """Write the images of `image_ids` to `path` as one (N, size, size, 3) uint8 .npy, decoding each once.
 
-    Threads decode (Pillow and NumPy release the lock). Images that `read` cannot deliver keep a black row.
-
-    Returns:
-        The table of FILE_COLUMNS, one row an image that could be read; and image_id → reason for the others.
+    Threads decode (OpenCV, Pillow and NumPy release the lock). Images that `read` cannot deliver keep a black row.
     """
     array = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=(len(image_ids), size, size, 3))
     failed: dict[str, str] = {}
     files: dict[str, tuple[Any, ...]] = {}
+    digest = _digest(array)
 
     def one(row: int) -> None:
         try:
             photo = read(image_ids[row])
             array[row] = photo.pixels
-            pixels = hashlib.sha256(photo.pixels.tobytes()).hexdigest()
+            pixels = hashlib.sha256(np.ascontiguousarray(photo.pixels).data).hexdigest()
             files[image_ids[row]] = (photo.width, photo.height, photo.bytes, photo.sha256, pixels)
         except (OSError, ValueError, SyntaxError) as error:  # Pillow raises SyntaxError on broken headers
             failed[image_ids[row]] = str(error) or type(error).__name__
 
-    with progress("Reading images", len(image_ids)) as advance, ThreadPoolExecutor(cores()) as pool:
+    # The hash of the whole follows one chunk behind, in a thread of its own: chunks must come in order.
+    with (
+        progress("Reading images", len(image_ids)) as advance,
+        _one_opencv_thread(),
+        ThreadPoolExecutor(cores()) as pool,
+        ThreadPoolExecutor(1) as hasher,
+    ):
         for start in range(0, len(image_ids), _CHUNK):
             chunk = range(start, min(start + _CHUNK, len(image_ids)))
             list(pool.map(one, chunk))
+            hasher.submit(digest.update, array[start : chunk.stop].data)
             advance(len(chunk))
-    array.flush()
+    # Not flushed: whoever reads next finds the pages in memory, and waiting for the disk takes as long as decoding.
     rows = [(image_id, *files[image_id]) for image_id in image_ids if image_id in files]
     table = pd.DataFrame(rows, columns=list(FILE_COLUMNS))
-    return table, {image_id: failed[image_id] for image_id in image_ids if image_id in failed}
+    return Built(table, {one: failed[one] for one in image_ids if one in failed}, digest.hexdigest())
+
+
+@contextmanager
+def _one_opencv_thread() -> Iterator[None]:
+    """Keep OpenCV from dividing each image among threads while images are divided among them."""
+    before = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    try:
+        yield
+    finally:
+        cv2.setNumThreads(before)
 
 
 def keep_rows(path: Path, keep: np.ndarray) -> None:
@@ -80,10 +106,14 @@ def keep_rows(path: Path, keep: np.ndarray) -> None:
 def hash_images(path: Path) -> str:
     """Return the SHA-256 of the pixels and their shape; the .npy header's padding does not count."""
     array = np.load(path, mmap_mode="r")
-    digest = hashlib.sha256(str(array.shape).encode())
+    digest = _digest(array)
     for start in range(0, len(array), _CHUNK):
         digest.update(array[start : start + _CHUNK])
     return digest.hexdigest()
+
+
+def _digest(array: np.ndarray) -> "hashlib._Hash":
+    return hashlib.sha256(str(array.shape).encode())
 
 
 def open_images(path: Path) -> np.ndarray:

@@ -20,32 +20,34 @@ class Scores:
     undefined: dict[str, str]
 
 
-def confusion_matrix(labels: np.ndarray, predicted: np.ndarray) -> np.ndarray:
-    """Return counts (C, C): rows are the truth, columns the prediction."""
-    count = len(CLASSES)
+def confusion_matrix(labels: np.ndarray, predicted: np.ndarray, count: int = len(CLASSES)) -> np.ndarray:
+    """Return counts (C, C) for `count` classes: rows are the truth, columns the prediction."""
     return np.bincount(labels * count + predicted, minlength=count * count).reshape(count, count)
 
 
-def score(labels: np.ndarray, probabilities: np.ndarray, ece_bins: int) -> Scores:
+def score(labels: np.ndarray, probabilities: np.ndarray, ece_bins: int, classes: tuple[str, ...] = CLASSES) -> Scores:
     """Return every metric of the metrics.json contract but `temperature`.
 
     Args:
-        labels: (N,) positions in CLASSES.
-        probabilities: (N, 7), rows sum to one.
+        labels: (N,) positions in `classes`.
+        probabilities: (N, C), one column a class, rows sum to one.
         ece_bins: equal-width bins of the expected calibration error.
+        classes: names of the classes that can be answered, all seven but for external data with fewer.
     """
     values: dict[str, float] = {}
     undefined: dict[str, str] = {}
-    matrix = confusion_matrix(labels, probabilities.argmax(axis=1))
-    _score_confusion(matrix, values, undefined)
-    _score_ranking(labels, probabilities, values, undefined)
+    matrix = confusion_matrix(labels, probabilities.argmax(axis=1), len(classes))
+    _score_confusion(matrix, classes, values, undefined)
+    _score_ranking(labels, probabilities, classes, values, undefined)
     values["ece"] = expected_calibration_error(labels, probabilities, ece_bins)
     values["brier"] = brier_score(labels, probabilities)
     values["nll"] = negative_log_likelihood(labels, probabilities)
     return Scores(values, undefined)
 
 
-def _score_confusion(matrix: np.ndarray, values: dict[str, float], undefined: dict[str, str]) -> None:
+def _score_confusion(
+    matrix: np.ndarray, classes: tuple[str, ...], values: dict[str, float], undefined: dict[str, str]
+) -> None:
     total = matrix.sum()
     support, predicted, hits = matrix.sum(axis=1), matrix.sum(axis=0), np.diag(matrix)
     values["accuracy"] = float(hits.sum() / total)
@@ -56,7 +58,7 @@ def _score_confusion(matrix: np.ndarray, values: dict[str, float], undefined: di
     f1 = 2 * hits[seen] / (support + predicted)[seen]
     values["macro_f1"] = float(f1.mean())
     values["weighted_f1"] = float(f1 @ support[seen] / total)
-    for position, name in enumerate(CLASSES):
+    for position, name in enumerate(classes):
         cases, calls, hit = int(support[position]), int(predicted[position]), int(hits[position])
         ratios = {
             "sensitivity": (hit, cases, f"no {name} among the images"),
@@ -72,22 +74,26 @@ def _score_confusion(matrix: np.ndarray, values: dict[str, float], undefined: di
 
 
 def _score_ranking(
-    labels: np.ndarray, probabilities: np.ndarray, values: dict[str, float], undefined: dict[str, str]
+    labels: np.ndarray,
+    probabilities: np.ndarray,
+    classes: tuple[str, ...],
+    values: dict[str, float],
+    undefined: dict[str, str],
 ) -> None:
-    for position, name in enumerate(CLASSES):
+    for position, name in enumerate(classes):
         _auc(f"auc_{name}", labels == position, probabilities[:, position], values, undefined)
-    missing = [name for name in CLASSES if f"auc_{name}" in undefined]
+    missing = [name for name in classes if f"auc_{name}" in undefined]
     if missing:
         undefined["macro_auc"] = f"no AUC for {', '.join(missing)}"
     else:
-        values["macro_auc"] = float(np.mean([values[f"auc_{name}"] for name in CLASSES]))
-    malignant = malignant_positions()
+        values["macro_auc"] = float(np.mean([values[f"auc_{name}"] for name in classes]))
+    malignant = malignant_positions(classes)
     _auc("malignant_auc", np.isin(labels, malignant), probabilities[:, malignant].sum(axis=1), values, undefined)
 
 
-def malignant_positions() -> list[int]:
-    """Return the positions of the malignant classes in CLASSES."""
-    return [CLASSES.index(name) for name in MALIGNANT]
+def malignant_positions(classes: tuple[str, ...] = CLASSES) -> list[int]:
+    """Return the positions of the malignant classes in `classes`."""
+    return [position for position, name in enumerate(classes) if name in MALIGNANT]
 
 
 def _auc(

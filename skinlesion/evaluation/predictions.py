@@ -3,7 +3,7 @@
 One row an image and run: `image_id, lesion_id, fold, seed, dx, p_akiec … p_vasc`, sorted by (seed, fold, image_id).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +34,26 @@ class Predictions:
     folds: np.ndarray  # (N,) int
     seeds: tuple[int, ...]  # (S,)
     probabilities: np.ndarray  # (S, N, 7), rows sum to one
+
+
+def restrict_classes(predictions: Predictions, names: tuple[str, ...]) -> Predictions:
+    """Return predictions that answer one of `names` alone: other columns left out, rows brought back to one.
+
+    Labels become positions in `names`. A row with nothing on any of them is spread evenly.
+
+    Raises:
+        ValueError: an image has a diagnosis outside `names`.
+    """
+    positions = [CLASSES.index(name) for name in names]
+    if not np.isin(predictions.labels, positions).all():
+        raise ValueError(f"an image has none of the diagnoses {', '.join(names)}")
+    kept = predictions.probabilities[:, :, positions]
+    total = kept.sum(axis=2, keepdims=True)
+    even = np.full_like(kept, 1 / len(names))
+    place = np.full(len(CLASSES), -1)
+    place[positions] = np.arange(len(names))
+    shares = np.divide(kept, total, out=even, where=total > 0)
+    return replace(predictions, labels=place[predictions.labels], probabilities=shares)
 
 
 def read_predictions(path: Path, truth: Path | None = None) -> tuple[Predictions, list[str]]:

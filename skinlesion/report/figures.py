@@ -1,33 +1,29 @@
 """Figures of the report as SVG text, readable in print and for the colour-blind."""
 
-import io
-import re
 from typing import Any
 
-import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 
+from skinlesion.report.svg import BLUE, GREY, INK, ORANGE, row_axes, to_svg
 from skinlesion.report.tables import Result
 
-# Okabe & Ito's palette: told apart with every common form of colour blindness.
-_INK, _BLUE, _ORANGE, _GREY = "#222222", "#0072B2", "#D55E00", "#8a8a8a"
-_VERDICT_COLOURS = {"superior": _BLUE, "inferior": _ORANGE}
+_VERDICT_COLOURS = {"superior": BLUE, "inferior": ORANGE}
 
 
 def leader_board(results: list[Result], metric: str, title: str) -> str:
     """Return the metric of every experiment with its interval, best on top; hollow marks are the leaky protocol."""
     ordered = sorted(results, key=lambda one: one.metrics[metric])
-    figure, axes = _axes(len(ordered))
+    figure, axes = row_axes(len(ordered))
     for row, result in enumerate(ordered):
         low, high = result.metrics[f"{metric}_low"], result.metrics[f"{metric}_high"]
         honest = result.system["protocol"] == "lesion"
-        colour = _BLUE if honest else _GREY
+        colour = BLUE if honest else GREY
         axes.plot([low, high], [row, row], color=colour, lw=2)
         axes.plot(result.metrics[metric], row, "o", color=colour, mfc=colour if honest else "white", ms=7)
     axes.set_yticks(range(len(ordered)), [_label(one) for one in ordered])
     axes.set_xlabel(f"{title}, with interval")
-    return _svg(figure)
+    return to_svg(figure)
 
 
 def _label(result: Result) -> str:
@@ -40,21 +36,21 @@ def differences(pairs: list[dict[Any, Any]], title: str, margin: float) -> str:
 
     Colour repeats the verdict, which stands beside it in words.
     """
-    figure, axes = _axes(len(pairs), label_room=0.44)
+    figure, axes = row_axes(len(pairs), label_room=0.44)
     axes.axvspan(-margin, margin, color="#eeeeee", lw=0)
-    axes.axvline(0, color=_INK, lw=0.8)
+    axes.axvline(0, color=INK, lw=0.8)
     rows = pairs[::-1]
     for place, row in enumerate(rows):
-        colour = _VERDICT_COLOURS.get(row["verdict"], _INK)
+        colour = _VERDICT_COLOURS.get(row["verdict"], INK)
         axes.plot([row["low"], row["high"]], [place, place], color=colour, lw=2.4, solid_capstyle="butt")
-        axes.plot([row["naive"]["low"], row["naive"]["high"]], [place - 0.24] * 2, color=_GREY, lw=1)
+        axes.plot([row["naive"]["low"], row["naive"]["high"]], [place - 0.24] * 2, color=GREY, lw=1)
         axes.plot(row["difference"], place, "o", color=colour, ms=6)
         axes.annotate(
             row["verdict"], (1.01, place), xycoords=("axes fraction", "data"), va="center", fontsize=8, color=colour
         )
     axes.set_yticks(range(len(rows)), [f"{row['b']}\nminus {row['a']}" for row in rows], fontsize=8)
     axes.set_xlabel(f"difference in {title}, with interval")
-    return _svg(figure)
+    return to_svg(figure)
 
 
 def confusion(matrix: np.ndarray, names: tuple[str, ...]) -> str:
@@ -64,31 +60,11 @@ def confusion(matrix: np.ndarray, names: tuple[str, ...]) -> str:
     axes = figure.add_subplot()
     axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
     for row, column in np.ndindex(*matrix.shape):
-        colour = "white" if share[row, column] > 0.55 else _INK
+        colour = "white" if share[row, column] > 0.55 else INK
         text = f"{share[row, column]:.0%}\n{matrix[row, column]:,.0f}"
         axes.text(column, row, text, ha="center", va="center", fontsize=7, color=colour)
     axes.set_xticks(range(len(names)), names)
     axes.set_yticks(range(len(names)), names)
     axes.set_xlabel("predicted")
     axes.set_ylabel("true")
-    return _svg(figure)
-
-
-def _axes(rows: int, label_room: float = 0.25):  # type: ignore[no-untyped-def]
-    figure = Figure(figsize=(7.6, 1.1 + (0.36 if label_room < 0.4 else 0.42) * rows), layout="constrained")
-    axes = figure.add_subplot()
-    axes.spines[["top", "right", "left"]].set_visible(False)
-    axes.tick_params(axis="y", length=0)
-    axes.grid(axis="x", color="#dddddd", lw=0.6)
-    axes.set_axisbelow(True)
-    axes.set_ylim(-0.7, rows - 0.3)
-    return figure, axes
-
-
-def _svg(figure: Figure) -> str:
-    """Return the figure as SVG text: no date and fixed ids, so that the same figure gives the same bytes."""
-    stream = io.StringIO()
-    with mpl.rc_context({"svg.hashsalt": "skinlesion", "svg.fonttype": "none", "font.family": "sans-serif"}):
-        figure.savefig(stream, format="svg", metadata={"Date": None}, transparent=False)
-    text = stream.getvalue()
-    return re.sub(r"^.*?(?=<svg)", "", text, flags=re.DOTALL)
+    return to_svg(figure)

@@ -57,7 +57,7 @@ def _deviation(variance: float) -> str:
 
 
 def _share(value: float) -> str:
-    return "" if pd.isna(value) else f"{100 * value:.1f} %"
+    return "" if pd.isna(value) else f"{100 * value:.1f}\u00a0%"
 
 
 def _figure(row: Mapping[str, Any], metric: str) -> str:

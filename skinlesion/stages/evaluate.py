@@ -1,5 +1,6 @@
 """evaluate: out-of-fold predictions of an experiment, and every metric with its interval."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,11 @@ from skinlesion.errors import UserError
 from skinlesion.evaluation.calibration import fit_temperature
 from skinlesion.evaluation.predictions import COLUMNS, FLOAT_FORMAT
 from skinlesion.files import write_csv, write_json
-from skinlesion.models.metadata_encoders import restore_encoder
+from skinlesion.models.metadata_encoders import MetadataEncoder, restore_encoder
 from skinlesion.params import EvaluateParams, SplitParams, TrainParams
 from skinlesion.progress import progress
 from skinlesion.stages.contracts import HISTORY_NAME, METRICS_NAME, NOTES_NAME, PREDICTIONS_NAME, VALIDATION_NAME
+from skinlesion.stages.external import OutsideData, write_external
 from skinlesion.stages.inputs import Inputs
 from skinlesion.stages.results import write_results
 from skinlesion.stages.workspace import Workspace
@@ -24,20 +26,29 @@ from skinlesion.vocabulary import CLASSES, PROBABILITY_COLUMNS
 
 
 def evaluate(
-    train: TrainParams, split: SplitParams, settings: EvaluateParams, workspace: Workspace, models: Path, out: Path
+    train: TrainParams,
+    split: SplitParams,
+    settings: EvaluateParams,
+    workspace: Workspace,
+    models: Path,
+    out: Path,
+    external: Sequence[str] = (),
 ) -> dict[str, float]:
     """Predict the test part of every run in `models`, write predictions, metrics and curves to `out`.
 
     Predictions of the validation parts go to a file of their own: whatever is fitted later is fitted on those.
+    External data sets are predicted by the mean over the folds of each seed, into external.json and external/.
 
     Returns:
         The content of metrics.json.
 
     Raises:
-        UserError: a run is missing, unfinished or made from other data than lie there now.
+        UserError: a run is missing, unfinished or made from other data than lie there now, or an external data set
+            is not prepared.
     """
     inputs = Inputs(workspace, train, split)
     keep_freed_memory()
+    outside = [OutsideData.open(workspace, name, train, split) for name in external]
     tables: dict[str, list[pd.DataFrame]] = {"test": [], "validation": []}
     temperatures, described, histories = [], [], []
     wanted = [(fold, seed) for fold in train.folds for seed in train.seeds]
@@ -45,7 +56,10 @@ def evaluate(
         for fold, seed in wanted:
             folder = runs.run_folder(models, fold, seed)
             run = _checked_run(inputs, folder, fold, seed)
-            found = _predict_run(inputs, folder, run)
+            model, encoder = _restore(inputs, folder, run)
+            found = {role: _predict_role(inputs, model, encoder, run, role) for role in tables}
+            for data in outside:
+                data.add(seed, _probabilities(data.inputs, model, encoder, data.rows))
             for role, table in found.items():
                 tables[role].append(table)
             validation = found["validation"]
@@ -60,6 +74,7 @@ def evaluate(
     metrics, notes = write_results(out, settings)
     metrics["temperature"] = float(np.mean(temperatures))
     write_csv(out / HISTORY_NAME, mean_history(histories), float_format="%.6g")
+    write_external(out, outside, settings)
     write_json(out / NOTES_NAME, notes | _provenance(inputs, described))
     write_json(out / METRICS_NAME, metrics)
     return metrics
@@ -114,25 +129,31 @@ def _checked_run(inputs: Inputs, folder: Path, fold: int, seed: int) -> dict[str
     return run
 
 
-def _predict_run(inputs: Inputs, folder: Path, run: dict[str, Any]) -> dict[str, pd.DataFrame]:
-    """Return the test and the validation predictions of one run."""
+def _restore(inputs: Inputs, folder: Path, run: dict[str, Any]) -> tuple[Any, MetadataEncoder | None]:
+    """Return the trained model of one run on the device, and its encoder of metadata."""
     settings = inputs.settings
     encoder = restore_encoder(settings.metadata, run["metadata_encoder"]) if run["metadata_encoder"] else None
     head = inputs.head(encoder)
     model: Any = inputs.network(head) if settings.fine_tunes else head
     runs.load_weights(folder, model, prefix="" if settings.fine_tunes else "head.")
-    model = model.to(inputs.device)
-    tables = {}
-    for role in ("test", "validation"):
-        rows = inputs.rows(run["fold"], role)
-        probabilities = predict_probabilities(
-            model,
-            inputs.test_views(rows, encoder),
-            pixels=settings.fine_tunes,
-            bf16=settings.fine_tunes and settings.precision == "bf16",
-        )
-        table = inputs.table.iloc[rows][["image_id", "lesion_id", "dx"]].reset_index(drop=True)
-        table = table.assign(fold=run["fold"], seed=run["seed"])
-        table[list(PROBABILITY_COLUMNS)] = probabilities.cpu().numpy()
-        tables[role] = table[list(COLUMNS)]
-    return tables
+    return model.to(inputs.device), encoder
+
+
+def _probabilities(inputs: Inputs, model: Any, encoder: MetadataEncoder | None, rows: np.ndarray) -> np.ndarray:
+    """Return probabilities (n, 7) of some rows."""
+    settings = inputs.settings
+    bf16 = settings.fine_tunes and settings.precision == "bf16"
+    views = inputs.test_views(rows, encoder)
+    found: np.ndarray = predict_probabilities(model, views, pixels=settings.fine_tunes, bf16=bf16).cpu().numpy()
+    return found
+
+
+def _predict_role(
+    inputs: Inputs, model: Any, encoder: MetadataEncoder | None, run: dict[str, Any], role: str
+) -> pd.DataFrame:
+    """Return the test or the validation predictions of one run."""
+    rows = inputs.rows(run["fold"], role)
+    table = inputs.table.iloc[rows][["image_id", "lesion_id", "dx"]].reset_index(drop=True)
+    table = table.assign(fold=run["fold"], seed=run["seed"])
+    table[list(PROBABILITY_COLUMNS)] = _probabilities(inputs, model, encoder, rows)
+    return table[list(COLUMNS)]

@@ -77,7 +77,7 @@ def compare(predictions: dict[str, Predictions], pairs: Sequence[tuple[str, str]
     by_fold = {name: fold_values(predictions[name], plan.primary) for name in names}
     rows: list[dict[str, Any]] = []
     for a, b in pairs:
-        rows += _bootstrap_rows(a, b, names, clustered, naive, plan)
+        rows += bootstrap_rows(a, b, names, clustered, naive, plan)
         rows += _test_rows(a, b, mean[a], mean[b], first, plan)
         rows += _fold_rows(a, b, by_fold[a], by_fold[b], plan)
     table = pd.DataFrame(rows, columns=list(COMPARISON_COLUMNS))
@@ -103,11 +103,12 @@ def fold_values(one: Predictions, metric: str) -> np.ndarray:
     return np.array(values)
 
 
-def _bootstrap_rows(
+def bootstrap_rows(
     a: str, b: str, names: tuple[str, ...], clustered: Bootstrap, naive: Bootstrap | None, plan: Plan
 ) -> list[dict[str, Any]]:
+    """Return the rows of one pair, a metric at a time: clustered, and with images as independent where given."""
     rows, places = [], (names.index(a), names.index(b))
-    for metric in plan.metrics:
+    for metric in clustered.metrics:
         found = clustered.difference(*places, metric, plan.confidence)
         tost = clustered.difference(*places, metric, TOST_CONFIDENCE)
         said = ""

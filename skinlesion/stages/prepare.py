@@ -30,25 +30,25 @@ def prepare(data: DataParams, settings: PrepareParams, root: Path, out: Path) ->
     partial = out / f".{IMAGES_NAME}.{os.getpid()}.partial"
     try:
         # Images are read even when the table has findings: one run lists everything that is wrong.
-        files, failed = build_images(
+        built = build_images(
             partial, list(table["image_id"]), lambda one: source.read(one, settings), settings.image_size
         )
-        findings += _unreadable(failed)
+        findings += _unreadable(built.failed)
         if findings and settings.on_error == "stop":
             raise UserError(_complaint(findings, "mend the data, or leave these out with prepare.on_error: skip"))
-        if failed:
-            keep = ~table["image_id"].isin(failed).to_numpy()
+        if built.failed:
+            keep = ~table["image_id"].isin(built.failed).to_numpy()
             keep_rows(partial, keep)
             table = table[keep].reset_index(drop=True)
         described = _describe(source, data, settings, table, findings)
-        described["images_sha256"] = hash_images(partial)
+        described["images_sha256"] = hash_images(partial) if built.failed else built.sha256
         # Without prepared.json the folder counts as unprepared: taken away first, put back last.
         (out / PREPARED_NAME).unlink(missing_ok=True)
         os.replace(partial, out / IMAGES_NAME)
     finally:
         partial.unlink(missing_ok=True)
     write_csv(out / METADATA_NAME, table)
-    write_csv(out / FILES_NAME, files)
+    write_csv(out / FILES_NAME, built.files)
     write_json(out / PREPARED_NAME, described)
     return described
 

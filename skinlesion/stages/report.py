@@ -17,12 +17,17 @@ from skinlesion.report import figures, tables
 from skinlesion.report.html import render
 from skinlesion.report.tables import Result
 from skinlesion.stages.contracts import (
+    AUDIT_NAME,
     BOOTSTRAP_METHOD,
     COMPARISON_COLUMNS,
+    EXTERNAL_FOLDER,
+    EXTERNAL_NAME,
+    EXTERNAL_NOTES_NAME,
     METRICS_NAME,
     NAIVE_METHOD,
     NOTES_NAME,
     PREDICTIONS_NAME,
+    SHORTCUTS_NAME,
 )
 from skinlesion.stages.workspace import Workspace
 from skinlesion.vocabulary import CLASSES
@@ -75,7 +80,7 @@ def _page(params: Params, workspace: Workspace, results: list[Result], prepared:
     comparisons["verdict"] = comparisons["verdict"].fillna("")
     others = {
         name: read_csv(folder / f"{name}.csv", ("a", "b"), remedy)
-        for name in ("claims", "flips", "variance", "detectable")
+        for name in ("claims", "external", "flips", "variance", "detectable")
     }
     metric, title = params.stats.primary, _TITLES[params.stats.primary]
     primary = comparisons[comparisons["metric"] == metric]
@@ -113,6 +118,11 @@ def _page(params: Params, workspace: Workspace, results: list[Result], prepared:
         published=tables.published(
             [row.model_dump() for row in params.published], {result.name: result for result in results}
         ),
+        external=_external(params, workspace, others["external"], metric),
+        audit=read_json(workspace.audit / AUDIT_NAME, "run `skinlesion audit` first"),
+        shortcuts=read_csv(workspace.audit / SHORTCUTS_NAME, ("predictor",), "run `skinlesion audit` first").to_dict(
+            "records"
+        ),
         provenance=_provenance(params, results, prepared),
     )
 
@@ -144,6 +154,21 @@ def _confusion(folder: Path) -> str:
     return figures.confusion(
         np.sum([confusion_matrix(predictions.labels, layer) for layer in answers], axis=0), CLASSES
     )
+
+
+def _external(params: Params, workspace: Workspace, differences: pd.DataFrame, metric: str) -> list[dict[str, Any]]:
+    """Return what the page says of each external data set: what it is, every experiment's figures, and pairs."""
+    sets = []
+    for one in params.external:
+        rows, notes = [], {}
+        for name in params.experiments:
+            folder, remedy = workspace.results(name), f"run `skinlesion evaluate --experiment {name}`"
+            rows.append({"name": name} | read_json(folder / EXTERNAL_NAME, remedy)[one.name])
+            notes[name] = read_json(folder / EXTERNAL_FOLDER / EXTERNAL_NOTES_NAME, remedy)[one.name]
+            rows[-1]["folds"] = notes[name]["folds"]
+        mine = differences[(differences["external"] == one.name) & (differences["metric"] == metric)]
+        sets.append({"name": one.name, "rows": rows, "about": notes[rows[0]["name"]], "pairs": mine.to_dict("records")})
+    return sets
 
 
 def _provenance(params: Params, results: list[Result], prepared: dict[str, Any]) -> list[tuple[str, str]]:

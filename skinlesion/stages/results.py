@@ -28,13 +28,17 @@ def write_results(out: Path, settings: EvaluateParams) -> tuple[dict[str, float]
     return summarise(predictions, settings)
 
 
-def summarise(predictions: Predictions, settings: EvaluateParams) -> tuple[dict[str, float], dict[str, Any]]:
+def summarise(
+    predictions: Predictions, settings: EvaluateParams, schema: Schema = SCHEMA
+) -> tuple[dict[str, float], dict[str, Any]]:
     """Return metrics.json (without temperature) and notes.json of some predictions.
 
     A value is the mean over seeds of the metric on that seed's predictions, all folds pooled; intervals are
-    percentile bootstraps over lesions.
+    percentile bootstraps over lesions. `schema` names the classes that labels and columns stand for.
     """
-    by_seed = [score(predictions.labels, layer, settings.ece_bins) for layer in predictions.probabilities]
+    by_seed = [
+        score(predictions.labels, layer, settings.ece_bins, schema.class_names) for layer in predictions.probabilities
+    ]
     undefined = {name: reason for scores in by_seed for name, reason in scores.undefined.items()}
     values = {
         name: float(np.mean([scores.values[name] for scores in by_seed]))
@@ -44,13 +48,13 @@ def summarise(predictions: Predictions, settings: EvaluateParams) -> tuple[dict[
     if len(by_seed) > 1:
         spread = [scores.values["balanced_accuracy"] for scores in by_seed]
         values["balanced_accuracy_seed_sd"] = float(np.std(spread, ddof=1))
-    wanted = [name for name in SCHEMA.metrics() if name in values]
+    wanted = [name for name in schema.metrics() if name in values]
     resampled = bootstrap(
         predictions.labels,
         [predictions.probabilities],
         predictions.lesions,
         wanted,
-        SCHEMA,
+        schema,
         replicates=settings.replicates,
         seed=settings.seed,
     )

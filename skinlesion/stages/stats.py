@@ -11,6 +11,7 @@ from skinlesion.evaluation.predictions import Predictions, read_predictions
 from skinlesion.files import write_csv, write_json
 from skinlesion.params import ClaimParams, Params
 from skinlesion.stages.contracts import BOOTSTRAP_METHOD, CLAIM_COLUMNS, COMPARISON_COLUMNS, PREDICTIONS_NAME
+from skinlesion.stages.external_pairs import external_comparisons
 from skinlesion.stages.pairs import Compared, Plan, adjust, compare, fold_values, pair_flips
 from skinlesion.stages.workspace import Workspace
 from skinlesion.stats.cochran import cochran_q
@@ -23,7 +24,7 @@ _POWER_SIMULATIONS = 300
 
 
 def stats(params: Params, workspace: Workspace) -> pd.DataFrame:
-    """Write reports/stats/: comparisons, claims, flips, variance, detectable (CSV) and stats.json.
+    """Write reports/stats/: comparisons, claims, external, flips, variance, detectable (CSV) and stats.json.
 
     Returns:
         The comparisons. Differences are b − a.
@@ -53,7 +54,12 @@ def stats(params: Params, workspace: Workspace) -> pd.DataFrame:
     comparisons = made["comparisons"].reindex(columns=[*COMPARISON_COLUMNS, "images"])
     comparisons["p_adjusted"] = adjust(comparisons, plan.primary)
     claims = answer_claims(comparisons, params.claims)
-    for name, table in (made | {"comparisons": comparisons, "claims": claims}).items():
+    written = made | {
+        "comparisons": comparisons,
+        "claims": claims,
+        "external": external_comparisons(params, workspace, pairs, plan),
+    }
+    for name, table in written.items():
         write_csv(out / f"{name}.csv", table, float_format="%.9g")
     write_json(out / "stats.json", _summary(params, comparisons, claims, skipped) | cochran)
     return comparisons

@@ -94,9 +94,10 @@ def draw_population(images: int, seed: int, metadata_signal: float) -> pd.DataFr
         [_person(CLASSES[label], rng) for label in spoken_for], columns=["age", "sex", "localization"]
     )
     people.insert(0, "dx", [CLASSES[label] for label in labels])
-    people.insert(0, "lesion_id", [f"PHANTOM_L{lesion:06d}" for lesion in range(len(labels))])
+    series = f"PHANTOM{seed or ''}"  # two populations share no id
+    people.insert(0, "lesion_id", [f"{series}_L{lesion:06d}" for lesion in range(len(labels))])
     table = people.loc[people.index.repeat(sizes)].reset_index(drop=True)
-    table.insert(0, "image_id", [f"PHANTOM_{image:07d}" for image in range(len(table))])
+    table.insert(0, "image_id", [f"{series}_{image:07d}" for image in range(len(table))])
     return table
 
 

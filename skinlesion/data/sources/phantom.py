@@ -42,7 +42,7 @@ class Phantom:
         """Return an image drawn at the size asked for; there is no file, and no frame to make square."""
         size = settings.image_size
         row = self._table.iloc[self._rows[image_id]]
-        lesion = int(row["lesion_id"].removeprefix("PHANTOM_L"))
+        lesion = int(row["lesion_id"].rpartition("_L")[2])
         pixels = draw(
             row["dx"], size, lesion_seed=(self._seed, 1, lesion), image_seed=(self._seed, 2, self._rows[image_id])
         )
