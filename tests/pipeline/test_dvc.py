@@ -40,13 +40,19 @@ def repository(tmp_path_factory):
     (folder / "raw").mkdir()
     (folder / "raw" / "README").write_text("nothing is read for the phantom")
     ensembles = {"both": {"members": ["image", "concat"], "method": "weighted"}}
-    write_params(folder, small_params(data={"path": "raw"}, ensembles=ensembles, published=[]))
+    outside = {"name": "other", "source": "phantom", "path": "raw", "phantom": {"images": 150, "seed": 1}}
+    changes = {
+        "train": {"precision": "fp32", "device": "auto", "spatial_grid": None},
+        "audit": {"replicates": 100},
+        "external": [outside],
+    }
+    write_params(folder, small_params(data={"path": "raw"}, ensembles=ensembles, published=[], **changes))
     for name in (".gitignore", ".dvcignore"):
         shutil.copy(ROOT / name, folder / name)
     call(folder, "git", "init", "-q", "-b", "main")
     call(folder, "dvc", "init", "-q")
     call(folder, "dvc", "config", "core.analytics", "false")
-    assert len(ran(call(folder, "dvc", "repro"))) == 9  # 2 × train, 2 × evaluate, and one of each other
+    assert len(ran(call(folder, "dvc", "repro"))) == 12  # 2 × train, 2 × evaluate, and one of each other
     call(folder, "git", "add", "-A")
     call(folder, "git", "commit", "-qm", "baseline")
     return folder
