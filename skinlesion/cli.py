@@ -256,6 +256,44 @@ def _print_metrics(metrics: dict[str, float], out: Path) -> None:
 
 
 @app.command()
+def assess(
+    name: Annotated[str, typer.Argument(help="An evaluated experiment or ensemble of params.yaml.")],
+    params: ParamsOption = Path("params.yaml"),
+) -> None:
+    """Calibration, conformal sets, decisions and subgroups of an evaluated system, fitted on validation parts."""
+    from skinlesion.errors import choices
+    from skinlesion.stages import assess as stage
+
+    loaded, workspace = _load(params)
+    if name not in loaded.systems:
+        raise UserError(f"{name}: neither experiment nor ensemble of {params}; {choices(loaded.systems, name)}")
+    _print_figures(stage.assess(loaded, workspace, name))
+    print(f"written to {workspace.assessment(name)}")
+
+
+@app.command()
+def metadata(params: ParamsOption = Path("params.yaml")) -> None:
+    """What metadata add: fields hidden, records exchanged, 0 to 100 % missing, Shapley values, image-only twins."""
+    from skinlesion.stages import metadata as stage
+
+    loaded, workspace = _load(params)
+    for name, figures in stage.metadata(loaded, workspace).items():
+        print(name)
+        _print_figures(figures)
+    print(f"written to {workspace.metadata_value}")
+
+
+def _print_figures(figures: dict[str, float]) -> None:
+    """Print flat figures, a line each, their limits in brackets."""
+    names = [name for name in figures if not name.endswith(("_low", "_high"))]
+    width = max((len(name) for name in names), default=0)
+    for name in names:
+        limits = (figures.get(f"{name}_low"), figures.get(f"{name}_high"))
+        interval = "" if None in limits else f"  ({limits[0]:.4f} to {limits[1]:.4f})"
+        print(f"  {name:>{width}}  {figures[name]:.4f}{interval}")
+
+
+@app.command()
 def stats(params: ParamsOption = Path("params.yaml")) -> None:
     """Compare the experiments pair by pair: differences with lesion-clustered intervals, McNemar, Holm."""
     from skinlesion.stages import stats as stage

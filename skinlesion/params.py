@@ -33,6 +33,15 @@ Strength = Annotated[float, Field(ge=0, lt=1)] | None
 Cost = Annotated[float, Field(ge=0, le=1e6)]
 
 
+def check_costs(value: dict[str, dict[str, float]]) -> dict[str, dict[str, float]]:
+    """Return costs (true class → answer → cost); a ValueError names what is no class."""
+    named = [*value, *(answer for answers in value.values() for answer in answers)]
+    unknown = [name for name in named if name not in CLASSES]
+    if unknown:
+        raise ValueError(f"{unknown[0]} is not a class; {choices(CLASSES, unknown[0])}")
+    return value
+
+
 class Section(BaseModel):
     """A part of params.yaml: unknown keys are refused and values do not change after loading."""
 
@@ -274,11 +283,7 @@ class TrainParams(Section):
     @field_validator("costs")
     @classmethod
     def _known_classes(cls, value: dict[str, dict[str, float]]) -> dict[str, dict[str, float]]:
-        named = [*value, *(answer for answers in value.values() for answer in answers)]
-        unknown = [name for name in named if name not in CLASSES]
-        if unknown:
-            raise ValueError(f"{unknown[0]} is not a class; {choices(CLASSES, unknown[0])}")
-        return value
+        return check_costs(value)
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
@@ -317,6 +322,42 @@ class EvaluateParams(Section):
     seed: Seed = Field(0, description="Seed of the bootstrap.")
     confidence: float = Field(0.95, gt=0.5, lt=1, description="Confidence level of the intervals.")
     ece_bins: int = Field(15, ge=2, le=1000, description="Equal-width bins of the expected calibration error.")
+
+
+class AssessParams(Section):
+    calibration: Literal["temperature", "vector", "isotonic"] = Field(
+        "temperature", description="How probabilities are recalibrated, fitted on validation parts."
+    )
+    coverage: float = Field(0.9, gt=0.5, lt=1, description="What conformal sets promise.")
+    smallest_class: int = Field(
+        20, ge=0, description="Validation lesions a class needs for a conformal threshold of its own."
+    )
+    raps_penalty: float = Field(0.1, ge=0, le=10, description="RAPS: cost of each answer beyond the free ones.")
+    raps_free_ranks: int = Field(2, ge=0, le=len(CLASSES), description="RAPS: answers that cost nothing.")
+    operating_points: list[Annotated[float, Field(gt=0, lt=1)]] = Field(
+        [0.9, 0.95],
+        min_length=1,
+        description="Specificities (and sensitivities) at which thresholds are set on validation; the first serves "
+        "subgroups.",
+    )
+    partial_auc: float = Field(0.1, gt=0, lt=1, description="Highest false-positive rate of the partial AUC.")
+    decision_threshold: float = Field(
+        0.1, gt=0, lt=1, description="The risk of malignancy at which net benefit stands in assessment.json."
+    )
+    costs: dict[str, dict[str, Cost]] = Field(
+        {}, description="True class → answer → cost of that mistake; mistakes not listed cost 1."
+    )
+    subgroups: list[str] = Field(
+        ["age_band", "sex", "localization", "dataset", "confirmed"],
+        description="Columns of the metadata that make groups; age_band and confirmed (histology) are made from them.",
+    )
+    smallest_group: int = Field(30, ge=1, description="Lesions below which a group is called too small.")
+    smallest_cases: int = Field(10, ge=1, description="Lesions of a class below which a group has no figure on it.")
+
+    @field_validator("costs")
+    @classmethod
+    def _known_classes(cls, value: dict[str, dict[str, float]]) -> dict[str, dict[str, float]]:
+        return check_costs(value)
 
 
 class StatsParams(Section):
@@ -414,6 +455,7 @@ class Params(Section):
     split: SplitParams = SplitParams()
     train: TrainParams = TrainParams()
     evaluate: EvaluateParams = EvaluateParams()
+    assess: AssessParams = AssessParams()
     stats: StatsParams = StatsParams()
     report: ReportParams = ReportParams()
     audit: AuditParams = AuditParams()

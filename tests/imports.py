@@ -16,7 +16,7 @@ PIPELINES = {".": "skinlesion", "examples/phantom": "../../skinlesion", "example
 NOT_DEPENDENCIES = {"errors.py", "progress.py", "params.py"}
 
 #: Stages that run another one's module.
-MODULES = {"external": "prepare"}
+MODULES = {"external": "prepare", "assess_ensemble": "assess"}
 
 _SOURCES = {
     "data/catalogue.py",

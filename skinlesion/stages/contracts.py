@@ -1,5 +1,7 @@
 """Names in files that one stage writes and another reads."""
 
+from skinlesion.vocabulary import PROBABILITY_COLUMNS
+
 #: Files in reports/runs/<experiment> and reports/ensembles/<ensemble>.
 PREDICTIONS_NAME = "predictions.csv"
 VALIDATION_NAME = "validation.csv"
@@ -8,6 +10,14 @@ NOTES_NAME = "notes.json"
 CONFUSION_NAME = "confusion.csv"
 ROC_NAME = "roc.csv"
 HISTORY_NAME = "history.csv"
+MASKED_NAME = "masked.csv"
+
+#: Test predictions with metadata hidden or exchanged; `shown` says which fields the model was told.
+MASKED_COLUMNS = ("image_id", "fold", "seed", "shown", *PROBABILITY_COLUMNS)
+
+#: Headline figures in reports/assessments/<system>, and in reports/metadata.
+ASSESSMENT_NAME = "assessment.json"
+METADATA_VALUE_NAME = "metadata.json"
 
 #: Predictions of external data sets, one file each, and their figures, in reports/runs/<experiment>.
 EXTERNAL_FOLDER = "external"

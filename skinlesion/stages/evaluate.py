@@ -11,10 +11,19 @@ from skinlesion.errors import UserError
 from skinlesion.evaluation.calibration import fit_temperature
 from skinlesion.evaluation.predictions import COLUMNS, FLOAT_FORMAT
 from skinlesion.files import write_csv, write_json
+from skinlesion.interpret.masking import PERMUTED, exchange_records, masked_metadata, probabilities_by_version
 from skinlesion.models.metadata_encoders import MetadataEncoder, restore_encoder
 from skinlesion.params import EvaluateParams, SplitParams, TrainParams
 from skinlesion.progress import progress
-from skinlesion.stages.contracts import HISTORY_NAME, METRICS_NAME, NOTES_NAME, PREDICTIONS_NAME, VALIDATION_NAME
+from skinlesion.stages.contracts import (
+    HISTORY_NAME,
+    MASKED_COLUMNS,
+    MASKED_NAME,
+    METRICS_NAME,
+    NOTES_NAME,
+    PREDICTIONS_NAME,
+    VALIDATION_NAME,
+)
 from skinlesion.stages.external import OutsideData, write_external
 from skinlesion.stages.inputs import Inputs
 from skinlesion.stages.results import write_results
@@ -36,7 +45,8 @@ def evaluate(
 ) -> dict[str, float]:
     """Predict the test part of every run in `models`, write predictions, metrics and curves to `out`.
 
-    Predictions of the validation parts go to a file of their own: whatever is fitted later is fitted on those.
+    Predictions of the validation parts go to a file of their own: whatever is fitted later is fitted on those. What
+    a multimodal model answers to the test part with metadata hidden or exchanged goes to masked.csv.
     External data sets are predicted by the mean over the folds of each seed, into external.json and external/.
 
     Returns:
@@ -50,6 +60,7 @@ def evaluate(
     keep_freed_memory()
     outside = [OutsideData.open(workspace, name, train, split) for name in external]
     tables: dict[str, list[pd.DataFrame]] = {"test": [], "validation": []}
+    masked: list[pd.DataFrame] = []
     temperatures, described, histories = [], [], []
     wanted = [(fold, seed) for fold in train.folds for seed in train.seeds]
     with progress(f"{out.name} predictions", len(wanted), unit="runs") as advance:
@@ -62,6 +73,8 @@ def evaluate(
                 data.add(seed, _probabilities(data.inputs, model, encoder, data.rows))
             for role, table in found.items():
                 tables[role].append(table)
+            if encoder is not None:
+                masked += _predict_masked(inputs, model, encoder, run, settings.seed)
             validation = found["validation"]
             labels = pd.Categorical(validation["dx"], categories=list(CLASSES)).codes.astype(np.int64)
             temperatures.append(fit_temperature(labels, validation[list(PROBABILITY_COLUMNS)].to_numpy()))
@@ -71,6 +84,9 @@ def evaluate(
     for role, name in (("test", PREDICTIONS_NAME), ("validation", VALIDATION_NAME)):
         table = pd.concat(tables[role]).sort_values(["seed", "fold", "image_id"], ignore_index=True)
         write_csv(out / name, table, float_format=FLOAT_FORMAT)
+    every = pd.concat(masked) if masked else pd.DataFrame(columns=list(MASKED_COLUMNS))
+    ordered = every.sort_values(["shown", "seed", "fold", "image_id"], ignore_index=True)
+    write_csv(out / MASKED_NAME, ordered, float_format="%.6g")
     metrics, notes = write_results(out, settings)
     metrics["temperature"] = float(np.mean(temperatures))
     write_csv(out / HISTORY_NAME, mean_history(histories), float_format="%.6g")
@@ -157,3 +173,26 @@ def _predict_role(
     table = table.assign(fold=run["fold"], seed=run["seed"])
     table[list(PROBABILITY_COLUMNS)] = _probabilities(inputs, model, encoder, rows)
     return table[list(COLUMNS)]
+
+
+def _predict_masked(
+    inputs: Inputs, model: Any, encoder: MetadataEncoder, run: dict[str, Any], seed: int
+) -> list[pd.DataFrame]:
+    """Return the test predictions of one run with fields hidden, and with records exchanged between lesions."""
+    settings = inputs.settings
+    rows = inputs.rows(run["fold"], "test")
+    views = inputs.test_views(rows, encoder)
+    versions = masked_metadata(views[0].records)
+    rng = np.random.default_rng([seed, run["fold"], run["seed"]])
+    exchanged = inputs.records(rows[exchange_records(inputs.lesions[rows], rng)], encoder).metadata
+    assert exchanged is not None
+    versions[PERMUTED] = exchanged
+    bf16 = settings.fine_tunes and settings.precision == "bf16"
+    found = probabilities_by_version(model, views, versions, pixels=settings.fine_tunes, bf16=bf16)
+    about = inputs.table.iloc[rows][["image_id"]].reset_index(drop=True)
+    tables = []
+    for name, probabilities in found.items():
+        table = about.assign(fold=run["fold"], seed=run["seed"], shown=name)
+        table[list(PROBABILITY_COLUMNS)] = probabilities
+        tables.append(table[list(MASKED_COLUMNS)])
+    return tables

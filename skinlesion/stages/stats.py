@@ -8,6 +8,7 @@ import pandas as pd
 
 from skinlesion.errors import UserError
 from skinlesion.evaluation.predictions import Predictions, read_predictions
+from skinlesion.evaluation.subset import restrict
 from skinlesion.files import write_csv, write_json
 from skinlesion.params import ClaimParams, Params
 from skinlesion.stages.contracts import BOOTSTRAP_METHOD, CLAIM_COLUMNS, COMPARISON_COLUMNS, PREDICTIONS_NAME
@@ -141,20 +142,6 @@ def _shared_images(
             )
         groups.setdefault("\n".join(common).encode(), (common, []))[1].append((a, b))
     return list(groups.values()), skipped
-
-
-def restrict(predictions: Predictions, image_ids: np.ndarray) -> Predictions:
-    """Return the predictions of some images, in the order of `image_ids`."""
-    rows = np.flatnonzero(np.isin(predictions.image_ids, image_ids))
-    rows = rows[np.argsort(predictions.image_ids[rows])]
-    return Predictions(
-        image_ids=predictions.image_ids[rows],
-        lesions=predictions.lesions[rows],
-        labels=predictions.labels[rows],
-        folds=predictions.folds[rows],
-        seeds=predictions.seeds,
-        probabilities=predictions.probabilities[:, rows],
-    )
 
 
 def _cochran(members: dict[str, Predictions]) -> dict[str, float]:

@@ -44,6 +44,14 @@ class Workspace:
     def audit(self) -> Path:
         return self.reports / "audit"
 
+    @property
+    def metadata_value(self) -> Path:
+        return self.reports / "metadata"
+
+    def assessment(self, name: str) -> Path:
+        """Return where the assessment of an experiment or an ensemble lies."""
+        return self.reports / "assessments" / name
+
     def model(self, experiment: str) -> Path:
         return self.root / "models" / experiment
 

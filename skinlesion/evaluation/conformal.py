@@ -1,0 +1,126 @@
+"""Conformal prediction sets: the diagnoses that cannot be ruled out, holding the true one as often as promised.
+
+The promise needs calibration and test cases that could change places. Images of one lesion cannot be told apart from
+repeats, so every lesion gives one score, that of one of its images drawn at random (`one_per_lesion`); coverage is then
+promised for a random image of a random lesion.
+
+References:
+    [1] Sadinle M, Lei J, Wasserman L. J Am Stat Assoc 114, 223–234 (2019): LAC.
+    [2] Romano Y, Sesia M, Candès E. Classification with valid and adaptive coverage. NeurIPS 2020: APS.
+    [3] Angelopoulos A et al. Uncertainty sets for image classifiers. ICLR 2021: RAPS.
+    [4] Vovk V. Conditional validity of inductive conformal predictors. ACML 2012: by class ("Mondrian").
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from skinlesion.errors import UserError, choices
+
+METHODS = ("lac", "aps", "raps")
+
+
+def nonconformity(method: str, probabilities: np.ndarray, *, penalty: float = 0.0, free_ranks: int = 0) -> np.ndarray:
+    """Return how strange each answer would be (N, C), higher for stranger.
+
+    - lac: 1 − p [1].
+    - aps: the probability of all answers at least as likely, itself included, without randomisation [2].
+    - raps: aps + `penalty` · max(0, rank − `free_ranks`), rank 1 the likeliest [3].
+
+    Raises:
+        UserError: an unknown method.
+    """
+    if method == "lac":
+        return 1 - probabilities
+    if method not in METHODS:
+        raise UserError(f"conformal: {method!r} is not a method; {choices(METHODS, method)}")
+    order = np.argsort(-probabilities, axis=1, kind="stable")
+    mass = np.cumsum(np.take_along_axis(probabilities, order, axis=1), axis=1)
+    ranks = np.arange(1, probabilities.shape[1] + 1)
+    if method == "raps":
+        mass = mass + penalty * np.maximum(0, ranks - free_ranks)
+    scores = np.empty_like(mass)
+    np.put_along_axis(scores, order, mass, axis=1)
+    return scores
+
+
+def conformal_quantile(scores: np.ndarray, coverage: float) -> float:
+    """Return the ⌈(n + 1) · coverage⌉-th smallest of scores (n,); infinite where there are too few."""
+    place = int(np.ceil((len(scores) + 1) * coverage - 1e-9))
+    return float("inf") if place > len(scores) else float(np.sort(scores)[place - 1])
+
+
+def one_per_lesion(lesions: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Return one row of each lesion, drawn at random, in the order of the lesions' ids.
+
+    Args:
+        lesions: (N,) the lesion of each image.
+    """
+    order = rng.permutation(len(lesions))
+    first = np.unique(lesions[order], return_index=True)[1]
+    rows: np.ndarray = order[first]
+    return rows
+
+
+@dataclass(frozen=True)
+class ConformalSets:
+    """Fitted thresholds: an answer is in the set where its score is at most its class's threshold."""
+
+    method: str
+    thresholds: np.ndarray  # (C,)
+    penalty: float
+    free_ranks: int
+    #: Positions of classes with too few lesions for a threshold of their own; they take the marginal one.
+    pooled: tuple[int, ...] = ()
+
+    def sets(self, probabilities: np.ndarray) -> np.ndarray:
+        """Return (N, C) bool: which answers stay open for probabilities (N, C). A set can be empty or whole."""
+        scores = nonconformity(self.method, probabilities, penalty=self.penalty, free_ranks=self.free_ranks)
+        return scores <= self.thresholds
+
+    def state(self) -> dict[str, Any]:
+        """Return the thresholds, JSON-able (null: infinite)."""
+        limits = [float(one) if np.isfinite(one) else None for one in self.thresholds]
+        return {
+            "method": self.method, "thresholds": limits, "penalty": self.penalty, "free_ranks": self.free_ranks,
+            "pooled": list(self.pooled),
+        }  # fmt: skip
+
+
+def fit_conformal(
+    method: str,
+    labels: np.ndarray,
+    probabilities: np.ndarray,
+    coverage: float,
+    *,
+    by_class: bool = False,
+    smallest_class: int = 0,
+    penalty: float = 0.0,
+    free_ranks: int = 0,
+) -> ConformalSets:
+    """Return sets that cover the truth with probability `coverage`, over all cases or within each class.
+
+    Args:
+        labels: (n,) positions of the true classes, one calibration case a lesion.
+        probabilities: (n, C).
+        by_class: a threshold for each class [4], so that rare classes are covered as often as common ones.
+        smallest_class: with `by_class`, classes with fewer cases take the threshold of all: theirs would be infinite
+            or rest on a handful, and nothing is promised for them.
+
+    Raises:
+        UserError: an unknown method.
+    """
+    scores = nonconformity(method, probabilities, penalty=penalty, free_ranks=free_ranks)
+    own = scores[np.arange(len(labels)), labels]
+    classes = probabilities.shape[1]
+    thresholds = np.full(classes, conformal_quantile(own, coverage))
+    pooled = []
+    if by_class:
+        for one in range(classes):
+            mine = own[labels == one]
+            if len(mine) < smallest_class:
+                pooled.append(one)
+            else:
+                thresholds[one] = conformal_quantile(mine, coverage)
+    return ConformalSets(method, thresholds, penalty, free_ranks, tuple(pooled))

@@ -1,0 +1,69 @@
+"""Figures of a score's whole order, for many weightings of the images: average precision and partial AUC.
+
+References:
+    [1] scikit-learn, `average_precision_score`: Σ (recall_k − recall_{k−1}) · precision_k, no interpolation.
+    [2] McClish DK. Med Decis Making 9, 190–195 (1989): partial area and its standardised form.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from skinlesion.evaluation.sums import divide
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """Images by falling score, tied ones together."""
+
+    order: np.ndarray  # (N,)
+    positive: np.ndarray  # (N,) bool, in that order
+    ends: np.ndarray  # (K,) the last place of each distinct score
+
+    def steps(self, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return weight of positives and of negatives at or above each distinct score, (K, B) each.
+
+        Args:
+            weights: (N, B), of the images in their first order.
+        """
+        sorted_weights = weights[self.order]
+        hits = np.cumsum(sorted_weights * self.positive[:, None], axis=0, dtype=float)[self.ends]
+        false = np.cumsum(sorted_weights * ~self.positive[:, None], axis=0, dtype=float)[self.ends]
+        return hits, false
+
+
+def rank(positive: np.ndarray, scores: np.ndarray) -> Ranking:
+    """Return images by falling score.
+
+    Args:
+        positive: (N,) bool.
+        scores: (N,).
+    """
+    order = np.argsort(-scores, kind="stable")
+    ends = np.append(np.flatnonzero(np.diff(scores[order])), len(scores) - 1)
+    return Ranking(order, positive[order], ends)
+
+
+def average_precision(ranking: Ranking, weights: np.ndarray) -> np.ndarray:
+    """Return average precision (B,) in 0..1 for image weights (N, B), NaN without positives [1]."""
+    hits, false = ranking.steps(weights)
+    gained = np.diff(hits, axis=0, prepend=0)
+    return divide((gained * divide(hits, hits + false)).sum(axis=0, where=gained > 0), hits[-1])
+
+
+def partial_auc(ranking: Ranking, weights: np.ndarray, highest: float) -> np.ndarray:
+    """Return the AUC (B,) up to a false-positive rate of `highest`, standardised to 0.5 (chance) … 1 (perfect) [2].
+
+    NaN where a side has no weight.
+    """
+    hits, false = ranking.steps(weights)
+    sensitivity = divide(hits, hits[-1])
+    rate = divide(false, false[-1])
+    start = np.zeros((1, weights.shape[1]))
+    x, y = np.vstack([start, rate]), np.vstack([start, sensitivity])
+    left, right = x[:-1], x[1:]
+    width = np.minimum(right, highest) - np.minimum(left, highest)
+    slope = np.divide(y[1:] - y[:-1], right - left, out=np.zeros_like(left), where=right > left)
+    area = (width * (y[:-1] + slope * width / 2)).sum(axis=0)  # NaN where a side is empty
+    chance = highest**2 / 2
+    return np.asarray((1 + (area - chance) / (highest - chance)) / 2)

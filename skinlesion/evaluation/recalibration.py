@@ -1,0 +1,141 @@
+"""Maps from probabilities to better calibrated ones, fitted on validation predictions only.
+
+References:
+    [1] Guo C et al. On Calibration of Modern Neural Networks. ICML 2017 (temperature and vector scaling).
+    [2] Zadrozny B, Elkan C. Transforming classifier scores into accurate multiclass probability estimates. KDD 2002
+        (isotonic regression, one class against the rest, brought back to a sum of one).
+"""
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from scipy.optimize import minimize
+from scipy.special import log_softmax, softmax
+
+from skinlesion.errors import UserError, choices
+from skinlesion.evaluation.calibration import fit_temperature
+
+METHODS = ("temperature", "vector", "isotonic")
+
+_SMALLEST = 1e-12
+_SCALE, _SHIFT = (0.05, 20.0), (-20.0, 20.0)  # bounds of vector scaling
+
+
+class Calibrator(Protocol):
+    """A fitted map of probabilities."""
+
+    def apply(self, probabilities: np.ndarray) -> np.ndarray:
+        """Return calibrated probabilities (N, C), rows that sum to one."""
+
+    def state(self) -> dict[str, Any]:
+        """Return its parameters, JSON-able."""
+
+
+@dataclass(frozen=True)
+class TemperatureScaling:
+    """softmax(log p / T): neither the answer nor the order of the classes changes [1]."""
+
+    temperature: float
+
+    def apply(self, probabilities: np.ndarray) -> np.ndarray:
+        scaled: np.ndarray = softmax(_log(probabilities) / self.temperature, axis=1)
+        return scaled
+
+    def state(self) -> dict[str, Any]:
+        return {"method": "temperature", "temperature": self.temperature}
+
+
+@dataclass(frozen=True)
+class VectorScaling:
+    """softmax(scale · log p + shift), a scale and a shift for each class [1]; answers may change."""
+
+    scale: np.ndarray  # (C,)
+    shift: np.ndarray  # (C,)
+
+    def apply(self, probabilities: np.ndarray) -> np.ndarray:
+        scaled: np.ndarray = softmax(_log(probabilities) * self.scale + self.shift, axis=1)
+        return scaled
+
+    def state(self) -> dict[str, Any]:
+        return {"method": "vector", "scale": self.scale.tolist(), "shift": self.shift.tolist()}
+
+
+@dataclass(frozen=True)
+class IsotonicScaling:
+    """A rising step function for each class, then rows brought back to a sum of one [2]; answers may change."""
+
+    knots: tuple[tuple[np.ndarray, np.ndarray], ...]  # a class: probabilities and what becomes of them
+
+    def apply(self, probabilities: np.ndarray) -> np.ndarray:
+        mapped = np.stack(
+            [np.interp(probabilities[:, place], *knots) for place, knots in enumerate(self.knots)], axis=1
+        )
+        total = mapped.sum(axis=1, keepdims=True)
+        # Every class at 0 says nothing: such a row stays as it was.
+        scaled: np.ndarray = np.where(total > 0, mapped / np.where(total > 0, total, 1), probabilities)
+        return scaled
+
+    def state(self) -> dict[str, Any]:
+        return {"method": "isotonic", "knots": [[x.tolist(), y.tolist()] for x, y in self.knots]}
+
+
+def fit_calibrator(method: str, labels: np.ndarray, probabilities: np.ndarray) -> Calibrator:
+    """Return the calibrator called `method`, fitted by least NLL (isotonic: least squares).
+
+    Args:
+        labels: (N,) positions of the true classes, of validation images.
+        probabilities: (N, C).
+
+    Raises:
+        UserError: an unknown method.
+    """
+    if method == "temperature":
+        return TemperatureScaling(fit_temperature(labels, probabilities))
+    if method == "vector":
+        return _fit_vector(labels, probabilities)
+    if method == "isotonic":
+        return _fit_isotonic(labels, probabilities)
+    raise UserError(f"assess.calibration: {method!r} is not a method; {choices(METHODS, method)}")
+
+
+def restore_calibrator(state: dict[str, Any]) -> Calibrator:
+    """Return a calibrator as `state()` left it."""
+    if state["method"] == "temperature":
+        return TemperatureScaling(state["temperature"])
+    if state["method"] == "vector":
+        return VectorScaling(np.array(state["scale"]), np.array(state["shift"]))
+    return IsotonicScaling(tuple((np.array(x), np.array(y)) for x, y in state["knots"]))
+
+
+def _log(probabilities: np.ndarray) -> np.ndarray:
+    logs: np.ndarray = np.log(np.clip(probabilities, _SMALLEST, 1))
+    return logs
+
+
+def _fit_vector(labels: np.ndarray, probabilities: np.ndarray) -> VectorScaling:
+    logits = _log(probabilities)
+    rows, classes = np.arange(len(labels)), probabilities.shape[1]
+    truth = np.eye(classes)[labels]
+
+    def loss(parameters: np.ndarray) -> tuple[float, np.ndarray]:
+        scale, shift = parameters[:classes], parameters[classes:]
+        logs = log_softmax(logits * scale + shift, axis=1)
+        slope = (np.exp(logs) - truth) / len(labels)  # (N, C) of the shifted logits
+        return float(-logs[rows, labels].mean()), np.concatenate([(slope * logits).sum(axis=0), slope.sum(axis=0)])
+
+    start = np.concatenate([np.full(classes, 1 / fit_temperature(labels, probabilities)), np.zeros(classes)])
+    bounds = [_SCALE] * classes + [_SHIFT] * classes
+    found = minimize(loss, np.clip(start, *np.array(bounds).T), jac=True, bounds=bounds, method="L-BFGS-B").x
+    return VectorScaling(found[:classes], found[classes:])
+
+
+def _fit_isotonic(labels: np.ndarray, probabilities: np.ndarray) -> IsotonicScaling:
+    from sklearn.isotonic import IsotonicRegression
+
+    knots = []
+    for place in range(probabilities.shape[1]):
+        fitted = IsotonicRegression(y_min=0, y_max=1, out_of_bounds="clip")
+        fitted.fit(probabilities[:, place], labels == place)
+        knots.append((fitted.X_thresholds_, fitted.y_thresholds_))
+    return IsotonicScaling(tuple(knots))

@@ -1,0 +1,62 @@
+"""Groups of images by what is known of the patient or the picture."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from skinlesion.vocabulary import UNKNOWN
+
+_BANDS = (
+    (0, 30, "under 30"),
+    (30, 45, "30 to 44"),
+    (45, 60, "45 to 59"),
+    (60, 75, "60 to 74"),
+    (75, 200, "75 and over"),
+)
+
+#: Groupings made of other columns, beside the columns of the table themselves.
+DERIVED = {"age_band": "age", "confirmed": "dx_type"}
+
+
+@dataclass(frozen=True)
+class Group:
+    """Some of the images."""
+
+    column: str
+    name: str
+    rows: np.ndarray  # (N,) bool
+
+
+def make_groups(table: pd.DataFrame, columns: list[str]) -> tuple[list[Group], list[str]]:
+    """Return the groups of every column, and the columns the table does not have.
+
+    `age_band` makes bands of age, `confirmed` tells histology from other sources of the diagnosis; missing values
+    are groups of their own.
+
+    Args:
+        table: metadata of the images, in their order.
+    """
+    groups, absent = [], []
+    for column in columns:
+        if DERIVED.get(column, column) not in table:
+            absent.append(column)
+            continue
+        values = _values(table, column)
+        order = [name for _, _, name in _BANDS] if column == "age_band" else []
+        names = [*(name for name in order if (values == name).any()), *sorted(set(values) - set(order))]
+        groups += [Group(column, name, values == name) for name in names]
+    return groups, absent
+
+
+def _values(table: pd.DataFrame, column: str) -> np.ndarray:
+    if column == "age_band":
+        ages = table["age"].to_numpy(dtype=float)
+        bands = np.full(len(table), UNKNOWN, dtype=object)
+        for low, high, name in _BANDS:
+            bands[(ages >= low) & (ages < high)] = name
+        return bands
+    if column == "confirmed":
+        return np.where(table["dx_type"].to_numpy(dtype=object) == "histo", "histology", "other")
+    values = table[column]
+    return values.where(values.notna(), UNKNOWN).astype(str).replace("", UNKNOWN).to_numpy(dtype=object)

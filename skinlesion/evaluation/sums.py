@@ -1,0 +1,41 @@
+"""Figures that depend on the images through sums alone: what a bootstrap can recompute by one product of matrices."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+Totals = Callable[[np.ndarray], np.ndarray]
+
+
+@dataclass(frozen=True)
+class SumStatistic:
+    """A function of column sums: `columns` (N, K) are added over images, `function` turns (…, K) into (…)."""
+
+    columns: np.ndarray
+    function: Totals
+
+    @property
+    def value(self) -> float:
+        """Return the figure on the data, NaN where it has none."""
+        return float(self.function(self.columns.sum(axis=0)))
+
+
+def ratio(above: np.ndarray, below: np.ndarray) -> SumStatistic:
+    """Return Σ above / Σ below for above and below (N,); NaN where the sum below is 0."""
+    return SumStatistic(np.stack([above, below], axis=1).astype(float), _ratio)
+
+
+def mean(values: np.ndarray) -> SumStatistic:
+    """Return the mean of values (N,) over images."""
+    return ratio(values, np.ones(len(values)))
+
+
+def divide(above: np.ndarray, below: np.ndarray) -> np.ndarray:
+    """Return above / below, NaN where below is not positive."""
+    above, below = np.broadcast_arrays(np.asarray(above, dtype=float), np.asarray(below, dtype=float))
+    return np.divide(above, below, out=np.full(below.shape, np.nan), where=below > 0)
+
+
+def _ratio(totals: np.ndarray) -> np.ndarray:
+    return divide(totals[..., 0], totals[..., 1])

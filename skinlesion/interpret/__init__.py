@@ -1,0 +1,1 @@
+"""What a trained model looks at: its answers with inputs hidden or exchanged."""

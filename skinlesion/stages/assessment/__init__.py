@@ -1,0 +1,1 @@
+"""What `assess` computes, a table a module."""
