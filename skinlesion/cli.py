@@ -385,30 +385,53 @@ def score(
     truth: Annotated[
         Path | None, typer.Option(help="A metadata table (image_id, dx, lesion_id) for a file that lacks these.")
     ] = None,
-    replicates: Annotated[int, typer.Option(min=100, help="Bootstrap replicates.")] = 2000,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of the bootstrap.")] = 0,
+    validation: Annotated[
+        Path | None,
+        typer.Option(help="Predictions of validation parts by the same runs: adds all that is fitted on them."),
+    ] = None,
+    metadata_table: Annotated[
+        Path | None, typer.Option("--metadata", help="A prepared metadata.csv, for subgroups; with --validation.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Where the assessment's tables go; with --validation.")] = None,
+    replicates: Annotated[int | None, typer.Option(min=100, help="Bootstrap replicates.  [default: 2000]")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Seed of the bootstrap.  [default: 0]")] = None,
+    params: Annotated[
+        Path | None, typer.Option(help="A params.yaml whose sections evaluate and assess are used.")
+    ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print JSON: values, and reasons for what is undefined.")
     ] = False,
 ) -> None:
-    """Every metric of a prediction file, with lesion-bootstrap intervals."""
+    """Every metric of a prediction file, with intervals; with --validation also calibration, decisions and the rest."""
     import json
 
-    from skinlesion.params import EvaluateParams
+    from skinlesion.params import Params, load_params
     from skinlesion.stages.compare import score_file
 
-    values, notes = score_file(file, truth, EvaluateParams(replicates=replicates, seed=seed))
+    if validation is None and (metadata_table or out):
+        raise UserError("score: --metadata and --out belong to the assessment; give --validation too")
+    loaded = Params() if params is None else load_params(params)
+    changes = {"replicates": replicates, "seed": seed}
+    settings = loaded.evaluate.model_copy(update={name: value for name, value in changes.items() if value is not None})
+    values, notes = score_file(file, truth, settings, validation)
+    figures: dict[str, float] = {}
+    if validation is not None:
+        from skinlesion.stages.assess import assess_files, write_tables
+
+        figures, tables = assess_files(file, validation, truth, metadata_table, settings, loaded.assess)
+        if out is not None:
+            write_tables(out, tables)
     if as_json:
-        print(json.dumps({"metrics": values, **notes}, indent=2, sort_keys=True))
+        content = {"metrics": values, **notes} | ({"assessment": figures} if figures else {})
+        print(json.dumps(content, indent=2, sort_keys=True))
         return
     print(f"{notes['images']:,} images of {notes['lesions']:,} lesions; {notes['interval']}")
-    for name, value in values.items():
-        if not name.endswith(("_low", "_high")):
-            limits = (values.get(f"{name}_low"), values.get(f"{name}_high"))
-            interval = "" if None in limits else f"  ({limits[0]:.4f} to {limits[1]:.4f})"
-            print(f"{name:>26}  {value:.4f}{interval}")
+    _print_figures(values)
     for name, reason in notes["undefined"].items():
-        print(f"{name:>26}  undefined: {reason}")
+        print(f"  {name}  undefined: {reason}")
+    if figures:
+        print("fitted on validation:")
+        _print_figures(figures)
     _warn(notes["warnings"])
 
 

@@ -1,6 +1,6 @@
-"""Curves of models side by side, as SVG text: reliability, decisions, precision–recall, risk–coverage, missing metadata."""
+"""Curves of models side by side, as SVG text: reliability, decisions, risk and coverage, missing metadata."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -88,7 +88,9 @@ def missing(table: pd.DataFrame, metric: str, title: str) -> str:
     figure, axes = _axes("share of metadata missing", title)
     rows = table[(table["missing_in"] == "all") & (table["metric"] == metric)]
     for (what, label), (colour, line) in zip(
-        (("record", "whole records missing"), ("each field", "each field by itself")), (_STYLES[1], _STYLES[2]), strict=True
+        (("record", "whole records missing"), ("each field", "each field by itself")),
+        (_STYLES[1], _STYLES[2]),
+        strict=True,
     ):
         one = rows[rows["missing"] == what]
         axes.fill_between(one["rate"], one["low"], one["high"], color=colour, alpha=0.15, lw=0)
@@ -101,7 +103,7 @@ def missing(table: pd.DataFrame, metric: str, title: str) -> str:
     return to_svg(figure)
 
 
-def groups(rows: list[dict[str, Any]], whole: float, title: str) -> str:
+def groups(rows: Sequence[Mapping[Any, Any]], whole: float, title: str) -> str:
     """Return a metric of every group with its interval, the groups of a column together, the worst marked.
 
     Args:
@@ -136,11 +138,11 @@ def groups(rows: list[dict[str, Any]], whole: float, title: str) -> str:
         )
     axes.set_yticks(range(len(labels)), labels, fontsize=8)
     axes.set_ylim(-0.7, len(rows) - 0.3)
-    axes.set_xlabel(f"{title}, with interval; line: all images; diamond: worst of its column")
+    axes.set_xlabel(title)
     return to_svg(figure)
 
 
-def shares(rows: list[dict[str, Any]], metrics: Mapping[str, str]) -> str:
+def shares(rows: Sequence[Mapping[Any, Any]], metrics: Mapping[str, str]) -> str:
     """Return what each field adds to some metrics (name → title) as bars with intervals; rows of shapley.csv."""
     fields = list(dict.fromkeys(row["field"] for row in rows))
     figure, axes = _axes("", "added, Shapley value", (6.4, 3.2))
@@ -151,7 +153,16 @@ def shares(rows: list[dict[str, Any]], metrics: Mapping[str, str]) -> str:
         place = np.arange(len(metrics)) + (number - (len(fields) - 1) / 2) * width
         values = np.array([row["value"] for row in found])
         limits = np.abs([[row["value"] - row["low"] for row in found], [row["high"] - row["value"] for row in found]])
-        axes.bar(place, values, width, yerr=np.nan_to_num(limits), color=colour, ecolor=INK, error_kw={"lw": 0.8}, label=field)
+        axes.bar(
+            place,
+            values,
+            width,
+            yerr=np.nan_to_num(limits),
+            color=colour,
+            ecolor=INK,
+            error_kw={"lw": 0.8},
+            label=field,
+        )
     axes.axhline(0, color=INK, lw=0.8)
     axes.set_xticks(range(len(metrics)), list(metrics.values()), fontsize=8)
     axes.legend(frameon=False, fontsize=8)

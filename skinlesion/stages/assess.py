@@ -50,6 +50,26 @@ def assess(params: Params, workspace: Workspace, name: str) -> dict[str, float]:
     return figures
 
 
+def assess_files(
+    tested: Path,
+    validation: Path,
+    truth: Path | None,
+    metadata: Path | None,
+    evaluate: EvaluateParams,
+    settings: AssessParams,
+) -> tuple[dict[str, float], dict[str, pd.DataFrame]]:
+    """Return headline figures and tables of prediction files from anywhere; without a metadata table no subgroups.
+
+    Raises:
+        UserError: a file cannot be read, or they do not fit each other.
+    """
+    found, _ = read_predictions(tested, truth)
+    fitted, _ = read_predictions(validation, truth)
+    table = pd.DataFrame({"image_id": found.image_ids}) if metadata is None else read_metadata(metadata)
+    figures, tables, _ = assess_predictions(found, fitted, table, evaluate, settings)
+    return figures, tables
+
+
 def write_tables(out: Path, tables: dict[str, pd.DataFrame]) -> None:
     """Write tables as CSV files of their names."""
     for table_name, table in tables.items():

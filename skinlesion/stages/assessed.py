@@ -10,6 +10,7 @@ from skinlesion.report import curves
 from skinlesion.report.html import render
 from skinlesion.stages.best import best_by_validation
 from skinlesion.stages.contracts import ASSESSMENT_NAME, METADATA_VALUE_NAME, METRICS_NAME, NOTES_NAME
+from skinlesion.stages.twins import twin_of
 from skinlesion.stages.workspace import Workspace
 from skinlesion.vocabulary import CLASSES
 
@@ -147,16 +148,18 @@ def _figures(shown: dict[str, dict[str, pd.DataFrame]]) -> list[tuple[str, str]]
     for name, tables in shown.items():
         for series, title in (("top", "likeliest answer"), ("malignant", "malignancy")):
             svg = curves.reliability(tables["reliability"], series, title)
-            made.append((svg, f"{name}. Reliability of the {title}; bins of equal numbers of images, bars are intervals."))
+            made.append(
+                (svg, f"{name}. Reliability of the {title}; bins of equal numbers of images, bars are intervals.")
+            )
     made += [
-        (curves.decision(of("decision_curve"), "malignant"), "Decision curves, malignant against benign; bands are intervals."),
-        (curves.decision(of("decision_curve"), "melanoma"), "Decision curves, melanoma against the rest."),
+        (curves.decision(of("decision_curve"), "malignant"), "Malignant against benign; bands are intervals."),
+        (curves.decision(of("decision_curve"), "melanoma"), "Melanoma against the rest."),
         (
             curves.lines(of("precision_recall"), "recall", "malignant", "recall", "precision"),
             "Precision and recall, malignant against benign.",
         ),
         (
-            curves.lines(of("risk_coverage"), "coverage", "probability", "share of images answered", "share answered wrong"),
+            curves.lines(of("risk_coverage"), "coverage", "probability", "share of images answered", "answered wrong"),
             "Risk and coverage: errors when the least sure images are left to somebody else.",
         ),
     ]  # fmt: skip
@@ -188,8 +191,6 @@ def _pooled(workspace: Workspace, name: str) -> list[str]:
 
 
 def _metadata(params: Params, workspace: Workspace) -> list[dict[str, Any]]:
-    from skinlesion.stages.twins import twin_of
-
     found = read_json(workspace.metadata_value / METADATA_VALUE_NAME, "run `skinlesion metadata` first")
     return [
         {"name": name, "twin": twin_of(params, name) or "none", "cells": [_cell(figures, key) for key in _METADATA]}
@@ -199,7 +200,9 @@ def _metadata(params: Params, workspace: Workspace) -> list[dict[str, Any]]:
 
 def _subgroups(params: Params, workspace: Workspace, kind: str, name: str) -> dict[str, Any]:
     folder, remedy = workspace.assessment(name), f"run `skinlesion assess {name}`"
-    table = read_csv(folder / "subgroups.csv", ("column", "group"), remedy, dtype={"group": str, "note": str, "worst": str})
+    table = read_csv(
+        folder / "subgroups.csv", ("column", "group"), remedy, dtype={"group": str, "note": str, "worst": str}
+    )
     table[["worst", "note"]] = table[["worst", "note"]].fillna("")
     notes = read_json(folder / NOTES_NAME, remedy)
     metrics = read_json(workspace.results(name) / METRICS_NAME, f"run `skinlesion evaluate --experiment {name}`")
@@ -208,10 +211,11 @@ def _subgroups(params: Params, workspace: Workspace, kind: str, name: str) -> di
     whole["malignant_sensitivity"] = whole.get(f"malignant_sensitivity_at_{level * 100:g}_percent_specificity", 0.0)
     figures = []
     for metric, title in _GROUP_FIGURES.items():
-        rows = table[table["metric"] == metric].to_dict("records")
+        rows = table[(table["metric"] == metric) | table["metric"].isna()].to_dict("records")
         if rows:
             svg = curves.groups(rows, whole.get(metric, 0.0), title)
-            figures.append((svg, f"{title[0].upper()}{title[1:]}, by group."))
+            caption = f"{title[0].upper()}{title[1:]}, by group. Line: all images; diamond: worst of its column."
+            figures.append((svg, caption))
     certain = table[table["p_adjusted"] < 1 - params.evaluate.confidence]
     return {
         "kind": kind,
@@ -233,11 +237,13 @@ def _missing(rows: pd.DataFrame) -> dict[str, Any]:
 
 
 def _by_class(rows: pd.DataFrame) -> list[tuple[str, list[str]]]:
+    """Return a line a field: what it adds to the probability of the truth, by class."""
     lines = []
-    for field, mine in rows.groupby("field", sort=False):
-        cells = mine.set_index("dx")
-        lines.append((
-            str(field),
-            [f"{cells.loc[dx, 'value']:+.3f} ({cells.loc[dx, 'low']:+.3f} to {cells.loc[dx, 'high']:+.3f})" if dx in cells.index else "" for dx in CLASSES],
-        ))  # fmt: skip
+    for field in dict.fromkeys(rows["field"]):
+        mine = {row["dx"]: row for row in rows[rows["field"] == field].to_dict("records")}
+        cells = [
+            f"{mine[dx]['value']:+.3f} ({mine[dx]['low']:+.3f} to {mine[dx]['high']:+.3f})" if dx in mine else ""
+            for dx in CLASSES
+        ]
+        lines.append((str(field), cells))
     return lines

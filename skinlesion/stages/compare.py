@@ -13,7 +13,7 @@ from skinlesion.evaluation.predictions import Predictions, read_predictions
 from skinlesion.params import EvaluateParams
 from skinlesion.stages.contracts import BOOTSTRAP_METHOD, NAIVE_METHOD
 from skinlesion.stages.pairs import SCHEMA, Plan, compare, pair_flips
-from skinlesion.stages.results import summarise
+from skinlesion.stages.results import mean_temperature, summarise
 
 
 class FlipReport(BaseModel):
@@ -126,10 +126,22 @@ def report_pairs(
     )
 
 
-def score_file(path: Path, truth: Path | None, settings: EvaluateParams) -> tuple[dict[str, float], dict[str, Any]]:
-    """Return metrics and notes of one predictions file: the same figures as metrics.json, `temperature` apart."""
+def score_file(
+    path: Path, truth: Path | None, settings: EvaluateParams, validation: Path | None = None
+) -> tuple[dict[str, float], dict[str, Any]]:
+    """Return metrics and notes of one predictions file: the same figures as metrics.json.
+
+    Args:
+        validation: predictions of validation parts by the same runs; `temperature` needs them.
+
+    Raises:
+        UserError: a file cannot be read, or validation lacks a run.
+    """
     predictions, warnings = read_predictions(path, truth)
     values, notes = summarise(predictions, settings)
+    if validation is not None:
+        fitted, _ = read_predictions(validation, truth)
+        values["temperature"] = mean_temperature(predictions, fitted)
     return values, notes | {"warnings": warnings}
 
 

@@ -19,6 +19,9 @@ MASKED_COLUMNS = ("image_id", "fold", "seed", "shown", *PROBABILITY_COLUMNS)
 ASSESSMENT_NAME = "assessment.json"
 METADATA_VALUE_NAME = "metadata.json"
 
+#: Headline figures in reports/explanations/<experiment>.
+EXPLANATION_NAME = "explanation.json"
+
 #: Predictions of external data sets, one file each, and their figures, in reports/runs/<experiment>.
 EXTERNAL_FOLDER = "external"
 EXTERNAL_NAME = "external.json"

@@ -7,7 +7,6 @@ import numpy as np
 import pandas as pd
 
 from skinlesion.errors import UserError
-from skinlesion.evaluation.calibration import fit_temperature
 from skinlesion.evaluation.ensembles import combine, member_weights
 from skinlesion.evaluation.predictions import COLUMNS, FLOAT_FORMAT
 from skinlesion.files import read_csv, read_json, write_csv, write_json
@@ -37,20 +36,17 @@ def ensemble(settings: EnsembleParams, evaluate: EvaluateParams, workspace: Work
     test = _stack(workspace, settings.members, PREDICTIONS_NAME)
     validation = _stack(workspace, settings.members, VALIDATION_NAME)
     weight_rows: list[dict[str, Any]] = []
-    temperatures = []
     mixed = {"test": np.empty_like(test.probabilities[0]), "validation": np.empty_like(validation.probabilities[0])}
     for (seed, fold), rows in validation.runs().items():
         weights = member_weights(settings.method, validation.labels[rows], validation.probabilities[:, rows])
         tested = test.runs()[seed, fold]
         mixed["test"][tested] = combine(weights, test.probabilities[:, tested])
         mixed["validation"][rows] = combine(weights, validation.probabilities[:, rows])
-        temperatures.append(fit_temperature(validation.labels[rows], mixed["validation"][rows]))
         weight_rows.append({"seed": seed, "fold": fold} | dict(zip(settings.members, weights, strict=True)))
     write_csv(out / PREDICTIONS_NAME, test.table(mixed["test"]), float_format=FLOAT_FORMAT)
     write_csv(out / VALIDATION_NAME, validation.table(mixed["validation"]), float_format=FLOAT_FORMAT)
     write_csv(out / WEIGHTS_NAME, pd.DataFrame(weight_rows), float_format="%.6g")
     metrics, described = write_results(out, evaluate)
-    metrics["temperature"] = float(np.mean(temperatures))
     write_json(out / NOTES_NAME, described | _provenance(settings, notes))
     write_json(out / METRICS_NAME, metrics)
     return metrics

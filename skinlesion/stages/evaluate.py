@@ -7,12 +7,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from skinlesion.errors import UserError
-from skinlesion.evaluation.calibration import fit_temperature
 from skinlesion.evaluation.predictions import COLUMNS, FLOAT_FORMAT
 from skinlesion.files import write_csv, write_json
 from skinlesion.interpret.masking import PERMUTED, exchange_records, masked_metadata, probabilities_by_version
-from skinlesion.models.metadata_encoders import MetadataEncoder, restore_encoder
+from skinlesion.models.metadata_encoders import MetadataEncoder
 from skinlesion.params import EvaluateParams, SplitParams, TrainParams
 from skinlesion.progress import progress
 from skinlesion.stages.contracts import (
@@ -27,11 +25,11 @@ from skinlesion.stages.contracts import (
 from skinlesion.stages.external import OutsideData, write_external
 from skinlesion.stages.inputs import Inputs
 from skinlesion.stages.results import write_results
+from skinlesion.stages.trained import checked_run, predict_rows, restore
 from skinlesion.stages.workspace import Workspace
 from skinlesion.training import runs
 from skinlesion.training.memory import keep_freed_memory
-from skinlesion.training.predict import predict_probabilities
-from skinlesion.vocabulary import CLASSES, PROBABILITY_COLUMNS
+from skinlesion.vocabulary import PROBABILITY_COLUMNS
 
 
 def evaluate(
@@ -61,23 +59,20 @@ def evaluate(
     outside = [OutsideData.open(workspace, name, train, split) for name in external]
     tables: dict[str, list[pd.DataFrame]] = {"test": [], "validation": []}
     masked: list[pd.DataFrame] = []
-    temperatures, described, histories = [], [], []
+    described, histories = [], []
     wanted = [(fold, seed) for fold in train.folds for seed in train.seeds]
     with progress(f"{out.name} predictions", len(wanted), unit="runs") as advance:
         for fold, seed in wanted:
             folder = runs.run_folder(models, fold, seed)
-            run = _checked_run(inputs, folder, fold, seed)
-            model, encoder = _restore(inputs, folder, run)
+            run = checked_run(inputs, folder, fold, seed)
+            model, encoder = restore(inputs, folder, run)
             found = {role: _predict_role(inputs, model, encoder, run, role) for role in tables}
             for data in outside:
-                data.add(seed, _probabilities(data.inputs, model, encoder, data.rows))
+                data.add(seed, predict_rows(data.inputs, model, encoder, data.rows))
             for role, table in found.items():
                 tables[role].append(table)
             if encoder is not None:
                 masked += _predict_masked(inputs, model, encoder, run, settings.seed)
-            validation = found["validation"]
-            labels = pd.Categorical(validation["dx"], categories=list(CLASSES)).codes.astype(np.int64)
-            temperatures.append(fit_temperature(labels, validation[list(PROBABILITY_COLUMNS)].to_numpy()))
             described.append(run)
             histories.append(pd.read_csv(folder / runs.HISTORY_NAME))
             advance()
@@ -88,7 +83,6 @@ def evaluate(
     ordered = every.sort_values(["shown", "seed", "fold", "image_id"], ignore_index=True)
     write_csv(out / MASKED_NAME, ordered, float_format="%.6g")
     metrics, notes = write_results(out, settings)
-    metrics["temperature"] = float(np.mean(temperatures))
     write_csv(out / HISTORY_NAME, mean_history(histories), float_format="%.6g")
     write_external(out, outside, settings)
     write_json(out / NOTES_NAME, notes | _provenance(inputs, described))
@@ -136,34 +130,6 @@ def _system(settings: TrainParams) -> dict[str, str]:
     }
 
 
-def _checked_run(inputs: Inputs, folder: Path, fold: int, seed: int) -> dict[str, Any]:
-    run = runs.read_run(folder)
-    if run["fingerprint"] != runs.fingerprint(inputs.settings, fold, seed, inputs.hashes):
-        raise UserError(
-            f"{folder}: trained from other parameters, data or code than lie here now; run `skinlesion train`"
-        )
-    return run
-
-
-def _restore(inputs: Inputs, folder: Path, run: dict[str, Any]) -> tuple[Any, MetadataEncoder | None]:
-    """Return the trained model of one run on the device, and its encoder of metadata."""
-    settings = inputs.settings
-    encoder = restore_encoder(settings.metadata, run["metadata_encoder"]) if run["metadata_encoder"] else None
-    head = inputs.head(encoder)
-    model: Any = inputs.network(head) if settings.fine_tunes else head
-    runs.load_weights(folder, model, prefix="" if settings.fine_tunes else "head.")
-    return model.to(inputs.device), encoder
-
-
-def _probabilities(inputs: Inputs, model: Any, encoder: MetadataEncoder | None, rows: np.ndarray) -> np.ndarray:
-    """Return probabilities (n, 7) of some rows."""
-    settings = inputs.settings
-    bf16 = settings.fine_tunes and settings.precision == "bf16"
-    views = inputs.test_views(rows, encoder)
-    found: np.ndarray = predict_probabilities(model, views, pixels=settings.fine_tunes, bf16=bf16).cpu().numpy()
-    return found
-
-
 def _predict_role(
     inputs: Inputs, model: Any, encoder: MetadataEncoder | None, run: dict[str, Any], role: str
 ) -> pd.DataFrame:
@@ -171,7 +137,7 @@ def _predict_role(
     rows = inputs.rows(run["fold"], role)
     table = inputs.table.iloc[rows][["image_id", "lesion_id", "dx"]].reset_index(drop=True)
     table = table.assign(fold=run["fold"], seed=run["seed"])
-    table[list(PROBABILITY_COLUMNS)] = _probabilities(inputs, model, encoder, rows)
+    table[list(PROBABILITY_COLUMNS)] = predict_rows(inputs, model, encoder, rows)
     return table[list(COLUMNS)]
 
 

@@ -2,7 +2,6 @@
 
 import shutil
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,10 +12,11 @@ from skinlesion.evaluation.shapley import shapley_values
 from skinlesion.evaluation.subset import restrict
 from skinlesion.evaluation.sums import SumStatistic, mean, ratio
 from skinlesion.files import read_csv, write_csv, write_json
-from skinlesion.params import EvaluateParams, Params, TrainParams
+from skinlesion.params import EvaluateParams, Params
 from skinlesion.stages.assessment.material import estimate_sums
 from skinlesion.stages.contracts import MASKED_COLUMNS, MASKED_NAME, METADATA_VALUE_NAME, PREDICTIONS_NAME
 from skinlesion.stages.missing import FIELDS, break_even, missing_rows, shapley_of_metric, shown_name
+from skinlesion.stages.twins import twin_of
 from skinlesion.stages.workspace import Workspace
 from skinlesion.stats.bootstrap import bootstrap
 from skinlesion.stats.lesion_bootstrap import Estimate, LesionBootstrap
@@ -26,13 +26,6 @@ from skinlesion.vocabulary import CLASSES, MALIGNANT, PROBABILITY_COLUMNS
 METRICS = (
     "balanced_accuracy", "accuracy", "macro_auc", "malignant_auc", *(f"sensitivity_{name}" for name in CLASSES),
 )  # fmt: skip
-
-#: Fields of `train` that only a model with metadata uses: twins may differ in them.
-_METADATA_FIELDS = frozenset({
-    "fusion", "metadata", "age", "embedding_width", "metadata_hidden", "metadata_batch_norm", "metadata_dropout",
-    "record_dropout", "field_dropout", "attention_width", "attention_heads", "spatial_grid", "fusion_dropout",
-})  # fmt: skip
-_RUNS = frozenset({"folds", "seeds", "checkpoint_seconds", "device"})
 
 ALL, NONE, PERMUTED, TWIN = shown_name(FIELDS), shown_name(()), "permuted", "image-only twin"
 
@@ -70,26 +63,6 @@ def metadata(params: Params, workspace: Workspace) -> dict[str, dict[str, float]
     (out / "images").mkdir(parents=True, exist_ok=True)
     write_json(out / METADATA_VALUE_NAME, headlines)
     return headlines
-
-
-def twin_of(params: Params, name: str) -> str | None:
-    """Return the image-only experiment that differs from `name` in metadata alone; None where there is none.
-
-    Folds and seeds may be others; of several the one with the most runs is taken.
-    """
-    mine = _image_settings(params.experiment(name))
-    if params.experiment(name).fusion == "metadata_only":
-        return None
-    found = {
-        other: params.experiment(other)
-        for other in params.experiments
-        if params.experiment(other).fusion == "none" and _image_settings(params.experiment(other)) == mine
-    }
-    return max(found, key=lambda other: len(found[other].folds) * len(found[other].seeds), default=None)
-
-
-def _image_settings(settings: TrainParams) -> dict[str, Any]:
-    return settings.model_dump(exclude=set(_METADATA_FIELDS | _RUNS))
 
 
 class _Value:

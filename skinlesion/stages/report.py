@@ -16,6 +16,7 @@ from skinlesion.params import Params
 from skinlesion.report import figures, tables
 from skinlesion.report.html import render
 from skinlesion.report.tables import Result
+from skinlesion.stages.assessed import assessed, subgroup_page
 from skinlesion.stages.contracts import (
     AUDIT_NAME,
     BOOTSTRAP_METHOD,
@@ -38,7 +39,7 @@ _TITLES = {"balanced_accuracy": "balanced accuracy", "macro_f1": "macro F1", "ma
 
 
 def report(params: Params, workspace: Workspace) -> Path:
-    """Write reports/report.html and reports/results.md; return the page's path.
+    """Write reports/report.html, reports/subgroups.html and reports/results.md; return the first page's path.
 
     Raises:
         UserError: a file of an earlier stage is missing.
@@ -48,6 +49,7 @@ def report(params: Params, workspace: Workspace) -> Path:
     page = _page(params, workspace, results, prepared)
     write_text(workspace.reports / "results.md", tables.markdown(results, tables.describe(results, prepared)))
     write_text(workspace.reports / "report.html", page)
+    write_text(workspace.reports / "subgroups.html", subgroup_page(params, workspace, prepared["synthetic"]))
     return workspace.reports / "report.html"
 
 
@@ -118,6 +120,7 @@ def _page(params: Params, workspace: Workspace, results: list[Result], prepared:
         published=tables.published(
             [row.model_dump() for row in params.published], {result.name: result for result in results}
         ),
+        assessed=assessed(params, workspace),
         external=_external(params, workspace, others["external"], metric),
         audit=read_json(workspace.audit / AUDIT_NAME, "run `skinlesion audit` first"),
         shortcuts=read_csv(workspace.audit / SHORTCUTS_NAME, ("predictor",), "run `skinlesion audit` first").to_dict(

@@ -5,12 +5,14 @@ from typing import Any
 
 import numpy as np
 
+from skinlesion.evaluation.calibration import fit_temperature
 from skinlesion.evaluation.curves import confusion_table, roc_table
 from skinlesion.evaluation.metrics import score
 from skinlesion.evaluation.predictions import Predictions, read_predictions
+from skinlesion.evaluation.runs import runs_of
 from skinlesion.files import write_csv
 from skinlesion.params import EvaluateParams
-from skinlesion.stages.contracts import CONFUSION_NAME, PREDICTIONS_NAME, ROC_NAME
+from skinlesion.stages.contracts import CONFUSION_NAME, PREDICTIONS_NAME, ROC_NAME, VALIDATION_NAME
 from skinlesion.stats.bootstrap import bootstrap
 from skinlesion.stats.resampling import Schema
 from skinlesion.vocabulary import CLASSES, MALIGNANT
@@ -20,12 +22,30 @@ SCHEMA = Schema(CLASSES, MALIGNANT)
 
 
 def write_results(out: Path, settings: EvaluateParams) -> tuple[dict[str, float], dict[str, Any]]:
-    """Write the curves of `out`/predictions.csv beside it; return its metrics and notes."""
-    # From the file, not from memory: whoever reads it computes the same figures.
+    """Write the curves of `out`/predictions.csv beside it; return its metrics and notes.
+
+    The temperature is fitted on `out`/validation.csv, run by run, and its mean given.
+    """
+    # From the files, not from memory: whoever reads them computes the same figures.
     predictions, _ = read_predictions(out / PREDICTIONS_NAME)
+    validation, _ = read_predictions(out / VALIDATION_NAME)
     write_csv(out / CONFUSION_NAME, confusion_table(predictions.labels, predictions.probabilities))
     write_csv(out / ROC_NAME, roc_table(predictions.labels, predictions.probabilities), float_format="%.6g")
-    return summarise(predictions, settings)
+    values, notes = summarise(predictions, settings)
+    return values | {"temperature": mean_temperature(predictions, validation)}, notes
+
+
+def mean_temperature(tested: Predictions, validation: Predictions) -> float:
+    """Return the mean over runs of the temperature fitted on each run's validation part.
+
+    Raises:
+        UserError: validation predictions lack a run that was tested.
+    """
+    found = [
+        fit_temperature(validation.labels[run.validation], validation.probabilities[run.layer, run.validation])
+        for run in runs_of(tested, validation)
+    ]
+    return float(np.mean(found))
 
 
 def summarise(

@@ -52,6 +52,18 @@ class Workspace:
         """Return where the assessment of an experiment or an ensemble lies."""
         return self.reports / "assessments" / name
 
+    @property
+    def cards(self) -> Path:
+        return self.reports / "cards"
+
+    @property
+    def figures(self) -> Path:
+        return self.reports / "figures"
+
+    def explanation(self, name: str) -> Path:
+        """Return where the explanations of an experiment lie."""
+        return self.reports / "explanations" / name
+
     def model(self, experiment: str) -> Path:
         return self.root / "models" / experiment
 

@@ -22,9 +22,7 @@ def test_the_quantile_is_the_right_order_statistic():
 def test_scores_by_hand():
     np.testing.assert_allclose(nonconformity("lac", P), 1 - P)
     np.testing.assert_allclose(nonconformity("aps", P), [[0.5, 0.8, 1.0], [0.9, 0.8, 1.0]])
-    np.testing.assert_allclose(
-        nonconformity("raps", P, penalty=0.1, free_ranks=1), [[0.5, 0.9, 1.2], [1.0, 0.8, 1.2]]
-    )
+    np.testing.assert_allclose(nonconformity("raps", P, penalty=0.1, free_ranks=1), [[0.5, 0.9, 1.2], [1.0, 0.8, 1.2]])
     with pytest.raises(UserError, match="lac, aps, raps"):
         nonconformity("topk", P)
 

@@ -77,7 +77,9 @@ def test_the_decision_curve_is_treat_all_at_the_lowest_and_treat_none_at_the_hig
 def test_a_perfect_model_has_the_greatest_net_benefit_there_is(scored):
     positive, _ = scored
     for threshold in (0.01, 0.3, 0.9):
-        assert decisions.net_benefit(positive, positive.astype(float), threshold).value == pytest.approx(positive.mean())
+        assert decisions.net_benefit(positive, positive.astype(float), threshold).value == pytest.approx(
+            positive.mean()
+        )
 
 
 def test_costs_by_hand():

@@ -20,11 +20,12 @@ def made():
     rng = np.random.default_rng(0)
     lesion = np.unique(tested.lesions, return_inverse=True)[1]
     per_lesion = rng.choice(["female", "male", "unknown"], p=[0.48, 0.49, 0.03], size=lesion.max() + 1)
+    source = rng.choice(["histo", "follow_up"], lesion.max() + 1)[lesion]
     table = pd.DataFrame({
         "image_id": tested.image_ids,
         "sex": per_lesion[lesion],
         "age": rng.choice([20.0, 40, 50, 70, 80, np.nan], size=lesion.max() + 1)[lesion],
-        "dx_type": np.where(np.isin(tested.labels, [0, 1, 4]), "histo", rng.choice(["histo", "follow_up"], lesion.max() + 1)[lesion]),
+        "dx_type": np.where(np.isin(tested.labels, [0, 1, 4]), "histo", source),
     })  # fmt: skip
     settings = AssessParams(subgroups=["sex", "age_band", "confirmed", "dataset"], smallest_group=150)
     material = Material.make(tested, validation, table, EvaluateParams(replicates=100), settings)
@@ -37,7 +38,7 @@ def sensitivity(truth, answers, labels):
 
 
 def test_groups_partition_the_images_and_a_column_that_is_not_there_is_named(made):
-    material, groups, absent, _ = made
+    _, groups, absent, _ = made
     assert absent == ["dataset"]
     for column in ("sex", "age_band", "confirmed"):
         rows = np.sum([group.rows for group in groups if group.column == column], axis=0)

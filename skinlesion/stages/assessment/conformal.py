@@ -6,9 +6,10 @@ import numpy as np
 import pandas as pd
 
 from skinlesion.evaluation.conformal import METHODS, ConformalSets, fit_conformal, one_per_lesion
+from skinlesion.evaluation.runs import Run
 from skinlesion.evaluation.subgroups import Group
 from skinlesion.evaluation.sums import SumStatistic, mean, ratio
-from skinlesion.stages.assessment.material import Material, Run
+from skinlesion.stages.assessment.material import Material
 from skinlesion.vocabulary import CLASSES
 
 #: Promised over all cases, or within each class.

@@ -9,22 +9,12 @@ import pandas as pd
 from skinlesion.errors import UserError
 from skinlesion.evaluation.predictions import Predictions
 from skinlesion.evaluation.recalibration import Calibrator, fit_calibrator
+from skinlesion.evaluation.runs import Run, runs_of
 from skinlesion.evaluation.sums import SumStatistic
 from skinlesion.params import AssessParams, EvaluateParams
 from skinlesion.stats.lesion_bootstrap import Estimate, LesionBootstrap, mean_estimate
 
 _COLUMNS_AT_ONCE = 4096  # of sums; bounds the memory
-
-
-@dataclass(frozen=True)
-class Run:
-    """One trained model among the predictions: its seed's layer, and its rows in both parts."""
-
-    layer: int
-    seed: int
-    fold: int
-    tested: np.ndarray
-    validation: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -123,22 +113,6 @@ class Material:
         """Return `value, low, high` of an estimate."""
         low, high = estimate.interval(self.evaluate.confidence, kind)
         return {"value": estimate.value, "low": low, "high": high}
-
-
-def runs_of(tested: Predictions, validation: Predictions) -> Iterator[Run]:
-    """Yield the runs among the tested predictions, each with its validation part.
-
-    Raises:
-        UserError: validation predictions lack a seed or a fold that was tested.
-    """
-    if tested.seeds != validation.seeds:
-        raise UserError("validation predictions are of other seeds than the tested ones; run `skinlesion evaluate`")
-    for layer, seed in enumerate(tested.seeds):
-        for fold in sorted({int(one) for one in tested.folds}):
-            rows = np.flatnonzero(validation.folds == fold)
-            if not len(rows):
-                raise UserError(f"validation predictions: none of fold {fold}; run `skinlesion evaluate`")
-            yield Run(layer, seed, fold, np.flatnonzero(tested.folds == fold), rows)
 
 
 def estimate_sums(bootstrap: LesionBootstrap, figures: Mapping[str, Sequence[SumStatistic]]) -> dict[str, Estimate]:
