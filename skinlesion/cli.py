@@ -326,6 +326,70 @@ def report(
 
 
 @app.command()
+def predict(
+    images: Annotated[list[Path], typer.Argument(help="Photographs, or folders of them.")],
+    experiment: Annotated[
+        str | None, typer.Option(help="Which model; by default the best by validation, with metadata if you give any.")
+    ] = None,
+    fold: Annotated[int | None, typer.Option(help="The models of one fold; by default the mean over all.")] = None,
+    age: Annotated[float | None, typer.Option(help="In years.")] = None,
+    sex: Annotated[str | None, typer.Option(help="female or male.")] = None,
+    localization: Annotated[str | None, typer.Option(help="Anatomical site, such as back or face.")] = None,
+    table: Annotated[
+        Path | None, typer.Option(help="A CSV of image_id, age, sex, localization for many photographs.")
+    ] = None,
+    unlike: Annotated[
+        bool, typer.Option("--unlike", help="Say how unlike the prepared images each photograph is.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")] = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
+    params: ParamsOption = Path("params.yaml"),
+) -> None:
+    """What a trained experiment says of photographs: probabilities, conformal set, malignancy. Not for diagnosis."""
+    from skinlesion.stages import predict as stage
+    from skinlesion.stages.predicted import Printer
+    from skinlesion.stages.predictor import Predictor
+
+    if as_json and as_csv:
+        raise UserError("predict: give either --json or --csv")
+    loaded, workspace = _load(params)
+    record = stage.Record(age, sex, localization).checked()
+    known = None if table is None else stage.read_records(table)
+    files = stage.find_images(images)
+    name = stage.choose_experiment(loaded, workspace, experiment, metadata=not record.empty or known is not None)
+    predictor = Predictor.open(loaded, workspace, name, fold)
+    neighbours = predictor.neighbours() if unlike else None
+    printer = Printer("json" if as_json else "csv" if as_csv else "text", name, predictor, len(files))
+    for row in stage.predict(predictor, files, loaded.prepare, record, known, neighbours):
+        printer.show(row)
+    printer.end()
+    if printer.failed:
+        raise typer.Exit(2)
+
+
+@app.command()
+def explain(
+    experiment: Annotated[str | None, typer.Option(help="An experiment; with --image.")] = None,
+    image: Annotated[list[str] | None, typer.Option(help="A prepared image's id; repeatable.")] = None,
+    params: ParamsOption = Path("params.yaml"),
+) -> None:
+    """Where models look: overlays of images, or for the best experiments a whole test fold against lesion masks."""
+    from skinlesion.stages import explain as stage
+
+    loaded, workspace = _load(params)
+    if (experiment is None) != (not image):
+        raise UserError("explain: give --experiment NAME and --image ID together, or neither for the best experiments")
+    if experiment is not None:
+        for path in stage.explain_images(loaded, workspace, experiment, image or []):
+            print(path)
+        return
+    for name, figures in stage.explain_best(loaded, workspace).items():
+        print(name)
+        _print_figures(figures)
+    print(f"written to {workspace.reports / 'explanations'}")
+
+
+@app.command()
 def compare(
     files: Annotated[list[Path], typer.Argument(help="Two or more prediction files, from anywhere.")],
     truth: Annotated[

@@ -360,6 +360,15 @@ class AssessParams(Section):
         return check_costs(value)
 
 
+class ExplainParams(Section):
+    method: Literal["gradcam", "gradcam++", "rollout"] = Field(
+        "gradcam", description="How maps are made; rollout needs a vision transformer."
+    )
+    fold: Fold = Field(0, description="The test fold whose images are mapped.")
+    examples: int = Field(6, ge=1, le=60, description="Pictures of each kind: right, wrong, confidently wrong.")
+    sanity_images: int = Field(100, ge=10, le=10_000, description="Images of the randomised-weights check.")
+
+
 class StatsParams(Section):
     primary: Metric = Field("balanced_accuracy", description="The metric the main comparison is about.")
     metrics: list[Metric] = Field(
@@ -456,6 +465,7 @@ class Params(Section):
     train: TrainParams = TrainParams()
     evaluate: EvaluateParams = EvaluateParams()
     assess: AssessParams = AssessParams()
+    explain: ExplainParams = ExplainParams()
     stats: StatsParams = StatsParams()
     report: ReportParams = ReportParams()
     audit: AuditParams = AuditParams()

@@ -87,6 +87,12 @@ class ConformalSets:
             "pooled": list(self.pooled),
         }  # fmt: skip
 
+    @classmethod
+    def restore(cls, state: dict[str, Any]) -> "ConformalSets":
+        """Return sets as `state()` left them."""
+        limits = np.array([np.inf if one is None else one for one in state["thresholds"]])
+        return cls(state["method"], limits, state["penalty"], state["free_ranks"], tuple(state["pooled"]))
+
 
 def fit_conformal(
     method: str,

@@ -8,17 +8,19 @@ import pandas as pd
 
 from skinlesion.data.metadata import METADATA_NAME, read_metadata
 from skinlesion.evaluation.predictions import Predictions, read_predictions
+from skinlesion.evaluation.runs import Run
 from skinlesion.evaluation.subgroups import make_groups
 from skinlesion.files import write_csv, write_json
 from skinlesion.params import AssessParams, EvaluateParams, Params
 from skinlesion.stages.assessment.calibration import calibration_table, reliability_table
-from skinlesion.stages.assessment.conformal import conformal_table
+from skinlesion.stages.assessment.conformal import conformal_table, fit_run
 from skinlesion.stages.assessment.decisions import (
     cost_table,
     decision_curve,
     decision_table,
     missed_melanomas,
     precision_recall,
+    run_thresholds,
 )
 from skinlesion.stages.assessment.headline import headline
 from skinlesion.stages.assessment.lesions import lesion_table
@@ -117,12 +119,21 @@ def assess_predictions(
         "lesions": len(np.unique(tested.lesions)),
         "folds": sorted({int(fold) for fold in tested.folds}),
         "seeds": list(tested.seeds),
-        "calibrators": [
-            {"seed": seed, "fold": fold} | fitted.state() for (seed, fold), fitted in material.calibrators.items()
-        ],
+        "runs": [_fitted(material, run) for run in material.runs()],
         "classes_with_pooled_conformal_threshold": pooled,
         "subgroup_columns_not_in_the_data": absent,
         "interval": f"{evaluate.confidence:.0%} bootstrap over lesions, {evaluate.replicates} replicates; percentile, "
         "basic for calibration errors",
     }
     return headline(tables, settings), tables, notes
+
+
+def _fitted(material: Material, run: Run) -> dict[str, Any]:
+    """Return what was fitted on a run's validation part and `predict` needs: calibrator, sets, thresholds."""
+    return {
+        "seed": run.seed,
+        "fold": run.fold,
+        "calibrator": material.calibrators[run.seed, run.fold].state(),
+        "conformal": fit_run(material, run, "lac", by_class=True).state(),
+        "thresholds": run_thresholds(material, run),
+    }

@@ -11,11 +11,17 @@ from skinlesion.stages.contracts import VALIDATION_NAME
 from skinlesion.stages.workspace import Workspace
 
 
-def best_by_validation(params: Params, workspace: Workspace) -> dict[str, str]:
+def best_by_validation(params: Params, workspace: Workspace, *, evaluated: bool = False) -> dict[str, str]:
     """Return the best "image only" and the best "multimodal" experiment by validation balanced accuracy.
 
     Candidates are split by lesion and see the image; those that ran on most folds come before others, so that both are
     tested on the same images where that can be. A kind without candidates is left out.
+
+    Args:
+        evaluated: choose among those that were evaluated; by default one that was not is an error.
+
+    Raises:
+        UserError: an experiment was not evaluated.
     """
     candidates: dict[str, list[tuple[int, float, str]]] = {"image only": [], "multimodal": []}
     for name in params.experiments:
@@ -23,6 +29,8 @@ def best_by_validation(params: Params, workspace: Workspace) -> dict[str, str]:
         if settings.protocol == "lesion" and settings.fusion != "metadata_only":
             kind = "image only" if settings.fusion == "none" else "multimodal"
             path = workspace.results(name) / VALIDATION_NAME
+            if evaluated and not path.exists():
+                continue
             candidates[kind].append((len(settings.folds), _balanced_accuracy(path), name))
     return {kind: max(found)[2] for kind, found in candidates.items() if found}
 

@@ -67,7 +67,7 @@ def test_assess_writes_flat_figures_and_its_tables(evaluated, run, name):
         assert figures[f"{metric}_low"] <= figures[f"{metric}_high"]
         assert metric in outcome.out
     notes = json.loads((folder / "notes.json").read_text())
-    assert len(notes["calibrators"]) == 4
+    assert len(notes["runs"]) == 4
     assert notes["subgroup_columns_not_in_the_data"] == ["dataset", "confirmed"]
     calibration = pd.read_csv(folder / "calibration.csv")
     assert set(calibration["probabilities"]) == {"uncalibrated", "temperature", "vector", "isotonic"}

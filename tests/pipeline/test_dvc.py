@@ -44,6 +44,7 @@ def repository(tmp_path_factory):
     changes = {
         "train": {"precision": "fp32", "device": "auto", "spatial_grid": None},
         "audit": {"replicates": 100},
+        "assess": {"smallest_cases": 2},
         "external": [outside],
     }
     write_params(folder, small_params(data={"path": "raw"}, ensembles=ensembles, published=[], **changes))
@@ -52,7 +53,7 @@ def repository(tmp_path_factory):
     call(folder, "git", "init", "-q", "-b", "main")
     call(folder, "dvc", "init", "-q")
     call(folder, "dvc", "config", "core.analytics", "false")
-    assert len(ran(call(folder, "dvc", "repro"))) == 12  # 2 × train, 2 × evaluate, and one of each other
+    assert len(ran(call(folder, "dvc", "repro"))) == 16  # 2 × train, evaluate, assess, and one of each other
     call(folder, "git", "add", "-A")
     call(folder, "git", "commit", "-qm", "baseline")
     return folder
@@ -87,13 +88,10 @@ def test_one_changed_parameter_reruns_what_it_concerns_and_shows_in_a_clone_with
     params = yaml.safe_load(path.read_text())
     params["experiments"]["concat"]["lr"] = 0.02
     path.write_text(yaml.safe_dump(params))
-    assert ran(call(repository, "dvc", "repro")) == [
-        "train@concat",
-        "evaluate@concat",
-        "ensemble@both",
-        "stats",
-        "report",
-    ]
+    stages = ran(call(repository, "dvc", "repro"))
+    assert stages[:2] == ["train@concat", "evaluate@concat"]
+    assert set(stages[2:-1]) == {"assess@concat", "ensemble@both", "assess_ensemble@both", "metadata", "stats"}
+    assert stages[-1] == "report"
     call(repository, "git", "commit", "-qam", "a larger step")
     call(repository, "git", "switch", "-q", "main")
 
@@ -104,6 +102,8 @@ def test_one_changed_parameter_reruns_what_it_concerns_and_shows_in_a_clone_with
     changes = json.loads(call(clone, "dvc", "metrics", "diff", "origin/main", "--json"))
     assert "balanced_accuracy" in changes["reports/runs/concat/metrics.json"]
     assert "balanced_accuracy" in changes["reports/ensembles/both/metrics.json"]
+    assert "conformal_coverage_lac" in changes["reports/assessments/concat/assessment.json"]
+    assert "concat.gain_over_image_only" in changes["reports/metadata/metadata.json"]
     assert "reports/runs/image/metrics.json" not in changes
 
 

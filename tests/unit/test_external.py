@@ -99,7 +99,10 @@ def test_external_figures_come_from_the_mean_over_folds(outside, run):
     assert figures["balanced_accuracy_low"] <= figures["balanced_accuracy"] <= figures["balanced_accuracy_high"]
 
     # The whole road to the report, pairs included.
-    for args in (("train", "--experiment", "image"), ("evaluate", "--experiment", "image"), ("stats",), ("report",)):
+    for args in (
+        ("train", "--experiment", "image"), ("evaluate", "--experiment", "image"), ("assess", "image"),
+        ("assess", "concat"), ("metadata",), ("stats",), ("report",),
+    ):  # fmt: skip
         outcome = run(*args, cwd=outside)
         assert outcome.code == 0, outcome.err
     pairs = pd.read_csv(outside / "reports/stats/external.csv")

@@ -11,6 +11,7 @@ from skinlesion.evaluation.decisions import TARGETS, THRESHOLDS, cases_of, risk_
 from skinlesion.evaluation.lesions import by_lesion
 from skinlesion.evaluation.predictions import Predictions
 from skinlesion.evaluation.ranking import Ranking, average_precision, partial_auc, rank
+from skinlesion.evaluation.runs import Run
 from skinlesion.evaluation.sums import SumStatistic, mean, ratio
 from skinlesion.stages.assessment.material import Material, estimate_sums
 from skinlesion.stats.lesion_bootstrap import LesionBootstrap
@@ -27,14 +28,30 @@ def thresholds(material: Material, target: str, side: str, level: float) -> np.n
         side: "specificity" or "sensitivity", which of them is to reach `level` on validation.
     """
     found = np.empty(material.calibrated.shape[:2])
-    choose = {
-        "specificity": decisions.threshold_at_specificity,
-        "sensitivity": decisions.threshold_at_sensitivity,
-    }[side]
     for run in material.runs():
-        cases = cases_of(target, material.validation.labels[run.validation])
-        risks = risk_of(target, material.validation_calibrated[run.layer, run.validation])
-        found[run.layer, run.tested] = choose(cases, risks, level)
+        found[run.layer, run.tested] = _run_threshold(material, run, target, side, level)
+    return found
+
+
+_CHOOSE = {
+    "specificity": decisions.threshold_at_specificity,
+    "sensitivity": decisions.threshold_at_sensitivity,
+}
+
+
+def _run_threshold(material: Material, run: Run, target: str, side: str, level: float) -> float:
+    cases = cases_of(target, material.validation.labels[run.validation])
+    risks = risk_of(target, material.validation_calibrated[run.layer, run.validation])
+    return _CHOOSE[side](cases, risks, level)
+
+
+def run_thresholds(material: Material, run: Run) -> dict[str, dict[str, float | None]]:
+    """Return a run's thresholds by target and rule ("90% specificity"); null where any risk is called."""
+    found: dict[str, dict[str, float | None]] = {}
+    for target in TARGETS:
+        rules = [(side, level) for side in _CHOOSE for level in material.assess.operating_points]
+        values = {f"{level:.0%} {side}": _run_threshold(material, run, target, side, level) for side, level in rules}
+        found[target] = {rule: value if np.isfinite(value) else None for rule, value in values.items()}
     return found
 
 

@@ -1,0 +1,219 @@
+"""predict: what evaluate says of the same images, files that are no photographs, records, output for programs."""
+
+import csv
+import io
+import json
+import struct
+import zlib
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from skinlesion.interpret.neighbours import Neighbours
+from skinlesion.vocabulary import PROBABILITY_COLUMNS
+from tests.conftest import small_params, write_params
+
+
+@pytest.fixture(scope="module")
+def trained(prepared_template, tmp_path_factory):
+    """Two experiments on two folds, evaluated and assessed, and the prepared images as PNG files."""
+    import shutil
+
+    from skinlesion.params import load_params
+    from skinlesion.stages.assess import assess
+    from skinlesion.stages.evaluate import evaluate
+    from skinlesion.stages.train import train
+    from skinlesion.stages.workspace import Workspace
+
+    folder = tmp_path_factory.mktemp("trained") / "workspace"
+    shutil.copytree(prepared_template, folder)
+    experiments = {"image": {}, "concat": {"fusion": "concat"}, "tuned": {"regime": "two_stage", "folds": [0]}}
+    params = load_params(
+        write_params(
+            folder,
+            small_params(
+                train={"folds": [0, 1], "epochs": 2, "finetune_epochs": 1}, experiments=experiments, claims=[]
+            ),
+        )
+    )
+    workspace = Workspace(folder)
+    for name in params.experiments:
+        settings = params.experiment(name)
+        train(settings, params.split, workspace, workspace.model(name), name)
+        evaluate(settings, params.split, params.evaluate, workspace, workspace.model(name), workspace.results(name))
+    for name in ("image", "concat"):
+        assess(params, workspace, name)
+    images = np.load(workspace.prepared / "images.npy")
+    table = pd.read_csv(workspace.prepared / "metadata.csv", keep_default_na=False)
+    (folder / "photos").mkdir()
+    for image_id, pixels in zip(table["image_id"], images, strict=True):
+        Image.fromarray(pixels).save(folder / "photos" / f"{image_id}.png")
+    return folder
+
+
+def rows_of(outcome):
+    return [json.loads(line) for line in outcome.out.splitlines()]
+
+
+@pytest.mark.parametrize("name", ["image", "concat", "tuned"])
+def test_one_folds_model_says_what_evaluate_wrote(trained, run, name):
+    """Uncalibrated answers of fold 0 to the images it was tested on, metadata from a table."""
+    from skinlesion.params import load_params
+    from skinlesion.stages.predictor import Predictor
+    from skinlesion.stages.workspace import Workspace
+
+    written = pd.read_csv(trained / f"reports/runs/{name}/predictions.csv")
+    written = written[written["fold"] == 0].set_index("image_id")
+    params, workspace = load_params(trained / "params.yaml"), Workspace(trained)
+    predictor = Predictor.open(params, workspace, name, fold=0)
+    table = pd.read_csv(workspace.prepared / "metadata.csv", keep_default_na=False, na_values={"age": [""]})
+    rows = np.flatnonzero(table["image_id"].isin(written.index))
+    images = np.load(workspace.prepared / "images.npy")[rows]
+    found = predictor.by_run(images, table.iloc[rows])
+    assert found.shape == (1, len(rows), 7)
+    expected = written.loc[table["image_id"].iloc[rows], list(PROBABILITY_COLUMNS)].to_numpy()
+    np.testing.assert_allclose(found[0], expected, atol=1e-5)
+
+
+def test_the_command_gives_the_calibrated_mean_with_sets_and_thresholds(trained, run):
+    metadata = trained / "data/prepared/metadata.csv"
+    outcome = run("predict", "photos", "--experiment", "concat", "--table", str(metadata), "--json", cwd=trained)
+    assert outcome.code == 0, outcome.err
+    assert "not for diagnosis" in outcome.err
+    rows = rows_of(outcome)
+    assert len(rows) == 200
+    assert [row["file"] for row in rows] == sorted(row["file"] for row in rows)
+    for row in rows[:20]:
+        p = np.array([row[name] for name in PROBABILITY_COLUMNS])
+        assert p.sum() == pytest.approx(1)
+        assert f"p_{row['answer']}" == PROBABILITY_COLUMNS[p.argmax()]
+        assert row["malignant"] == pytest.approx(row["p_akiec"] + row["p_bcc"] + row["p_mel"])
+        assert set(row["called"]) == {"90% specificity", "95% specificity", "90% sensitivity", "95% sensitivity"}
+        # A threshold that spares more of the benign is higher, one that finds more of the malignant lower.
+        assert row["called"]["90% specificity"] or not row["called"]["95% specificity"]
+        assert row["called"]["95% sensitivity"] or not row["called"]["90% sensitivity"]
+    one_fold = rows_of(
+        run(
+            "predict",
+            "photos",
+            "--experiment",
+            "concat",
+            "--table",
+            str(metadata),
+            "--fold",
+            "1",
+            "--json",
+            cwd=trained,
+        )
+    )
+    assert max(abs(a["p_nv"] - b["p_nv"]) for a, b in zip(rows, one_fold, strict=True)) > 1e-4
+
+
+def test_the_best_experiment_is_taken_with_metadata_where_some_are_given(trained, run):
+    plain = run("predict", "photos/PHANTOM_0000000.png", cwd=trained)
+    assert plain.code == 0, plain.err
+    assert plain.err.startswith(("image,", "tuned,"))
+    told = run("predict", "photos/PHANTOM_0000000.png", "--age", "70", "--sex", "male", cwd=trained)
+    assert told.err.startswith("concat, 2 models")
+    assert "cannot be ruled out" in told.out
+    assert "malignant" in told.out
+    other = run("predict", "photos/PHANTOM_0000000.png", "--age", "10", "--sex", "female", cwd=trained)
+    assert other.out != told.out
+
+
+def test_an_experiment_that_was_not_assessed_says_so(trained, run):
+    outcome = run("predict", "photos/PHANTOM_0000000.png", "--experiment", "tuned", "--json", cwd=trained)
+    assert outcome.code == 0
+    assert "run `skinlesion assess tuned`" in outcome.err
+    row = rows_of(outcome)[0]
+    assert row["set"] is None
+    assert row["called"] == {}
+
+
+def png_of_claimed_size(side: int) -> bytes:
+    """A PNG that claims side × side pixels and holds next to nothing."""
+
+    def chunk(kind, body):
+        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+    header = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
+    data = zlib.compress(b"\0" * 1000)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", data) + chunk(b"IEND", b"")
+
+
+def test_bad_files_are_reported_and_the_rest_goes_on(trained, run, tmp_path):
+    (tmp_path / "a_text.jpg").write_text("hello")
+    (tmp_path / "b_bomb.png").write_bytes(png_of_claimed_size(30_000))
+    (tmp_path / "c_empty.png").write_bytes(b"")
+    whole = (trained / "photos/PHANTOM_0000003.png").read_bytes()
+    (tmp_path / "d_cut.png").write_bytes(whole[: len(whole) // 2])
+    (tmp_path / "e_good.png").write_bytes(whole)
+    with Image.open(io.BytesIO(whole)) as image:
+        image.convert("CMYK").save(tmp_path / "f_cmyk.jpg", quality=95)
+        image.convert("L").save(tmp_path / "g_grey.png")
+    outcome = run("predict", str(tmp_path), "--experiment", "image", "--json", cwd=trained)
+    assert outcome.code == 2
+    rows = rows_of(outcome)
+    assert [bool(row["error"]) for row in rows] == [True, True, True, True, False, False, False]
+    for row in rows[:4]:
+        assert row["file"] in row["error"]
+        assert "not a readable image" in row["error"]
+    assert "900000000 pixels" in rows[1]["error"]
+    assert "4 could not be read" in outcome.err
+    assert "Traceback" not in outcome.err
+
+
+def test_csv_for_programs(trained, run):
+    outcome = run("predict", "photos", "--experiment", "image", "--csv", cwd=trained)
+    rows = list(csv.DictReader(io.StringIO(outcome.out)))
+    assert len(rows) == 200
+    assert list(rows[0]) == ["file", "answer", *PROBABILITY_COLUMNS, "malignant", "set", "called", "unlike", "error"]
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (("nowhere",), "nowhere: no such file or folder"),
+        (("data",), "no image below"),
+        (("photos", "--age", "130"), "outside 0 to 120"),
+        (("photos", "--sex", "mal"), "did you mean male"),
+        (("photos", "--localization", "bak"), "did you mean back"),
+        (("photos", "--experiment", "imge"), "did you mean image"),
+        (("photos", "--experiment", "image", "--fold", "4"), "has folds 0, 1"),
+        (("photos", "--json", "--csv"), "either --json or --csv"),
+        (("photos", "--table", "params.yaml"), "image_id missing"),
+    ],
+)
+def test_mistakes_are_named_with_what_would_be_valid(trained, run, args, said):
+    outcome = run("predict", *args, cwd=trained)
+    assert outcome.code == 2
+    assert said in outcome.err.replace("column ", "")
+    assert len(outcome.err.strip().splitlines()) == 1
+
+
+def test_a_table_of_records_is_checked(trained, run, tmp_path):
+    (tmp_path / "records.csv").write_text("image_id,age,sex\nPHANTOM_0000001,40,man\n")
+    outcome = run("predict", "photos", "--table", str(tmp_path / "records.csv"), cwd=trained)
+    assert outcome.code == 2
+    assert "PHANTOM_0000001" in outcome.err
+
+
+def test_how_unlike_a_photograph_is(trained, run):
+    seen = rows_of(
+        run("predict", "photos/PHANTOM_0000000.png", "--experiment", "image", "--unlike", "--json", cwd=trained)
+    )
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(trained / "noise.png")
+    strange = rows_of(run("predict", "noise.png", "--experiment", "image", "--unlike", "--json", cwd=trained))
+    assert seen[0]["unlike"] < strange[0]["unlike"] == 100
+
+
+def test_neighbours_by_hand():
+    features = np.array([[1.0, 0], [1, 0.1], [0, 1], [0.1, 1]])
+    made = Neighbours(features, np.array([0, 1, 2, 3]))
+    rows, cosines = made.nearest(np.array([[2.0, 0.05]]), 2)
+    assert set(rows[0]) == {0, 1}
+    assert cosines[0, 0] >= cosines[0, 1] > 0.99
+    assert made.percentile(np.array([[-1.0, -1.0]])).item() == 100
