@@ -390,6 +390,51 @@ def explain(
 
 
 @app.command()
+def verify(
+    readme: Annotated[
+        Path | None, typer.Option(help="Also check the results table between this file's markers.")
+    ] = None,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Metrics, pages and cards alone: take assessments and statistics as given.")
+    ] = False,
+    params: ParamsOption = Path("params.yaml"),
+) -> None:
+    """Compute every figure of report, cards and README again from the predictions, and fail where one differs."""
+    from skinlesion.stages import verify as stage
+
+    loaded, workspace = _load(params)
+    problems = stage.verify(loaded, workspace, readme, quick=quick)
+    for line in problems[:50]:
+        print(line)
+    if problems:
+        raise UserError(f"{len(problems)} figures or lines differ from what predictions give; run `dvc repro`")
+    print("every figure comes out again")
+
+
+@app.command()
+def dashboard(
+    port: Annotated[int, typer.Option(min=1024, max=65535, help="The port on 127.0.0.1.")] = 8501,
+    params: ParamsOption = Path("params.yaml"),
+) -> None:
+    """Open the dashboard on this machine alone: data, training, performance, prediction, comparison."""
+    import importlib.util
+    import subprocess
+
+    _load(params)
+    if importlib.util.find_spec("streamlit") is None:
+        raise UserError("dashboard: streamlit is not installed; pip install 'skinlesion[dashboard]'")
+    page = Path(__file__).parent / "dashboard" / "app.py"
+    settings = {
+        "server.address": "127.0.0.1", "server.port": str(port), "server.headless": "true",
+        "server.fileWatcherType": "none", "server.maxUploadSize": "20", "browser.gatherUsageStats": "false",
+    }  # fmt: skip
+    flags = [part for name, value in settings.items() for part in (f"--{name}", value)]
+    print(f"open http://127.0.0.1:{port} (Ctrl-C ends it)", file=sys.stderr)
+    command = [sys.executable, "-m", "streamlit", "run", str(page), *flags, "--", str(params.resolve())]
+    raise typer.Exit(subprocess.run(command, check=False).returncode)
+
+
+@app.command()
 def compare(
     files: Annotated[list[Path], typer.Argument(help="Two or more prediction files, from anywhere.")],
     truth: Annotated[

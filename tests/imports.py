@@ -36,7 +36,14 @@ CHOSEN = {
     "external": {"data/sources/${item.set.source}.py", *_SOURCES},
     "describe": {"report/dataset.html.j2", *_PAGE},
     "audit": {"report/audit.html.j2", *_PAGE},
-    "report": {"report/page.html.j2", "report/assessment.html.j2", "report/subgroups.html.j2", *_PAGE},
+    "report": {
+        "report/page.html.j2",
+        "report/assessment.html.j2",
+        "report/subgroups.html.j2",
+        "report/explanations.html.j2",
+        "report/card.md.j2",
+        *_PAGE,
+    },
 }
 
 

@@ -1,8 +1,10 @@
 """Figures of the report as SVG text, readable in print and for the colour-blind."""
 
+from textwrap import wrap
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from matplotlib.figure import Figure
 
 from skinlesion.report.svg import BLUE, GREY, INK, ORANGE, row_axes, to_svg
@@ -23,6 +25,52 @@ def leader_board(results: list[Result], metric: str, title: str) -> str:
         axes.plot(result.metrics[metric], row, "o", color=colour, mfc=colour if honest else "white", ms=7)
     axes.set_yticks(range(len(ordered)), [_label(one) for one in ordered])
     axes.set_xlabel(f"{title}, with interval")
+    return to_svg(figure)
+
+
+def claims(rows: list[dict[Any, Any]], title: str, margin: float) -> str:
+    """Return every claim with the difference that answers it, its interval, and the answer; the margin is shaded."""
+    figure = Figure(figsize=(9.6, 1.1 + 0.46 * len(rows)), layout="constrained")
+    axes = figure.add_subplot()
+    axes.spines[["top", "right", "left"]].set_visible(False)
+    axes.tick_params(axis="y", length=0)
+    axes.grid(axis="x", color="#dddddd", lw=0.6)
+    axes.set_axisbelow(True)
+    axes.axvspan(-margin, margin, color="#eeeeee", lw=0)
+    axes.axvline(0, color=INK, lw=0.8)
+    for place, row in enumerate(reversed(rows)):
+        colour = {"supported": BLUE, "contradicted": ORANGE}.get(row["answer"], INK)
+        if row["difference"] == row["difference"]:
+            axes.plot([row["low"], row["high"]], [place, place], color=colour, lw=2.4, solid_capstyle="butt")
+            axes.plot(row["difference"], place, "o", color=colour, ms=6)
+        axes.annotate(
+            row["answer"], (1.01, place), xycoords=("axes fraction", "data"), va="center", fontsize=8, color=colour
+        )
+    axes.set_yticks(range(len(rows)), ["\n".join(wrap(row["claim"], 54)) for row in reversed(rows)], fontsize=8)
+    axes.set_ylim(-0.7, len(rows) - 0.3)
+    axes.set_xlabel(f"difference in {title}, with interval")
+    return to_svg(figure)
+
+
+def training(history: pd.DataFrame) -> str:
+    """Return losses and validation balanced accuracy by step; the frozen phase is shaded where another follows."""
+    figure = Figure(figsize=(6.4, 2.8), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    for axes in (left, right):
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.grid(color="#dddddd", lw=0.6)
+        axes.set_xlabel("epoch, mean over runs")
+        if (history["phase"] != history["phase"].iloc[0]).any():
+            first = history[history["phase"] == history["phase"].iloc[0]]
+            axes.axvspan(first["step"].min() - 0.5, first["step"].max() + 0.5, color="#eeeeee", lw=0)
+    for column, colour, label in (("train_loss", GREY, "training"), ("validation_loss", BLUE, "validation")):
+        if column in history:
+            left.plot(history["step"], history[column], color=colour, label=label)
+    left.set_ylabel("loss")
+    left.legend(frameon=False, fontsize=8)
+    if "validation_balanced_accuracy" in history:
+        right.plot(history["step"], history["validation_balanced_accuracy"], color=BLUE)
+    right.set_ylabel("balanced accuracy, validation")
     return to_svg(figure)
 
 

@@ -83,6 +83,28 @@ def explain_images(params: Params, workspace: Workspace, name: str, image_ids: S
     return written
 
 
+def map_photograph(
+    params: Params, workspace: Workspace, name: str, pixels: np.ndarray, metadata: pd.DataFrame
+) -> np.ndarray:
+    """Return the map (s, s) of one run's likeliest class for a photograph (S, S, 3) uint8 that is not prepared.
+
+    Args:
+        metadata: one row of age, sex and localization.
+    """
+    settings = params.experiment(name)
+    inputs = Inputs(workspace, settings, params.split)
+    folder = runs.run_folder(workspace.model(name), settings.folds[0], settings.seeds[0])
+    model, encoder = restore(inputs, folder, runs.read_run(folder))
+    assert inputs.backbone is not None
+    explained = Explained(model, inputs.backbone, inputs.kind, settings.spatial_grid).to(inputs.device)
+    images = preprocess(inputs.backbone, torch.from_numpy(np.ascontiguousarray(pixels[None])).to(inputs.device), None)
+    record = None if encoder is None else torch.from_numpy(encoder.encode(metadata)).to(inputs.device)
+    explained.metadata = record
+    with torch.no_grad():
+        about = explained.eval()(images).argmax(dim=1).cpu().numpy()
+    return np.asarray(activation_maps(explained, images, record, about, params.explain.method)[0])
+
+
 @dataclass(frozen=True)
 class Mapped:
     """One trained run and the images it was tested on."""

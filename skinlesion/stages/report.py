@@ -1,5 +1,6 @@
 """report: one self-contained page and the results table, from what the other stages wrote."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,12 +12,14 @@ from skinlesion.data.store import PREPARED_NAME
 from skinlesion.errors import UserError
 from skinlesion.evaluation.metrics import confusion_matrix
 from skinlesion.evaluation.predictions import read_predictions
-from skinlesion.files import read_csv, read_json, write_text
+from skinlesion.files import read_csv, read_json, write_csv, write_text
 from skinlesion.params import Params
 from skinlesion.report import figures, tables
 from skinlesion.report.html import render
 from skinlesion.report.tables import Result
+from skinlesion.report.text import latex_table
 from skinlesion.stages.assessed import assessed, subgroup_page
+from skinlesion.stages.cards import card
 from skinlesion.stages.contracts import (
     AUDIT_NAME,
     BOOTSTRAP_METHOD,
@@ -24,12 +27,14 @@ from skinlesion.stages.contracts import (
     EXTERNAL_FOLDER,
     EXTERNAL_NAME,
     EXTERNAL_NOTES_NAME,
+    HISTORY_NAME,
     METRICS_NAME,
     NAIVE_METHOD,
     NOTES_NAME,
     PREDICTIONS_NAME,
     SHORTCUTS_NAME,
 )
+from skinlesion.stages.explained import explained
 from skinlesion.stages.workspace import Workspace
 from skinlesion.vocabulary import CLASSES
 
@@ -39,16 +44,26 @@ _TITLES = {"balanced_accuracy": "balanced accuracy", "macro_f1": "macro F1", "ma
 
 
 def report(params: Params, workspace: Workspace) -> Path:
-    """Write reports/report.html, reports/subgroups.html and reports/results.md; return the first page's path.
+    """Write report.html, subgroups.html, cards/, figures/ and results.{md,csv,tex} to reports/; return the page's path.
 
     Raises:
         UserError: a file of an earlier stage is missing.
     """
     results = [_result(params, workspace, name) for name in params.systems]
     prepared = read_json(workspace.prepared / PREPARED_NAME, "run `skinlesion prepare` first")
-    page = _page(params, workspace, results, prepared)
-    write_text(workspace.reports / "results.md", tables.markdown(results, tables.describe(results, prepared)))
+    page, drawn = _page(params, workspace, results, prepared)
+    shutil.rmtree(workspace.figures, ignore_errors=True)
+    for name, svg in drawn.items():
+        write_text(workspace.figures / f"{name}.svg", svg)
+    described = tables.describe(results, prepared)
+    write_text(workspace.reports / "results.md", tables.markdown(results, described))
+    write_text(workspace.reports / "results.tex", latex_table(tables.header(), tables.rows(results), described))
+    write_csv(workspace.reports / "results.csv", pd.DataFrame(tables.rows(results), columns=tables.header()))
     write_text(workspace.reports / "report.html", page)
+    shutil.rmtree(workspace.cards, ignore_errors=True)  # the cards of experiments that are no more
+    for result in results:
+        if result.name in params.experiments:
+            write_text(workspace.cards / f"{result.name}.md", card(params, workspace, result, prepared))
     write_text(workspace.reports / "subgroups.html", subgroup_page(params, workspace, prepared["synthetic"]))
     return workspace.reports / "report.html"
 
@@ -75,7 +90,10 @@ def _result(params: Params, workspace: Workspace, name: str) -> Result:
     return Result(name, read_json(folder / METRICS_NAME, remedy), read_json(folder / NOTES_NAME, remedy))
 
 
-def _page(params: Params, workspace: Workspace, results: list[Result], prepared: dict[str, Any]) -> str:
+def _page(
+    params: Params, workspace: Workspace, results: list[Result], prepared: dict[str, Any]
+) -> tuple[str, dict[str, str]]:
+    """Return the page, and its figures by name."""
     remedy = "run `skinlesion stats` first"
     folder = workspace.reports / "stats"
     comparisons = read_csv(folder / "comparisons.csv", COMPARISON_COLUMNS, remedy)
@@ -88,19 +106,32 @@ def _page(params: Params, workspace: Workspace, results: list[Result], prepared:
     primary = comparisons[comparisons["metric"] == metric]
     pairs = side_by_side(primary)
     detectable = others["detectable"]
-    return render(
+    claims = others["claims"].to_dict("records")
+    assessment = assessed(params, workspace)
+    drawn = {
+        "claims": figures.claims(claims, title, params.stats.margin) if claims else "",
+        "differences": figures.differences(pairs, title, params.stats.margin),
+        "leader_board": figures.leader_board(results, metric, title),
+        **{f"assessment_{place}": svg for place, (svg, _) in enumerate(assessment["figures"], start=1)},
+        **{f"confusion_{name}": _confusion(workspace.system(params, name)) for name in params.systems},
+    }
+    page = render(
         "page.html.j2",
+        counted=_counted(others["claims"]),
+        claims_svg=drawn["claims"],
+        explained=explained(params, workspace),
+        training=[(name, _training(workspace, name)) for name in assessment["shown"].values()],
         title=params.report.title,
         prepared=prepared,
         split=read_json(workspace.reports / "split.json", "run `skinlesion split` first"),
         classes=CLASSES,
         margin=params.stats.margin,
-        claims=others["claims"].to_dict("records"),
+        claims=claims,
         pairs=pairs,
         primary_title=title,
         confidence=f"{params.stats.confidence:.0%}",
-        differences_svg=figures.differences(pairs, title, params.stats.margin),
-        board_svg=figures.leader_board(results, metric, title),
+        differences_svg=drawn["differences"],
+        board_svg=drawn["leader_board"],
         header=tables.header(),
         rows=tables.rows(results),
         described=tables.describe(results, prepared),
@@ -120,7 +151,7 @@ def _page(params: Params, workspace: Workspace, results: list[Result], prepared:
         published=tables.published(
             [row.model_dump() for row in params.published], {result.name: result for result in results}
         ),
-        assessed=assessed(params, workspace),
+        assessed=assessment,
         external=_external(params, workspace, others["external"], metric),
         audit=read_json(workspace.audit / AUDIT_NAME, "run `skinlesion audit` first"),
         shortcuts=read_csv(workspace.audit / SHORTCUTS_NAME, ("predictor",), "run `skinlesion audit` first").to_dict(
@@ -128,6 +159,20 @@ def _page(params: Params, workspace: Workspace, results: list[Result], prepared:
         ),
         provenance=_provenance(params, results, prepared),
     )
+    return page, {name: svg for name, svg in drawn.items() if svg}
+
+
+def _counted(claims: pd.DataFrame) -> str:
+    """Return how many claims got which answer, in words."""
+    counts = claims["answer"].value_counts()
+    return ", ".join(f"{count} {answer}" for answer, count in counts.items())
+
+
+def _training(workspace: Workspace, name: str) -> str:
+    history = read_csv(
+        workspace.results(name) / HISTORY_NAME, ("step",), f"run `skinlesion evaluate --experiment {name}`"
+    )
+    return figures.training(history)
 
 
 def side_by_side(primary: pd.DataFrame) -> list[dict[Any, Any]]:

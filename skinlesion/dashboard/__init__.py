@@ -1,0 +1,1 @@
+"""The Streamlit dashboard: it reads what the stages wrote and computes nothing they do not."""

@@ -1,0 +1,47 @@
+"""The dashboard's frame: which workspace, which page, and the notice that stands on each.
+
+Started by `skinlesion dashboard`; by hand: streamlit run skinlesion/dashboard/app.py -- path/to/params.yaml
+"""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import streamlit as st
+
+from skinlesion.dashboard import compare, data, performance, predict, training
+from skinlesion.dashboard.results import Results
+from skinlesion.errors import UserError
+
+PAGES: dict[str, Callable[[Results], None]] = {
+    "Data": data.show,
+    "Training": training.show,
+    "Performance": performance.show,
+    "Predict": predict.show,
+    "Compare": compare.show,
+}
+
+NOTICE = "Research software, not for diagnosis. It is no medical device; no figure here is about a patient."
+
+
+def main() -> None:
+    """Draw the page that was chosen."""
+    st.set_page_config(page_title="skinlesion", layout="wide")
+    path = Path(sys.argv[1] if len(sys.argv) > 1 else "params.yaml")
+    try:
+        results = Results.open(path)
+    except UserError as error:
+        st.error(str(error))
+        return
+    page = st.sidebar.radio("Page", list(PAGES), key="page")
+    st.sidebar.caption(results.params.report.title)
+    st.warning(NOTICE, icon="⚠️")
+    if results.synthetic:
+        st.error("SYNTHETIC DATA: drawn images of nobody. They show that the pipeline works, and nothing else.")
+    try:
+        PAGES[page](results)
+    except UserError as error:  # a stage that was not run yet: its message says which
+        st.info(str(error))
+
+
+main()

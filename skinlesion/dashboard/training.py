@@ -1,0 +1,29 @@
+"""Training curves, the frozen phase before the fine-tuned one."""
+
+import streamlit as st
+
+from skinlesion.dashboard.results import Results, choose
+
+_PHASES = {"head": "frozen backbone", "network": "fine-tuned"}
+
+
+def show(results: Results) -> None:
+    """Draw the page."""
+    st.header("Training")
+    name = choose("Experiment", results, "training_name")
+    if name is None:
+        return
+    if name in results.params.ensembles:
+        st.info("An ensemble is not trained; its members are.")
+        return
+    history = results.history(name)
+    for phase in dict.fromkeys(history["phase"]):
+        part = history[history["phase"] == phase].set_index("step")
+        st.subheader(_PHASES.get(str(phase), str(phase)))
+        left, right = st.columns(2)
+        losses = [column for column in ("train_loss", "validation_loss") if column in part]
+        left.caption("Loss, mean over runs")
+        left.line_chart(part[losses])
+        right.caption("Balanced accuracy on validation parts, mean over runs")
+        right.line_chart(part[["validation_balanced_accuracy"]])
+    st.caption(f"{history['runs'].max()} runs; curves average those that got as far.")
