@@ -97,7 +97,9 @@ def map_photograph(
     model, encoder = restore(inputs, folder, runs.read_run(folder))
     assert inputs.backbone is not None
     explained = Explained(model, inputs.backbone, inputs.kind, settings.spatial_grid).to(inputs.device)
-    images = preprocess(inputs.backbone, torch.from_numpy(np.ascontiguousarray(pixels[None])).to(inputs.device), None)
+    images = preprocess(
+        inputs.backbone, torch.from_numpy(np.require(pixels[None], requirements=["C", "W"])).to(inputs.device), None
+    )
     record = None if encoder is None else torch.from_numpy(encoder.encode(metadata)).to(inputs.device)
     explained.metadata = record
     with torch.no_grad():

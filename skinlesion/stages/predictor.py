@@ -106,7 +106,7 @@ class Predictor:
     def by_run(self, images: np.ndarray, metadata: pd.DataFrame) -> np.ndarray:
         """Return uncalibrated probabilities (R, B, 7), averaged over the views of test-time augmentation."""
         device = self.inputs.device
-        batch = torch.from_numpy(np.ascontiguousarray(images)).to(device)
+        batch = torch.from_numpy(np.require(images, requirements=["C", "W"])).to(device)
         records = [
             None if run.encoder is None else torch.from_numpy(run.encoder.encode(metadata)).to(device)
             for run in self.members
@@ -143,7 +143,7 @@ class Predictor:
     def pooled(self, images: np.ndarray) -> np.ndarray:
         """Return the frozen backbone's pooled features (B, F) of images (B, S, S, 3) uint8, for `Neighbours`."""
         assert self.inputs.backbone is not None
-        batch = torch.from_numpy(np.ascontiguousarray(images)).to(self.inputs.device)
+        batch = torch.from_numpy(np.require(images, requirements=["C", "W"])).to(self.inputs.device)
         request = FeatureRequest(self.settings.precision, self.settings.device)
         return forward(self.inputs.backbone, batch, request, None).cpu().numpy()
 

@@ -96,7 +96,7 @@ def test_an_upload_gives_a_prediction_that_depends_on_the_metadata(app, finished
     pixels = np.load(finished / "data/prepared/images.npy")[0]
     shown = at(app(), "Predict")
     shown.selectbox(key="predict_name").set_value("concat").run()
-    shown.file_uploader(key="predict_file").upload(("one.png", png(pixels), "image/png")).run()
+    shown.file_uploader(key="predict_file").upload("one.png", png(pixels), "image/png").run()
     assert not shown.exception
     one = {metric.label: metric.value for metric in shown.metric}["Malignant (akiec, bcc, mel)"]
     assert "Cannot be ruled out" in texts(shown)
@@ -118,7 +118,7 @@ def test_an_upload_gives_a_prediction_that_depends_on_the_metadata(app, finished
 )
 def test_what_is_no_photograph_is_refused_in_words(app, name, content):
     shown = at(app(), "Predict")
-    shown.file_uploader(key="predict_file").upload((name, content, "image/png")).run()
+    shown.file_uploader(key="predict_file").upload(name, content, "image/png").run()
     assert not shown.exception
     assert any("Not a readable photograph" in one.value or "Larger than" in one.value for one in shown.error)
 
@@ -128,6 +128,6 @@ def test_a_cmyk_jpeg_is_read(app, finished):
     with Image.fromarray(np.load(finished / "data/prepared/images.npy")[3]) as image:
         image.convert("CMYK").save(stream, format="JPEG", quality=95)
     shown = at(app(), "Predict")
-    shown.file_uploader(key="predict_file").upload(("one.jpg", stream.getvalue(), "image/jpeg")).run()
+    shown.file_uploader(key="predict_file").upload("one.jpg", stream.getvalue(), "image/jpeg").run()
     assert not shown.exception
     assert shown.metric
