@@ -8,7 +8,16 @@ import sys
 from pathlib import Path
 
 BEGIN, END = "<!-- speed:begin -->", "<!-- speed:end -->"
-SCRIPTS = ("commands.py", "prepare.py", "features.py", "input_pipeline.py", "fine_tuning.py", "stats_speed.py")
+SCRIPTS = (
+    "commands.py",
+    "prepare.py",
+    "features.py",
+    "input_pipeline.py",
+    "fine_tuning.py",
+    "assessment.py",
+    "stats_speed.py",
+    "predict.py",
+)
 _COMMAND = "$ python benchmarks/"
 
 

@@ -390,6 +390,21 @@ def explain(
 
 
 @app.command()
+def export(
+    experiment: Annotated[str, typer.Argument(help="A trained experiment of params.yaml.")],
+    out: Annotated[Path, typer.Option(help="The .onnx file; what its inputs mean stands beside it as .json.")],
+    fold: Annotated[int, typer.Option(help="Whose model; its first seed is taken.")] = 0,
+    params: ParamsOption = Path("params.yaml"),
+) -> None:
+    """Write one trained model as ONNX (extra `onnx`), checked against torch on the way."""
+    from skinlesion.stages import export as stage
+
+    loaded, workspace = _load(params)
+    made = stage.export(loaded, workspace, experiment, fold, out)
+    print(f"{out} and {out.with_suffix('.json')}; ONNX Runtime and torch differ by {made['largest_difference']:.1e}")
+
+
+@app.command()
 def verify(
     readme: Annotated[
         Path | None, typer.Option(help="Also check the results table between this file's markers.")

@@ -217,3 +217,23 @@ def test_neighbours_by_hand():
     assert set(rows[0]) == {0, 1}
     assert cosines[0, 0] >= cosines[0, 1] > 0.99
     assert made.percentile(np.array([[-1.0, -1.0]])).item() == 100
+
+
+@pytest.mark.parametrize("name", ["image", "concat", "tuned"])
+def test_an_exported_model_says_the_same(trained, run, tmp_path, name):
+    runtime = pytest.importorskip("onnxruntime", reason="the extra `onnx` is not installed")
+    outcome = run("export", name, "--out", str(tmp_path / "model.onnx"), cwd=trained)
+    assert outcome.code == 0, outcome.err
+    described = json.loads((tmp_path / "model.json").read_text())
+    assert described["largest_difference"] < 1e-4
+    session = runtime.InferenceSession(str(tmp_path / "model.onnx"))
+    size = described["image"]["size"]
+    given = {"image": np.zeros((2, 3, size, size), np.float32)}  # another batch size than was exported
+    if described["metadata"]:
+        given["metadata"] = np.zeros((2, session.get_inputs()[1].shape[1]), np.float32)
+    np.testing.assert_allclose(session.run(None, given)[0].sum(axis=1), 1, atol=1e-5)
+
+
+def test_export_needs_a_name_and_a_fold_that_exist(trained, run):
+    assert "ends in .onnx" in run("export", "image", "--out", "model.bin", cwd=trained).err
+    assert "has folds 0, 1" in run("export", "image", "--out", "m.onnx", "--fold", "3", cwd=trained).err

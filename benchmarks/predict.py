@@ -1,0 +1,70 @@
+"""Speed of `skinlesion predict` on photographs at their original resolution, as a ratio in one run.
+
+    python benchmarks/predict.py FOLDER [--workspace examples/offline] [--experiment lite0_image] [--repeats 4]
+
+Files become predictions (reading, decoding, cropping, resizing, features, every fold's head, calibration, sets) against
+the backbone's bare forward passes over the same number of images already in memory. Limit: 0.9 of that rate. Rounds
+alternate; the median ratio counts. It needs trained models in the workspace.
+"""
+
+import argparse
+import os
+import statistics
+import time
+from pathlib import Path
+
+import torch
+
+from skinlesion.params import load_params
+from skinlesion.stages.predict import CHUNK, Record, find_images, predict
+from skinlesion.stages.predictor import Predictor
+from skinlesion.stages.workspace import Workspace
+from skinlesion.training.memory import keep_freed_memory
+
+ROUNDS = 5
+
+
+@torch.inference_mode()
+def bare_rate(predictor: Predictor, count: int) -> float:
+    """Return images/s of the backbone alone, in batches of the size that extraction takes."""
+    backbone = predictor.inputs.backbone
+    assert backbone is not None
+    size = backbone.input_size
+    batch = torch.randn(16, 3, size, size).contiguous(memory_format=torch.channels_last)
+    backbone.module(batch)
+    began = time.perf_counter()
+    for _ in range(count // 16):
+        backbone.module(batch)
+    return count // 16 * 16 / (time.perf_counter() - began)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    default = Path(os.environ.get("SKINLESION_SHARED_DATA", "../shared/data")) / "ham10000_originals"
+    parser.add_argument("folder", type=Path, nargs="?", default=default)
+    parser.add_argument("--workspace", type=Path, default=Path("examples/offline"))
+    parser.add_argument("--experiment", default="lite0_image")
+    parser.add_argument("--repeats", type=int, default=4)
+    arguments = parser.parse_args()
+    params = load_params(arguments.workspace / "params.yaml")
+    predictor = Predictor.open(params, Workspace(arguments.workspace), arguments.experiment)
+    files = find_images([arguments.folder]) * arguments.repeats
+    keep_freed_memory()
+    rates, bares = [], []
+    for row in predict(predictor, files[:CHUNK], params.prepare, Record()):
+        assert not row["error"], row["error"]
+    for _ in range(ROUNDS):
+        bares.append(bare_rate(predictor, len(files)))
+        began = time.perf_counter()
+        count = sum(1 for _ in predict(predictor, files, params.prepare, Record()))
+        rates.append(count / (time.perf_counter() - began))
+    ratio = statistics.median(rate / bare for rate, bare in zip(rates, bares, strict=True))
+    models = len(predictor.members)
+    print(f"{arguments.experiment}, {models} models, {len(files)} photographs of 600 × 450, medians of {ROUNDS} rounds")
+    print(f"bare forward passes          {statistics.median(bares):6.0f} images/s")
+    print(f"predict                      {statistics.median(rates):6.0f} images/s")
+    print(f"predict / bare               {ratio:6.2f}  (limit at least 0.9)")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,130 @@
+"""The dashboard and the report in a real browser, at two widths; pictures go to $SKINLESION_SCREENSHOTS where it is set."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine"),
+    pytest.mark.filterwarnings("ignore"),
+]
+playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+
+PAGES = ("Data", "Training", "Performance", "Predict", "Compare")
+WIDTHS = {"desktop": (1280, 900), "phone": (390, 844)}
+
+
+@pytest.fixture(scope="module")
+def workspace(finished):
+    """The workspace to show: $SKINLESION_WORKSPACE, or a small one of the tests."""
+    given = os.environ.get("SKINLESION_WORKSPACE")
+    return Path(given).resolve() if given else finished
+
+
+@pytest.fixture(scope="module")
+def address(workspace):
+    """The dashboard as its command starts it."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "skinlesion", "dashboard", "--port", str(port)]
+    server = subprocess.Popen(command, cwd=workspace, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    url = f"http://127.0.0.1:{port}"
+    for _ in range(120):
+        try:
+            urllib.request.urlopen(f"{url}/_stcore/health", timeout=1)
+            break
+        except OSError:
+            time.sleep(0.5)
+    yield url
+    server.terminate()
+    server.wait()
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with playwright.sync_playwright() as driver:
+        made = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield made
+        made.close()
+
+
+def settled(page):
+    page.wait_for_selector("[data-testid=stAppViewContainer]", timeout=60_000)
+    page.wait_for_function("document.querySelectorAll('[data-testid=stStatusWidget]').length === 0", timeout=120_000)
+    page.wait_for_timeout(1500)
+
+
+def keep(page, name):
+    folder = os.environ.get("SKINLESION_SCREENSHOTS")
+    if folder:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        page.screenshot(path=f"{folder}/{name}.png", full_page=True)
+
+
+def open_page(browser, address, width, name):
+    page = browser.new_page(viewport={"width": WIDTHS[width][0], "height": WIDTHS[width][1]})
+    page.goto(address)
+    settled(page)
+    if width == "phone":
+        page.get_by_test_id("stExpandSidebarButton").click()
+        page.wait_for_timeout(500)
+    page.get_by_test_id("stSidebar").get_by_text(name, exact=True).click()
+    if width == "phone":
+        page.get_by_test_id("stSidebarCollapseButton").get_by_role("button").click()
+    settled(page)
+    return page
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_opens_without_an_error(browser, address, width, name):
+    page = open_page(browser, address, width, name)
+    assert page.get_by_test_id("stException").count() == 0
+    assert page.get_by_text("not for diagnosis").count() >= 1
+    assert page.get_by_role("heading", name=name).count() >= 1
+    keep(page, f"dashboard-{name.lower()}-{width}")
+    page.close()
+
+
+def test_an_upload_gives_a_prediction(browser, address, workspace, tmp_path):
+    Image.fromarray(np.load(workspace / "data/prepared/images.npy", mmap_mode="r")[0]).save(tmp_path / "one.png")
+    page = open_page(browser, address, "desktop", "Predict")
+    page.locator("input[type=file]").set_input_files(str(tmp_path / "one.png"))
+    page.get_by_text("Malignant (akiec, bcc, mel)").wait_for(timeout=120_000)
+    settled(page)
+    assert page.get_by_test_id("stException").count() == 0
+    keep(page, "dashboard-prediction-desktop")
+    page.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", WIDTHS)
+def test_the_report_opens_from_disk_without_a_console_error_or_a_broken_link(browser, workspace, width, scheme):
+    report = workspace / "reports/report.html"
+    if not report.exists():
+        pytest.skip("no report in this workspace; set SKINLESION_WORKSPACE")
+    page = browser.new_page(viewport={"width": WIDTHS[width][0], "height": WIDTHS[width][1]}, color_scheme=scheme)
+    errors = []
+    page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.goto(report.as_uri())
+    assert errors == []
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth + 1")
+    links = page.eval_on_selector_all("a[href]", "nodes => nodes.map(node => node.getAttribute('href'))")
+    local = [link for link in links if not link.startswith(("http", "#"))]
+    assert [link for link in local if not (report.parent / link).exists()] == []
+    keep(page, f"report-{width}-{scheme}")
+    page.close()
