@@ -390,6 +390,18 @@ def explain(
 
 
 @app.command()
+def track(
+    to: Annotated[str, typer.Argument(help="mlflow or wandb, each an extra of its own.")],
+    params: ParamsOption = Path("params.yaml"),
+) -> None:
+    """Hand every evaluated system's settings, figures and predictions to an experiment tracker."""
+    from skinlesion.stages import track as stage
+
+    loaded, workspace = _load(params)
+    print(f"{stage.track(loaded, workspace, to)} systems handed to {to}")
+
+
+@app.command()
 def export(
     experiment: Annotated[str, typer.Argument(help="A trained experiment of params.yaml.")],
     out: Annotated[Path, typer.Option(help="The .onnx file; what its inputs mean stands beside it as .json.")],

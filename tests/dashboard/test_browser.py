@@ -1,4 +1,4 @@
-"""The dashboard and the report in a real browser, at two widths; pictures go to $SKINLESION_SCREENSHOTS where it is set."""
+"""The dashboard and the report in a real browser, at two widths; $SKINLESION_SCREENSHOTS keeps pictures of them."""
 
 import os
 import shutil
