@@ -40,9 +40,13 @@ $(STAMP): pyproject.toml constraints.txt
 speed: $(STAMP)
 	@PATH="$(BIN):$$PATH" python benchmarks/readme.py
 
-# Writes the results table of examples/offline into the README.
+# Writes the results table of examples/offline into the README, and its model cards and figures into docs/offline.
+FIGURES := claims differences leader_board assessment_1 assessment_2 assessment_3 assessment_4 assessment_5 assessment_6
 readme: $(STAMP)
-	@cd examples/offline && PATH="$(BIN):$$PATH" skinlesion report --readme ../../README.md
+	@cd examples/offline && PATH="$(BIN):$$PATH" dvc repro -q && PATH="$(BIN):$$PATH" skinlesion report --readme ../../README.md
+	@rm -rf docs/offline && mkdir -p docs/offline/figures
+	@cp -r examples/offline/reports/cards docs/offline/
+	@for name in $(FIGURES); do cp examples/offline/reports/figures/$$name.svg docs/offline/figures/; done
 
 clean:
 	rm -rf .venv
