@@ -45,6 +45,7 @@ def repository(tmp_path_factory):
         "train": {"precision": "fp32", "device": "auto", "spatial_grid": None},
         "audit": {"replicates": 100},
         "assess": {"smallest_cases": 2},
+        "explain": {"sanity_images": 10, "examples": 2},
         "external": [outside],
     }
     write_params(folder, small_params(data={"path": "raw"}, ensembles=ensembles, published=[], **changes))
@@ -53,7 +54,7 @@ def repository(tmp_path_factory):
     call(folder, "git", "init", "-q", "-b", "main")
     call(folder, "dvc", "init", "-q")
     call(folder, "dvc", "config", "core.analytics", "false")
-    assert len(ran(call(folder, "dvc", "repro"))) == 16  # 2 × train, evaluate, assess, and one of each other
+    assert len(ran(call(folder, "dvc", "repro"))) == 17  # 2 × train, evaluate, assess, and one of each other
     call(folder, "git", "add", "-A")
     call(folder, "git", "commit", "-qm", "baseline")
     return folder
@@ -90,7 +91,14 @@ def test_one_changed_parameter_reruns_what_it_concerns_and_shows_in_a_clone_with
     path.write_text(yaml.safe_dump(params))
     stages = ran(call(repository, "dvc", "repro"))
     assert stages[:2] == ["train@concat", "evaluate@concat"]
-    assert set(stages[2:-1]) == {"assess@concat", "ensemble@both", "assess_ensemble@both", "metadata", "stats"}
+    assert set(stages[2:-1]) == {
+        "assess@concat",
+        "ensemble@both",
+        "assess_ensemble@both",
+        "metadata",
+        "explain",
+        "stats",
+    }
     assert stages[-1] == "report"
     call(repository, "git", "commit", "-qam", "a larger step")
     call(repository, "git", "switch", "-q", "main")

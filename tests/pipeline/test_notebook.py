@@ -16,6 +16,7 @@ def test_the_notebook_runs(finished, monkeypatch):  # noqa: F811
     from nbclient import NotebookClient
 
     monkeypatch.setenv("SKINLESION_WORKSPACE", str(finished))
+    monkeypatch.delenv("MPLBACKEND", raising=False)  # the kernel chooses its own, whatever a test before has set
     notebook = nbformat.read(ROOT / "examples/analysis.ipynb", as_version=4)
     assert all(not cell.get("outputs") for cell in notebook.cells)  # committed without results
     with warnings.catch_warnings():

@@ -101,7 +101,7 @@ def test_external_figures_come_from_the_mean_over_folds(outside, run):
     # The whole road to the report, pairs included.
     for args in (
         ("train", "--experiment", "image"), ("evaluate", "--experiment", "image"), ("assess", "image"),
-        ("assess", "concat"), ("metadata",), ("stats",), ("report",),
+        ("assess", "concat"), ("metadata",), ("explain",), ("stats",), ("report",),
     ):  # fmt: skip
         outcome = run(*args, cwd=outside)
         assert outcome.code == 0, outcome.err
