@@ -9,6 +9,7 @@ demo: $(STAMP)
 	@cd examples/phantom && PATH="$(BIN):$$PATH" dvc repro
 	@echo
 	@echo "Done. Open examples/phantom/reports/report.html (synthetic data: it shows the road, not a finding)."
+	@echo "The same in a browser: .venv/bin/skinlesion dashboard --params examples/phantom/params.yaml"
 
 test: $(STAMP)
 	@PATH="$(BIN):$$PATH" pytest -q

@@ -341,6 +341,7 @@ def predict(
     unlike: Annotated[
         bool, typer.Option("--unlike", help="Say how unlike the prepared images each photograph is.")
     ] = False,
+    cam: Annotated[Path | None, typer.Option(help="A folder for pictures of where one fold's model looks.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
     params: ParamsOption = Path("params.yaml"),
@@ -359,8 +360,13 @@ def predict(
     name = stage.choose_experiment(loaded, workspace, experiment, metadata=not record.empty or known is not None)
     predictor = Predictor.open(loaded, workspace, name, fold)
     neighbours = predictor.neighbours() if unlike else None
+    overlay = None
+    if cam is not None:
+        from skinlesion.stages.explain import overlay_writer
+
+        overlay = overlay_writer(loaded, workspace, name, cam)
     printer = Printer("json" if as_json else "csv" if as_csv else "text", name, predictor, len(files))
-    for row in stage.predict(predictor, files, loaded.prepare, record, known, neighbours):
+    for row in stage.predict(predictor, files, loaded.prepare, record, known, neighbours, overlay):
         printer.show(row)
     printer.end()
     if printer.failed:

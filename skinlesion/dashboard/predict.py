@@ -77,6 +77,16 @@ def _open(path: str, name: str, changed: float) -> Any:
     return Predictor.open(results.params, results.workspace, name)
 
 
+@st.cache_resource(show_spinner="Loading a model", max_entries=2)
+def _look(path: str, name: str, changed: float) -> Any:
+    from pathlib import Path
+
+    from skinlesion.stages.explain import photograph_mapper
+
+    results = Results.open(Path(path))
+    return photograph_mapper(results.params, results.workspace, name)
+
+
 def _predictor(results: Results, name: str) -> Any:
     folder = results.workspace.model(name)
     return _open(str(results.workspace.root / "params.yaml"), name, folder.stat().st_mtime)
@@ -95,13 +105,14 @@ def _meaning(answers: Any, name: str) -> None:
 
 
 def _looks(results: Results, name: str, pixels: np.ndarray, table: pd.DataFrame) -> None:
-    from skinlesion.stages.explain import map_photograph, side_by_side
+    from skinlesion.stages.explain import side_by_side
 
     if results.params.experiment(name).fusion == "metadata_only":
         return
     with st.expander("Where the model of one fold looks (Grad-CAM)"):
-        map_ = map_photograph(results.params, results.workspace, name, pixels, table)
-        st.image(side_by_side(pixels, map_))
+        folder = results.workspace.model(name)
+        look = _look(str(results.workspace.root / "params.yaml"), name, folder.stat().st_mtime)
+        st.image(side_by_side(pixels, look(pixels, table)))
 
 
 def _similar(predictor: Any, results: Results, pixels: np.ndarray) -> None:

@@ -9,7 +9,7 @@ from skinlesion.params import Params
 from skinlesion.report import curves
 from skinlesion.report.html import render
 from skinlesion.stages.best import best_by_validation
-from skinlesion.stages.contracts import ASSESSMENT_NAME, METADATA_VALUE_NAME, METRICS_NAME, NOTES_NAME
+from skinlesion.stages.contracts import ASSESSMENT_NAME, METADATA_VALUE_NAME, METRICS_NAME, NOTES_NAME, ROC_NAME
 from skinlesion.stages.twins import twin_of
 from skinlesion.stages.workspace import Workspace
 from skinlesion.vocabulary import CLASSES
@@ -65,7 +65,7 @@ def assessed(params: Params, workspace: Workspace) -> dict[str, Any]:
             for name, figures in headlines.items()
         ],
         "shown": best,
-        "figures": _figures(shown),
+        "figures": _figures(shown, {f"{kind}: {name}": _roc(workspace, name) for kind, name in best.items()}),
         "calibration": [
             {"name": name, "probabilities": state, "cells": [_value(rows, metric) for metric in _CALIBRATION]}
             for name in best.values()
@@ -140,7 +140,12 @@ def _value(rows: pd.DataFrame, metric: str) -> str:
     return f"{found['value']:.3f} ({found['low']:.3f} to {found['high']:.3f})"
 
 
-def _figures(shown: dict[str, dict[str, pd.DataFrame]]) -> list[tuple[str, str]]:
+def _roc(workspace: Workspace, name: str) -> pd.DataFrame:
+    remedy = f"run `skinlesion evaluate --experiment {name}`"
+    return read_csv(workspace.results(name) / ROC_NAME, ("false_positive_rate",), remedy)
+
+
+def _figures(shown: dict[str, dict[str, pd.DataFrame]], roc: dict[str, pd.DataFrame]) -> list[tuple[str, str]]:
     def of(table: str) -> dict[str, pd.DataFrame]:
         return {name: tables[table] for name, tables in shown.items()}
 
@@ -154,6 +159,14 @@ def _figures(shown: dict[str, dict[str, pd.DataFrame]]) -> list[tuple[str, str]]
     made += [
         (curves.decision(of("decision_curve"), "malignant"), "Malignant against benign; bands are intervals."),
         (curves.decision(of("decision_curve"), "melanoma"), "Melanoma against the rest."),
+        (
+            curves.lines(roc, "false_positive_rate", "malignant", "false-positive rate", "sensitivity"),
+            "ROC, malignant against benign.",
+        ),
+        (
+            curves.lines(roc, "false_positive_rate", "macro", "false-positive rate", "sensitivity"),
+            "ROC, mean over the seven classes.",
+        ),
         (
             curves.lines(of("precision_recall"), "recall", "malignant", "recall", "precision"),
             "Precision and recall, malignant against benign.",

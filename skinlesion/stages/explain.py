@@ -2,7 +2,7 @@
 
 import copy
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -83,28 +83,53 @@ def explain_images(params: Params, workspace: Workspace, name: str, image_ids: S
     return written
 
 
-def map_photograph(
-    params: Params, workspace: Workspace, name: str, pixels: np.ndarray, metadata: pd.DataFrame
-) -> np.ndarray:
-    """Return the map (s, s) of one run's likeliest class for a photograph (S, S, 3) uint8 that is not prepared.
+def photograph_mapper(
+    params: Params, workspace: Workspace, name: str
+) -> Callable[[np.ndarray, pd.DataFrame], np.ndarray]:
+    """Return a function of a photograph (S, S, 3) uint8 and one row of age, sex and localization: its map (s, s).
 
-    Args:
-        metadata: one row of age, sex and localization.
+    The map is about the likeliest class of the experiment's first run.
+
+    Raises:
+        UserError: the experiment was not trained, or sees no image.
     """
     settings = params.experiment(name)
+    if settings.fusion == "metadata_only":
+        raise UserError(f"{name}: sees no image, so there is nothing to map")
     inputs = Inputs(workspace, settings, params.split)
     folder = runs.run_folder(workspace.model(name), settings.folds[0], settings.seeds[0])
     model, encoder = restore(inputs, folder, runs.read_run(folder))
     assert inputs.backbone is not None
     explained = Explained(model, inputs.backbone, inputs.kind, settings.spatial_grid).to(inputs.device)
-    images = preprocess(
-        inputs.backbone, torch.from_numpy(np.require(pixels[None], requirements=["C", "W"])).to(inputs.device), None
-    )
-    record = None if encoder is None else torch.from_numpy(encoder.encode(metadata)).to(inputs.device)
-    explained.metadata = record
-    with torch.no_grad():
-        about = explained.eval()(images).argmax(dim=1).cpu().numpy()
-    return np.asarray(activation_maps(explained, images, record, about, params.explain.method)[0])
+
+    def map_photograph(pixels: np.ndarray, metadata: pd.DataFrame) -> np.ndarray:
+        assert inputs.backbone is not None
+        batch = torch.from_numpy(np.require(pixels[None], requirements=["C", "W"])).to(inputs.device)
+        images = preprocess(inputs.backbone, batch, None)
+        record = None if encoder is None else torch.from_numpy(encoder.encode(metadata)).to(inputs.device)
+        explained.metadata = record
+        with torch.no_grad():
+            about = explained.eval()(images).argmax(dim=1).cpu().numpy()
+        return np.asarray(activation_maps(explained, images, record, about, params.explain.method)[0])
+
+    return map_photograph
+
+
+def overlay_writer(
+    params: Params, workspace: Workspace, name: str, out: Path
+) -> Callable[[Path, np.ndarray, pd.DataFrame], None]:
+    """Return a function that writes a photograph with its map to `out`, under the file's name.
+
+    Raises:
+        UserError: as `photograph_mapper`.
+    """
+    look = photograph_mapper(params, workspace, name)
+
+    def write(path: Path, pixels: np.ndarray, metadata: pd.DataFrame) -> None:
+        with replacing(out / f"{path.stem}.png") as temporary:
+            Image.fromarray(side_by_side(pixels, look(pixels, metadata))).save(temporary, format="PNG")
+
+    return write
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """predict: photographs from anywhere, a chunk at a time; a file that cannot be read is reported and skipped."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +20,8 @@ from skinlesion.stages.predictor import Predictor
 from skinlesion.stages.workspace import Workspace
 from skinlesion.training.memory import keep_freed_memory
 from skinlesion.vocabulary import CLASSES, LOCALIZATIONS, PROBABILITY_COLUMNS, SEXES, UNKNOWN
+
+Overlay = Callable[[Path, np.ndarray, pd.DataFrame], None]
 
 #: Images a step: as many as are decoded ahead while the model works.
 CHUNK = 32
@@ -130,6 +132,7 @@ def predict(
     record: Record,
     table: pd.DataFrame | None = None,
     neighbours: Neighbours | None = None,
+    overlay: Overlay | None = None,
 ) -> Iterator[dict[str, Any]]:
     """Yield one row a file, in order: `file, answer, p_…, malignant, set, called, unlike, error`.
 
@@ -137,6 +140,7 @@ def predict(
         record: what is known of the patient of every file that `table` does not list.
         table: of `read_records`.
         neighbours: of the training images; without it `unlike` is None.
+        overlay: called with each file, its pixels and its record, to draw where the model looks.
     """
     keep_freed_memory()
     chunks = [files[start : start + CHUNK] for start in range(0, len(files), CHUNK)]
@@ -156,7 +160,7 @@ def predict(
             loaded = upcoming.result()
             if place + 1 < len(chunks):
                 upcoming = ahead.submit(load, chunks[place + 1])
-            yield from _rows(predictor, chunk, loaded, record, table, neighbours)
+            yield from _rows(predictor, chunk, loaded, record, table, neighbours, overlay)
 
 
 def _rows(
@@ -166,15 +170,19 @@ def _rows(
     record: Record,
     table: pd.DataFrame | None,
     neighbours: Neighbours | None,
+    overlay: Overlay | None,
 ) -> Iterator[dict[str, Any]]:
     good = [place for place, one in enumerate(loaded) if isinstance(one, np.ndarray)]
     made: dict[int, dict[str, Any]] = {}
     if good:
         images = np.stack([np.asarray(loaded[place]) for place in good])
-        answers = predictor.answer(images, _metadata([files[place] for place in good], record, table))
+        known = _metadata([files[place] for place in good], record, table)
+        answers = predictor.answer(images, known)
         unlike = None if neighbours is None else neighbours.percentile(predictor.pooled(images))
         for row, place in enumerate(good):
             p = answers.probabilities[row]
+            if overlay is not None:
+                overlay(files[place], images[row], known.iloc[[row]])
             made[place] = {
                 "file": str(files[place]),
                 "answer": CLASSES[int(p.argmax())],

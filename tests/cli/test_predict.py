@@ -210,6 +210,17 @@ def test_how_unlike_a_photograph_is(trained, run):
     assert seen[0]["unlike"] < strange[0]["unlike"] == 100
 
 
+@pytest.mark.parametrize("name", ["image", "concat", "tuned"])
+def test_a_picture_of_where_the_model_looks(trained, run, tmp_path, name):
+    photos = ["photos/PHANTOM_0000000.png", "photos/PHANTOM_0000001.png"]
+    outcome = run("predict", *photos, "--experiment", name, "--age", "50", "--cam", str(tmp_path / "cams"), cwd=trained)
+    assert outcome.code == 0, outcome.err
+    assert sorted(path.name for path in (tmp_path / "cams").iterdir()) == ["PHANTOM_0000000.png", "PHANTOM_0000001.png"]
+    with Image.open(tmp_path / "cams/PHANTOM_0000000.png") as picture, Image.open(trained / photos[0]) as photo:
+        assert picture.size == (64, 32)
+        np.testing.assert_array_equal(np.asarray(picture)[:, :32], np.asarray(photo))
+
+
 def test_neighbours_by_hand():
     features = np.array([[1.0, 0], [1, 0.1], [0, 1], [0.1, 1]])
     made = Neighbours(features, np.array([0, 1, 2, 3]))
