@@ -64,6 +64,8 @@ class Explained(nn.Module):
         own = isinstance(model, ImageClassifier)
         self.head = model.head if isinstance(model, ImageClassifier) else model
         self.tapped = _Tapped(model.backbone if own else backbone.module)
+        # Only what follows the tap is differentiated: a graph through the whole backbone costs several times as much.
+        self.tapped.requires_grad_(False)
         self.metadata: torch.Tensor | None = None
         self._backbone, self._kind, self._grid = backbone, kind, grid
 
