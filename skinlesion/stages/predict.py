@@ -1,7 +1,8 @@
 """predict: photographs from anywhere, a chunk at a time; a file that cannot be read is reported and skipped."""
 
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pandas as pd
 
 from skinlesion.data.decode import decode
 from skinlesion.data.sources.images import MOST_BYTES, SUFFIXES
+from skinlesion.data.store import cores
 from skinlesion.errors import UserError, choices
 from skinlesion.files import read_csv
 from skinlesion.interpret.neighbours import Neighbours
@@ -145,21 +147,21 @@ def predict(
     keep_freed_memory()
     chunks = [files[start : start + CHUNK] for start in range(0, len(files), CHUNK)]
 
-    def load(chunk: Sequence[Path]) -> list[np.ndarray | UserError]:
-        found: list[np.ndarray | UserError] = []
-        for path in chunk:
-            try:
-                found.append(read_image(path, prepare))
-            except UserError as error:
-                found.append(error)
-        return found
+    def load(path: Path) -> np.ndarray | UserError:
+        try:
+            return read_image(path, prepare)
+        except UserError as error:
+            return error
 
-    with ThreadPoolExecutor(1, thread_name_prefix="decode") as ahead:
-        upcoming = ahead.submit(load, chunks[0])
+    # A GPU leaves the processor free to decode ahead. On a CPU decoding and the model want the same cores, and taking
+    # turns is faster than sharing them.
+    ahead = 0 if predictor.inputs.device.type == "cpu" else 1
+    with ThreadPoolExecutor(cores(), thread_name_prefix="decode") as pool:
+        waiting: deque[list[Future[np.ndarray | UserError]]] = deque()
         for place, chunk in enumerate(chunks):
-            loaded = upcoming.result()
-            if place + 1 < len(chunks):
-                upcoming = ahead.submit(load, chunks[place + 1])
+            for upcoming in chunks[place + len(waiting) : place + 1 + ahead]:
+                waiting.append([pool.submit(load, path) for path in upcoming])
+            loaded = [one.result() for one in waiting.popleft()]
             yield from _rows(predictor, chunk, loaded, record, table, neighbours, overlay)
 
 
