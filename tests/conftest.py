@@ -99,6 +99,31 @@ def workspace_folder(prepared_template, tmp_path) -> Path:
     return folder
 
 
+def trained_workspace(template: Path, folder: Path, params: dict):
+    """Copy a prepared workspace to `folder`, train and evaluate every experiment of `params`, make its ensembles.
+
+    Returns:
+        The loaded parameters and the workspace.
+    """
+    import shutil
+
+    from skinlesion.params import load_params
+    from skinlesion.stages.ensemble import ensemble
+    from skinlesion.stages.evaluate import evaluate
+    from skinlesion.stages.train import train
+    from skinlesion.stages.workspace import Workspace
+
+    shutil.copytree(template, folder)
+    loaded, workspace = load_params(write_params(folder, params)), Workspace(folder)
+    for name in loaded.experiments:
+        settings = loaded.experiment(name)
+        train(settings, loaded.split, workspace, workspace.model(name), name)
+        evaluate(settings, loaded.split, loaded.evaluate, workspace, workspace.model(name), workspace.results(name))
+    for name, described in loaded.ensembles.items():
+        ensemble(described, loaded.evaluate, workspace, workspace.ensemble(name))
+    return loaded, workspace
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """The folder of the real archive; skips where it is absent."""

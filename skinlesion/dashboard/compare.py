@@ -1,10 +1,12 @@
 """Two systems on the same images: differences with intervals, and the images whose answer changes."""
 
+import numpy as np
 import streamlit as st
 
 from skinlesion.dashboard.results import Results, choose
 from skinlesion.evaluation.subset import restrict
 from skinlesion.stages.contracts import BOOTSTRAP_METHOD
+from skinlesion.stages.pairs import pair_flips
 from skinlesion.vocabulary import CLASSES
 
 _SHOWN = 12
@@ -48,28 +50,30 @@ def _flips(results: Results, a: str, b: str) -> None:
     if not common:
         st.info("These two were tested on different images.")
         return
-    import numpy as np
-
     one, other = restrict(one, np.array(common)), restrict(other, np.array(common))
     first, second = one.probabilities.mean(axis=0), other.probabilities.mean(axis=0)
-    before, after = first.argmax(axis=1), second.argmax(axis=1)
-    lost = (before == one.labels) & (after != one.labels)
-    gained = (before != one.labels) & (after == one.labels)
+    found = pair_flips(one, other)
+    lost, gained = (sum(len(ids) for ids in side) for side in ([f.lost for f in found], [f.gained for f in found]))
     st.subheader("Images whose answer changes")
-    st.write(f"{lost.sum():,} lost and {gained.sum():,} gained from {a} to {b}, of {len(common):,}.")
+    st.write(f"{lost:,} lost and {gained:,} gained from {a} to {b}, of {len(common):,}.")
     left, right = st.columns(2)
     what = left.radio("Show", ["lost", "gained"], horizontal=True, key="compare_what")
     dx = right.selectbox("Diagnosis", ["all", *CLASSES], key="compare_dx")
-    chosen = np.flatnonzero(lost if what == "lost" else gained)
-    if dx != "all":
-        chosen = chosen[one.labels[chosen] == CLASSES.index(dx)]
+    ids = [
+        str(image_id)
+        for flips in found
+        if dx in ("all", flips.class_name)
+        for image_id in (flips.lost if what == "lost" else flips.gained)
+    ]
+    chosen = np.flatnonzero(np.isin(one.image_ids, ids))
     pages = max(1, -(-len(chosen) // _SHOWN))
     page = int(st.number_input(f"Page, of {pages}", 1, pages, 1, key="compare_page")) - 1
     columns = st.columns(6)
     for place, row in enumerate(chosen[page * _SHOWN : (page + 1) * _SHOWN]):
         caption = (
             f"{one.image_ids[row]}: {CLASSES[one.labels[row]]}; "
-            f"{CLASSES[before[row]]} {first[row].max():.0%} → {CLASSES[after[row]]} {second[row].max():.0%}"
+            f"{CLASSES[first[row].argmax()]} {first[row].max():.0%} → "
+            f"{CLASSES[second[row].argmax()]} {second[row].max():.0%}"
         )
         columns[place % 6].image(results.photograph(str(one.image_ids[row])), caption=caption)
     if not len(chosen):

@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from skinlesion.report.svg import BLUE, GREY, INK, LIGHT, ORANGE, to_svg
+from skinlesion.report.svg import BLUE, GREY, INK, LIGHT, ORANGE, row_axes, to_svg
 
 #: Colours and lines of the models shown, in their order.
 _STYLES = ((BLUE, "-"), (ORANGE, "--"), (INK, ":"), (GREY, "-."))
@@ -110,12 +110,8 @@ def groups(rows: Sequence[Mapping[Any, Any]], whole: float, title: str) -> str:
         rows: of subgroups.csv, one metric.
         whole: the metric over all images, drawn as a line.
     """
-    figure = Figure(figsize=(7.6, 1.1 + 0.27 * len(rows)), layout="constrained")
-    axes = figure.add_subplot()
-    axes.spines[["top", "right", "left"]].set_visible(False)
-    axes.tick_params(axis="y", length=0)
-    axes.grid(axis="x", color="#dddddd", lw=0.6)
-    axes.set_axisbelow(True)
+    figure, axes = row_axes(len(rows))
+    figure.set_size_inches(7.6, 1.1 + 0.27 * len(rows))
     axes.axvline(whole, color=GREY, lw=0.9)
     labels = []
     for place, row in enumerate(reversed(rows)):
@@ -137,7 +133,6 @@ def groups(rows: Sequence[Mapping[Any, Any]], whole: float, title: str) -> str:
             color=INK,
         )
     axes.set_yticks(range(len(labels)), labels, fontsize=8)
-    axes.set_ylim(-0.7, len(rows) - 0.3)
     axes.set_xlabel(title)
     return to_svg(figure)
 

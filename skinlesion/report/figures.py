@@ -30,12 +30,8 @@ def leader_board(results: list[Result], metric: str, title: str) -> str:
 
 def claims(rows: list[dict[Any, Any]], title: str, margin: float) -> str:
     """Return every claim with the difference that answers it, its interval, and the answer; the margin is shaded."""
-    figure = Figure(figsize=(9.6, 1.1 + 0.46 * len(rows)), layout="constrained")
-    axes = figure.add_subplot()
-    axes.spines[["top", "right", "left"]].set_visible(False)
-    axes.tick_params(axis="y", length=0)
-    axes.grid(axis="x", color="#dddddd", lw=0.6)
-    axes.set_axisbelow(True)
+    figure, axes = row_axes(len(rows))
+    figure.set_size_inches(9.6, 1.1 + 0.46 * len(rows))
     axes.axvspan(-margin, margin, color="#eeeeee", lw=0)
     axes.axvline(0, color=INK, lw=0.8)
     for place, row in enumerate(reversed(rows)):
@@ -47,7 +43,6 @@ def claims(rows: list[dict[Any, Any]], title: str, margin: float) -> str:
             row["answer"], (1.01, place), xycoords=("axes fraction", "data"), va="center", fontsize=8, color=colour
         )
     axes.set_yticks(range(len(rows)), ["\n".join(wrap(row["claim"], 54)) for row in reversed(rows)], fontsize=8)
-    axes.set_ylim(-0.7, len(rows) - 0.3)
     axes.set_xlabel(f"difference in {title}, with interval")
     return to_svg(figure)
 

@@ -13,36 +13,19 @@ from PIL import Image
 
 from skinlesion.interpret.neighbours import Neighbours
 from skinlesion.vocabulary import PROBABILITY_COLUMNS
-from tests.conftest import small_params, write_params
+from tests.conftest import small_params, trained_workspace
 
 
 @pytest.fixture(scope="module")
 def trained(prepared_template, tmp_path_factory):
     """Two experiments on two folds, evaluated and assessed, and the prepared images as PNG files."""
-    import shutil
-
-    from skinlesion.params import load_params
     from skinlesion.stages.assess import assess
-    from skinlesion.stages.evaluate import evaluate
-    from skinlesion.stages.train import train
-    from skinlesion.stages.workspace import Workspace
 
     folder = tmp_path_factory.mktemp("trained") / "workspace"
-    shutil.copytree(prepared_template, folder)
     experiments = {"image": {}, "concat": {"fusion": "concat"}, "tuned": {"regime": "two_stage", "folds": [0]}}
-    params = load_params(
-        write_params(
-            folder,
-            small_params(
-                train={"folds": [0, 1], "epochs": 2, "finetune_epochs": 1}, experiments=experiments, claims=[]
-            ),
-        )
-    )
-    workspace = Workspace(folder)
-    for name in params.experiments:
-        settings = params.experiment(name)
-        train(settings, params.split, workspace, workspace.model(name), name)
-        evaluate(settings, params.split, params.evaluate, workspace, workspace.model(name), workspace.results(name))
+    settings = {"folds": [0, 1], "epochs": 2, "finetune_epochs": 1}
+    wanted = small_params(train=settings, experiments=experiments, claims=[])
+    params, workspace = trained_workspace(prepared_template, folder, wanted)
     for name in ("image", "concat"):
         assess(params, workspace, name)
     images = np.load(workspace.prepared / "images.npy")

@@ -1,14 +1,13 @@
 """assess, metadata and score on a small workspace: what they write, and that anyone can recompute it."""
 
 import json
-import shutil
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from skinlesion.stages.twins import twin_of
-from tests.conftest import small_params, write_params
+from tests.conftest import small_params, trained_workspace
 
 SEEDS = {"folds": [0, 1], "seeds": [0, 1], "epochs": 2}
 
@@ -16,22 +15,9 @@ SEEDS = {"folds": [0, 1], "seeds": [0, 1], "epochs": 2}
 @pytest.fixture(scope="module")
 def evaluated(prepared_template, tmp_path_factory):
     """A workspace with two experiments of two folds and seeds, and their ensemble."""
-    from skinlesion.params import load_params
-    from skinlesion.stages.ensemble import ensemble
-    from skinlesion.stages.evaluate import evaluate
-    from skinlesion.stages.train import train
-    from skinlesion.stages.workspace import Workspace
-
     folder = tmp_path_factory.mktemp("evaluated") / "workspace"
-    shutil.copytree(prepared_template, folder)
     both = {"both": {"members": ["image", "concat"]}}
-    params = load_params(write_params(folder, small_params(train=SEEDS, ensembles=both)))
-    workspace = Workspace(folder)
-    for name in params.experiments:
-        settings = params.experiment(name)
-        train(settings, params.split, workspace, workspace.model(name), name)
-        evaluate(settings, params.split, params.evaluate, workspace, workspace.model(name), workspace.results(name))
-    ensemble(params.ensembles["both"], params.evaluate, workspace, workspace.ensemble("both"))
+    trained_workspace(prepared_template, folder, small_params(train=SEEDS, ensembles=both))
     return folder
 
 

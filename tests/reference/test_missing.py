@@ -22,6 +22,15 @@ from tests.simulated import simulated
 ALL = frozenset(FIELDS)
 
 
+def test_sets_of_fields_are_called_what_the_masked_predictions_call_them():
+    """masked.csv is written where torch is and read where it is not: two lists of names, held together here."""
+    from skinlesion.interpret.masking import ALL_SHOWN, PERMUTED, SHOWN
+    from skinlesion.stages import metadata
+
+    assert {shown_name(shown) for shown in SETS} == set(SHOWN)
+    assert (metadata.ALL, metadata.PERMUTED) == (ALL_SHOWN, PERMUTED)
+
+
 def test_the_glove_game_by_hand():
     """One left glove and two right ones, a pair is worth 1: 2/3, 1/6, 1/6 (a textbook game)."""
     left, right, other = "age", "sex", "localization"
