@@ -5,13 +5,21 @@
 Files become predictions (reading, decoding, cropping, resizing, features, every fold's head, calibration, sets) against
 the backbone's bare forward passes over the same number of images already in memory. Limit: 0.9 of that rate. Rounds
 alternate; the median ratio counts. It needs trained models in the workspace.
+
+Bare passes go through the backbone as `train` and `evaluate` run it, all cores on one batch. Predict folds batch
+normalisation into the convolutions and works on one batch a core, which has to pay for reading and decoding.
 """
 
+# ruff: noqa: E402
 import argparse
 import os
 import statistics
 import time
 from pathlib import Path
+
+from skinlesion.memory import share_one_heap
+
+share_one_heap()  # as the command does, before the imports that start threads
 
 import torch
 
@@ -30,12 +38,13 @@ def bare_rate(predictor: Predictor, count: int) -> float:
     backbone = predictor.inputs.backbone
     assert backbone is not None
     size = backbone.input_size
-    batch = torch.randn(16, 3, size, size).contiguous(memory_format=torch.channels_last)
-    backbone.module(batch)
+    module = backbone.module.to(memory_format=torch.channels_last)
+    batch = torch.randn(CHUNK, 3, size, size).contiguous(memory_format=torch.channels_last)
+    module(batch)
     began = time.perf_counter()
-    for _ in range(count // 16):
-        backbone.module(batch)
-    return count // 16 * 16 / (time.perf_counter() - began)
+    for _ in range(count // CHUNK):
+        module(batch)
+    return count // CHUNK * CHUNK / (time.perf_counter() - began)
 
 
 def main() -> None:
@@ -58,10 +67,11 @@ def main() -> None:
         began = time.perf_counter()
         count = sum(1 for _ in predict(predictor, files, params.prepare, Record()))
         rates.append(count / (time.perf_counter() - began))
-    ratio = statistics.median(rate / bare for rate, bare in zip(rates, bares, strict=True))
     models = len(predictor.members)
+    passes = predictor.views * (models if predictor.settings.fine_tunes else 1)
+    ratio = passes * statistics.median(rate / bare for rate, bare in zip(rates, bares, strict=True))
     print(f"{arguments.experiment}, {models} models, {len(files)} photographs of 600 × 450, medians of {ROUNDS} rounds")
-    print(f"bare forward passes          {statistics.median(bares):6.0f} images/s")
+    print(f"bare forward passes          {statistics.median(bares) / passes:6.0f} images/s, {passes} an image")
     print(f"predict                      {statistics.median(rates):6.0f} images/s")
     print(f"predict / bare               {ratio:6.2f}  (limit at least 0.9)")
 

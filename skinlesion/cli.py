@@ -347,6 +347,9 @@ def predict(
     params: ParamsOption = Path("params.yaml"),
 ) -> None:
     """What a trained experiment says of photographs: probabilities, conformal set, malignancy. Not for diagnosis."""
+    from skinlesion.memory import share_one_heap
+
+    share_one_heap()  # before the imports that start threads
     from skinlesion.stages import predict as stage
     from skinlesion.stages.predicted import Printer
     from skinlesion.stages.predictor import Predictor

@@ -58,7 +58,7 @@ def export(params: Params, workspace: Workspace, name: str, fold: int, out: Path
     inputs, run = predictor.inputs, predictor.members[0]
     if inputs.backbone is None:
         raise UserError(f"{name}: has no image model to export")
-    model = Exported(run.model.cpu(), inputs).eval()
+    model = Exported(run.model, inputs).cpu().eval()
     generator = torch.Generator().manual_seed(0)
     size = inputs.backbone.input_size
     example = [torch.randn(_CHECKED, 3, size, size, generator=generator)]

@@ -1,8 +1,6 @@
 """predict: photographs from anywhere, a chunk at a time; a file that cannot be read is reported and skipped."""
 
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,21 +10,21 @@ import pandas as pd
 
 from skinlesion.data.decode import decode
 from skinlesion.data.sources.images import MOST_BYTES, SUFFIXES
-from skinlesion.data.store import cores
 from skinlesion.errors import UserError, choices
 from skinlesion.files import read_csv
 from skinlesion.interpret.neighbours import Neighbours
 from skinlesion.params import Params, PrepareParams
 from skinlesion.stages.best import best_by_validation
 from skinlesion.stages.predictor import Predictor
+from skinlesion.stages.side_by_side import side_by_side
 from skinlesion.stages.workspace import Workspace
 from skinlesion.training.memory import keep_freed_memory
 from skinlesion.vocabulary import CLASSES, LOCALIZATIONS, PROBABILITY_COLUMNS, SEXES, UNKNOWN
 
 Overlay = Callable[[Path, np.ndarray, pd.DataFrame], None]
 
-#: Images a step: as many as are decoded ahead while the model works.
-CHUNK = 32
+#: Images a step. On a CPU small batches stay in the cache.
+CHUNK = 16
 
 
 @dataclass(frozen=True)
@@ -147,45 +145,47 @@ def predict(
     keep_freed_memory()
     chunks = [files[start : start + CHUNK] for start in range(0, len(files), CHUNK)]
 
-    def load(path: Path) -> np.ndarray | UserError:
-        try:
-            return read_image(path, prepare)
-        except UserError as error:
-            return error
+    def answer(chunk: Sequence[Path]) -> Chunk:
+        return _answer(predictor, chunk, prepare, _metadata(chunk, record, table), neighbours)
 
-    # A GPU leaves the processor free to decode ahead. On a CPU decoding and the model want the same cores, and taking
-    # turns is faster than sharing them.
-    ahead = 0 if predictor.inputs.device.type == "cpu" else 1
-    with ThreadPoolExecutor(cores(), thread_name_prefix="decode") as pool:
-        waiting: deque[list[Future[np.ndarray | UserError]]] = deque()
-        for place, chunk in enumerate(chunks):
-            for upcoming in chunks[place + len(waiting) : place + 1 + ahead]:
-                waiting.append([pool.submit(load, path) for path in upcoming])
-            loaded = [one.result() for one in waiting.popleft()]
-            yield from _rows(predictor, chunk, loaded, record, table, neighbours, overlay)
+    for chunk in side_by_side(answer, chunks):
+        for place, row in enumerate(chunk.rows):
+            if overlay is not None and not row["error"]:  # here, because maps hook into a model that threads share
+                overlay(chunk.files[place], chunk.images[place], chunk.known.iloc[[place]])
+            yield row
 
 
-def _rows(
+@dataclass(frozen=True)
+class Chunk:
+    """Some photographs, what is known of them, and the rows of `predict`."""
+
+    files: Sequence[Path]
+    known: pd.DataFrame
+    images: dict[int, np.ndarray]  # place in `files` → pixels (S, S, 3) uint8, of those that could be read
+    rows: list[dict[str, Any]]
+
+
+def _answer(
     predictor: Predictor,
     files: Sequence[Path],
-    loaded: Sequence[np.ndarray | UserError],
-    record: Record,
-    table: pd.DataFrame | None,
+    prepare: PrepareParams,
+    known: pd.DataFrame,
     neighbours: Neighbours | None,
-    overlay: Overlay | None,
-) -> Iterator[dict[str, Any]]:
-    good = [place for place, one in enumerate(loaded) if isinstance(one, np.ndarray)]
-    made: dict[int, dict[str, Any]] = {}
-    if good:
-        images = np.stack([np.asarray(loaded[place]) for place in good])
-        known = _metadata([files[place] for place in good], record, table)
-        answers = predictor.answer(images, known)
-        unlike = None if neighbours is None else neighbours.percentile(predictor.pooled(images))
+) -> Chunk:
+    images: dict[int, np.ndarray] = {}
+    rows: list[dict[str, Any]] = [{} for _ in files]
+    for place, path in enumerate(files):
+        try:
+            images[place] = read_image(path, prepare)
+        except UserError as error:
+            rows[place] = {"file": str(path), "error": str(error)}
+    if images:
+        good, pixels = list(images), np.stack(list(images.values()))
+        answers = predictor.answer(pixels, known.iloc[good])
+        unlike = None if neighbours is None else neighbours.percentile(predictor.pooled(pixels))
         for row, place in enumerate(good):
             p = answers.probabilities[row]
-            if overlay is not None:
-                overlay(files[place], images[row], known.iloc[[row]])
-            made[place] = {
+            rows[place] = {
                 "file": str(files[place]),
                 "answer": CLASSES[int(p.argmax())],
                 **{name: float(value) for name, value in zip(PROBABILITY_COLUMNS, p, strict=True)},
@@ -195,8 +195,7 @@ def _rows(
                 "unlike": None if unlike is None else float(unlike[row]),
                 "error": "",
             }
-    for place, path in enumerate(files):
-        yield made.get(place) or {"file": str(path), "error": str(loaded[place])}
+    return Chunk(files, known, images, rows)
 
 
 def _metadata(files: Sequence[Path], record: Record, table: pd.DataFrame | None) -> pd.DataFrame:

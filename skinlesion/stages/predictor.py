@@ -1,13 +1,14 @@
 """A trained experiment ready for images of its own: every run's answer, calibrated, and what it means."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
+from torch import nn
 
 from skinlesion.data.augment import d4_draw
 from skinlesion.errors import UserError
@@ -19,6 +20,7 @@ from skinlesion.interpret.neighbours import Neighbours
 from skinlesion.models.metadata_encoders import MetadataEncoder
 from skinlesion.params import Params, TrainParams
 from skinlesion.stages.contracts import NOTES_NAME
+from skinlesion.stages.fused import fused
 from skinlesion.stages.inputs import Inputs
 from skinlesion.stages.trained import restore
 from skinlesion.stages.workspace import Workspace
@@ -72,6 +74,9 @@ class Predictor:
 
     def __init__(self, settings: TrainParams, inputs: Inputs, members: Sequence[Run]) -> None:
         self.settings, self.inputs, self.members = settings, inputs, members
+        self._frozen = inputs.backbone  # with its first weights, as prediction runs it
+        if inputs.backbone is not None:
+            self._frozen = replace(inputs.backbone, module=_for_prediction(inputs.backbone.module, inputs))
 
     @classmethod
     def open(cls, params: Params, workspace: Workspace, name: str, fold: int | None = None) -> "Predictor":
@@ -90,6 +95,8 @@ class Predictor:
             for seed in settings.seeds:
                 folder = runs.run_folder(workspace.model(name), one, seed)
                 model, encoder = restore(inputs, folder, runs.read_run(folder))
+                if settings.fine_tunes:
+                    model.backbone = _for_prediction(model.backbone, inputs)
                 members.append(Run(one, seed, model.eval(), encoder, fitted.get((one, seed))))
         return cls(settings, inputs, members)
 
@@ -97,6 +104,11 @@ class Predictor:
     def calibrated(self) -> bool:
         """Whether every run has a calibrator, sets and thresholds."""
         return all(run.fitted is not None for run in self.members)
+
+    @property
+    def views(self) -> int:
+        """How many views of an image the backbone sees."""
+        return _D4 if self.settings.tta == "d4" and self.inputs.backbone is not None else 1
 
     def answer(self, images: np.ndarray, metadata: pd.DataFrame) -> Answers:
         """Return what the runs say of images (B, S, S, 3) uint8, with the age, sex and localization in `metadata`."""
@@ -111,17 +123,16 @@ class Predictor:
             None if run.encoder is None else torch.from_numpy(run.encoder.encode(metadata)).to(device)
             for run in self.members
         ]
-        count = _D4 if self.settings.tta == "d4" and self.inputs.backbone is not None else 1
         total = np.zeros((len(self.members), len(images), 7))
-        for element in range(count):
+        for element in range(self.views):
             shared = self._features(batch, element)
             for place, (run, record) in enumerate(zip(self.members, records, strict=True)):
                 total[place] += self._run(run, shared, record)
-        return total / count
+        return total / self.views
 
     def _features(self, batch: torch.Tensor, element: int) -> torch.Tensor | None:
         """Return what every run looks at: frozen features, or pixels for runs with backbones of their own."""
-        backbone = self.inputs.backbone
+        backbone = self._frozen
         if backbone is None:
             return None
         if self.settings.fine_tunes:
@@ -142,10 +153,10 @@ class Predictor:
     @torch.inference_mode()
     def pooled(self, images: np.ndarray) -> np.ndarray:
         """Return the frozen backbone's pooled features (B, F) of images (B, S, S, 3) uint8, for `Neighbours`."""
-        assert self.inputs.backbone is not None
+        assert self._frozen is not None
         batch = torch.from_numpy(np.require(images, requirements=["C", "W"])).to(self.inputs.device)
         request = FeatureRequest(self.settings.precision, self.settings.device)
-        return forward(self.inputs.backbone, batch, request, None).cpu().numpy()
+        return forward(self._frozen, batch, request, None).cpu().numpy()
 
     def neighbours(self) -> Neighbours | None:
         """Return the prepared images by the same features; None without an image model or prepared data.
@@ -177,6 +188,17 @@ class Predictor:
             limits = [-np.inf if one.thresholds[rule] is None else one.thresholds[rule] for one in fitted]
             calls[rule] = np.mean(risks >= np.array(limits, dtype=float)[:, None], axis=0) > 0.5
         return Answers(layers.mean(axis=0), risks.mean(axis=0), sets, calls)
+
+
+def _for_prediction(module: nn.Module, inputs: Inputs) -> nn.Module:
+    """Return a backbone's module on the device, with its batch normalisation folded where that changes nothing."""
+    assert inputs.backbone is not None
+    module = module.to(inputs.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    if inputs.settings.precision == "bf16":  # folded weights would be rounded elsewhere than in training
+        return module
+    size = inputs.backbone.input_size
+    example = torch.randn(2, 3, size, size, generator=torch.Generator().manual_seed(0)).to(inputs.device)
+    return fused(module, example.contiguous(memory_format=torch.channels_last))
 
 
 def _fitted(workspace: Workspace, name: str) -> dict[tuple[int, int], Fitted]:

@@ -1,0 +1,51 @@
+"""Work side by side: in order, not far ahead, and what goes wrong is not swallowed."""
+
+import threading
+import time
+
+import pytest
+import torch
+
+from skinlesion.stages import side_by_side as module
+from skinlesion.stages.side_by_side import side_by_side
+
+
+@pytest.fixture(autouse=True)
+def four_cores(monkeypatch):
+    monkeypatch.setattr(module, "cores", lambda: 4)
+
+
+def test_results_come_in_order_however_long_each_takes():
+    def work(number):
+        time.sleep(0.02 if number % 3 == 0 else 0)
+        return number * number
+
+    assert list(side_by_side(work, range(20))) == [number * number for number in range(20)]
+
+
+def test_nothing_runs_far_ahead_of_what_was_taken():
+    begun = []
+    found = side_by_side(lambda number: begun.append(number), range(100))
+    next(found)
+    time.sleep(0.1)
+    assert len(begun) <= 2 * 4 + 1
+    found.close()
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("side-by-side")]
+
+
+def test_an_error_of_the_work_reaches_the_caller():
+    def work(number):
+        if number == 2:
+            raise ValueError("two")
+        return number
+
+    with pytest.raises(ValueError, match="two"):
+        list(side_by_side(work, range(5)))
+
+
+def test_cores_are_shared_out():
+    own = torch.get_num_threads()
+    assert list(side_by_side(lambda _: torch.get_num_threads(), [0])) == [4]
+    assert set(side_by_side(lambda _: torch.get_num_threads(), range(9))) == {1}
+    assert torch.get_num_threads() == own
+    assert list(side_by_side(lambda task: task, [])) == []
