@@ -2,6 +2,7 @@
 
 import base64
 import io
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -20,7 +21,7 @@ def render(template: str, **values: Any) -> str:
     )
     environment.filters |= {
         "pvalue": _pvalue, "signed": _signed, "interval": _interval, "deviation": _deviation, "count_of": _count,
-        "share": _share, "figure": _figure,
+        "share": _share, "figure": _figure, "anchor": _anchor,
     }  # fmt: skip
     return environment.get_template(template).render(**values)
 
@@ -66,3 +67,8 @@ def _figure(row: Mapping[str, Any], metric: str) -> str:
         return ""
     low, high = row.get(f"{metric}_low", float("nan")), row.get(f"{metric}_high", float("nan"))
     return f"{row[metric]:.3f}" + ("" if pd.isna(low) else f" ({low:.3f} to {high:.3f})")
+
+
+def _anchor(title: str) -> str:
+    """Return a heading as the id that a link can name."""
+    return re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")

@@ -56,12 +56,17 @@ def markdown(results: list[Result], described: str) -> str:
     return "\n".join([*lines, "", described]) + "\n"
 
 
+def count_runs(folds: int, seeds: int) -> str:
+    """Return how many models there are, as text."""
+    return f"{folds} fold{'s' if folds > 1 else ''} × {seeds} seed{'s' if seeds > 1 else ''}"
+
+
 def describe(results: list[Result], prepared: dict[str, Any]) -> str:
     """Return one sentence on data, folds, seeds, intervals and the machine behind the table."""
     notes = results[0].notes
     kind = "SYNTHETIC data, no finding about patients" if prepared["synthetic"] else "HAM10000"
     runs = sorted({(len(one.notes["folds"]), len(one.notes["seeds"])) for one in results})
-    plan = "; ".join(f"{folds} folds × {seeds} seeds" for folds, seeds in runs)
+    plan = "; ".join(count_runs(folds, seeds) for folds, seeds in runs)
     versions, device = notes["versions"], notes["device"]
     return (
         f"{kind}: {prepared['images']:,} images of {prepared['lesions']:,} lesions at {prepared['image_size']} px; "

@@ -6,7 +6,7 @@ import pandas as pd
 
 from skinlesion.files import read_csv, read_json
 from skinlesion.params import Params
-from skinlesion.report.tables import Result
+from skinlesion.report.tables import Result, count_runs
 from skinlesion.report.text import render_text
 from skinlesion.stages.contracts import ASSESSMENT_NAME, EXTERNAL_NAME, METADATA_VALUE_NAME
 from skinlesion.stages.workspace import Workspace
@@ -65,7 +65,7 @@ def card(params: Params, workspace: Workspace, result: Result, prepared: dict[st
             ("backbone", f"{result.system['backbone']}, weights {settings.weights}"),
             ("input", result.system["input"]),
             ("training", f"{result.system['training']}, loss {settings.loss}, augmentation {settings.augment.preset}"),
-            ("models", f"{len(settings.folds)} folds × {len(settings.seeds)} seeds"),
+            ("models", count_runs(len(settings.folds), len(settings.seeds))),
             ("made by", f"skinlesion {notes['versions']['skinlesion']}, torch {notes['versions']['torch']}"),
             ("on", f"{notes['device']['name']} ({notes['device']['type']})"),
             ("licence", "code Apache-2.0; weights follow the data's licence (HAM10000: CC BY-NC 4.0)"),

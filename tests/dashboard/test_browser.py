@@ -128,3 +128,21 @@ def test_the_report_opens_from_disk_without_a_console_error_or_a_broken_link(bro
     assert [link for link in local if not (report.parent / link).exists()] == []
     keep(page, f"report-{width}-{scheme}")
     page.close()
+
+
+def test_the_report_prints_on_a4_with_every_column(browser, workspace, tmp_path):
+    report = workspace / "reports/report.html"
+    if not report.exists():
+        pytest.skip("no report in this workspace; set SKINLESION_WORKSPACE")
+    portrait, landscape = 703, 1032  # pixels of the printed area: A4 less 12 mm on both sides, at 96 a inch
+    page = browser.new_page(viewport={"width": portrait, "height": 1000})
+    page.emulate_media(media="print")
+    page.goto(report.as_uri())
+    widths = page.eval_on_selector_all(
+        "table", "nodes => nodes.map(node => [node.scrollWidth, node.closest('.wide') !== null])"
+    )
+    assert len(widths) > 5
+    assert [one for one in widths if one[0] > (landscape if one[1] else portrait)] == []
+    page.pdf(path=tmp_path / "report.pdf", prefer_css_page_size=True)
+    keep(page, "report-print")
+    page.close()
