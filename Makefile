@@ -2,6 +2,8 @@
 PYTHON ?= python3
 BIN := $(CURDIR)/.venv/bin
 STAMP := .venv/.installed
+# Test processes; each takes some 1.5 GB and one core.
+WORKERS ?= 2
 
 .PHONY: demo test test-slow lint setup offline clean
 
@@ -12,7 +14,7 @@ demo: $(STAMP)
 	@echo "The same in a browser: .venv/bin/skinlesion dashboard --params examples/phantom/params.yaml"
 
 test: $(STAMP)
-	@PATH="$(BIN):$$PATH" pytest -q
+	@OMP_NUM_THREADS=1 PATH="$(BIN):$$PATH" pytest -q -n $(WORKERS) --dist loadfile
 
 test-slow: $(STAMP)
 	@PATH="$(BIN):$$PATH" pytest -q -m slow

@@ -94,9 +94,12 @@ def _rest(params: Params, workspace: Workspace, again: Workspace) -> Iterator[st
             assess(params, again, name)
             yield from _same(workspace.assessment(name) / ASSESSMENT_NAME, again.assessment(name) / ASSESSMENT_NAME)
             advance()
-    metadata(params, again)
+    with progress("metadata and statistics from predictions", 2, unit="stages") as advance:
+        metadata(params, again)
+        advance()
+        stats(params, again)
+        advance()
     yield from _same(workspace.metadata_value / METADATA_VALUE_NAME, again.metadata_value / METADATA_VALUE_NAME)
-    stats(params, again)
     for name in _STATS:
         yield from _same(workspace.reports / "stats" / name, again.reports / "stats" / name)
 
