@@ -29,7 +29,7 @@ from skinlesion.stages.predictor import Predictor
 from skinlesion.stages.workspace import Workspace
 from skinlesion.training.memory import keep_freed_memory
 
-ROUNDS = 5
+ROUNDS = 15
 
 
 @torch.inference_mode()
