@@ -14,7 +14,7 @@ demo: $(STAMP)
 	@echo "The same in a browser: .venv/bin/skinlesion dashboard --params examples/phantom/params.yaml"
 
 test: $(STAMP)
-	@OMP_NUM_THREADS=1 PATH="$(BIN):$$PATH" pytest -q -n $(WORKERS) --dist loadfile
+	@OMP_NUM_THREADS=1 PATH="$(BIN):$$PATH" pytest -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 test-slow: $(STAMP)
 	@PATH="$(BIN):$$PATH" pytest -q -m slow

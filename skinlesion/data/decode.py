@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from skinlesion.data.preprocess import dullrazor, shades_of_gray
 from skinlesion.params import PrepareParams
@@ -37,6 +37,8 @@ def decode(data: bytes, settings: PrepareParams) -> Photograph:
     """
     try:
         opened = Image.open(io.BytesIO(data))
+    except UnidentifiedImageError:  # its own message names the stream's address in memory
+        raise OSError("no image of a kind that Pillow knows") from None
     except Image.DecompressionBombError as error:  # neither an OSError nor a ValueError of Pillow's own
         raise ValueError(str(error)) from None
     with opened as image:

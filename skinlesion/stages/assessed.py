@@ -29,7 +29,7 @@ _HEADLINES = {
 }
 _CALIBRATION = (
     "ece", "ece_debiased", "ece_classwise", "brier", "brier_reliability", "brier_resolution", "nll",
-    "observed_to_expected_malignant",
+    "observed_to_expected_malignant", "calibration_intercept_malignant", "calibration_slope_malignant",
 )  # fmt: skip
 _METADATA = (
     "balanced_accuracy", "gain_over_image_only", "balanced_accuracy_records_exchanged", "balanced_accuracy_all_missing",

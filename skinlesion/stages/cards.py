@@ -21,6 +21,8 @@ _ASSESSED = {
     "ECE after calibration": "ece_calibrated",
     "Brier score after calibration": "brier_calibrated",
     "malignant, observed over expected": "malignant_observed_to_expected",
+    "malignant, calibration intercept": "malignant_calibration_intercept",
+    "malignant, calibration slope": "malignant_calibration_slope",
     "conformal coverage, LAC by class": "conformal_coverage_lac_by_class",
     "answers in a conformal set": "conformal_set_size_lac_by_class",
     "accuracy on the surest 80 %": "accuracy_at_80_percent_coverage",

@@ -144,6 +144,7 @@ def test_bad_files_are_reported_and_the_rest_goes_on(trained, run, tmp_path):
         assert row["file"] in row["error"]
         assert "not a readable image" in row["error"]
     assert "900000000 pixels" in rows[1]["error"]
+    assert "0x" not in outcome.err
     assert "4 could not be read" in outcome.err
     assert "Traceback" not in outcome.err
 

@@ -5,12 +5,19 @@ import pandas as pd
 
 from skinlesion.evaluation import reliability
 from skinlesion.evaluation.decisions import TARGETS, cases_of, risk_of
+from skinlesion.evaluation.logistic_calibration import calibration_intercept, calibration_slope
 from skinlesion.evaluation.recalibration import METHODS
 from skinlesion.evaluation.sums import SumStatistic, ratio
 from skinlesion.stages.assessment.material import Material
 
 #: Errors of binned figures: their interval is the basic one, for the bins' noise only ever adds.
 _BASIC = ("ece", "ece_equal_mass", "ece_debiased", "ece_classwise", "brier_reliability")
+
+_RISK_FIGURES = {
+    "observed_to_expected": reliability.observed_to_expected,
+    "calibration_intercept": calibration_intercept,
+    "calibration_slope": calibration_slope,
+}
 
 
 def states(material: Material) -> dict[str, np.ndarray]:
@@ -48,10 +55,9 @@ def _figures(material: Material, layer: np.ndarray) -> dict[str, SumStatistic]:
         **{f"brier_{name}": statistic for name, statistic in parts.items()},
         "nll": reliability.log_loss(labels, layer),
         **{
-            f"observed_to_expected_{target}": reliability.observed_to_expected(
-                cases_of(target, labels), risk_of(target, layer)
-            )
+            f"{name}_{target}": figure(cases_of(target, labels), risk_of(target, layer))
             for target in TARGETS
+            for name, figure in _RISK_FIGURES.items()
         },
     }
 

@@ -41,8 +41,9 @@ def _calibration(table: pd.DataFrame, method: str, found: dict[str, float]) -> N
         for metric in ("ece", "ece_debiased", "ece_classwise", "brier", "nll"):
             for row in _records(table, probabilities=state, metric=metric):
                 _add(found, f"{metric}_{name}", row)
-    for row in _records(table, probabilities=method, metric="observed_to_expected_malignant"):
-        _add(found, "malignant_observed_to_expected", row)
+    for metric in ("observed_to_expected", "calibration_intercept", "calibration_slope"):
+        for row in _records(table, probabilities=method, metric=f"{metric}_malignant"):
+            _add(found, f"malignant_{metric}", row)
 
 
 def _conformal(table: pd.DataFrame, found: dict[str, float]) -> None:

@@ -1,0 +1,98 @@
+"""Calibration of a risk by logistic regression of what came true on the risk's log-odds: intercept and slope.
+
+On resamples both are one Newton step from the data's estimate, with the resample's own score and information: sums
+over images, so that thousands of refits are one product of matrices.
+
+References:
+    [1] Cox DR. Two further applications of a model for binary regression. Biometrika 45, 562–565 (1958).
+    [2] Van Calster B et al. A calibration hierarchy for risk models was defined. J Clin Epidemiol 74, 167–176 (2016):
+        the intercept with the slope held at 1 (calibration in the large), and the slope.
+    [3] Moulton LH, Zeger SL. Bootstrapping generalized linear models. Comput Stat Data Anal 11, 53–63 (1991): the
+        one-step bootstrap.
+"""
+
+import numpy as np
+from scipy.optimize import minimize
+from scipy.special import expit, logit
+
+from skinlesion.evaluation.sums import SumStatistic, divide
+
+_SMALLEST = 1e-12  # a risk of exactly 0 or 1 has no log-odds
+_POLISH = 3  # Newton steps behind the optimiser: each doubles the digits
+
+
+def calibration_intercept(cases: np.ndarray, risk: np.ndarray) -> SumStatistic:
+    """Return a of log-odds(case) = a + log-odds(risk) [1, 2]: 0 where risks are right on the whole, below it too high.
+
+    NaN where every image is a case, or none.
+
+    Args:
+        cases: (N,) bool.
+        risk: (N,) in 0..1; below 1e-12 counts as 1e-12, above 1 − 1e-12 likewise.
+    """
+    offset = _log_odds(risk)
+    one_sided = cases.all() or not cases.any()
+    fitted = np.full(1, np.nan) if one_sided else _fit(cases, np.ones((len(risk), 1)), offset)
+    p = expit(offset + fitted[0])
+    columns = np.stack([cases - p, p * (1 - p)], axis=1)
+    return SumStatistic(columns, lambda totals: fitted[0] + divide(totals[..., 0], totals[..., 1]))
+
+
+def calibration_slope(cases: np.ndarray, risk: np.ndarray) -> SumStatistic:
+    """Return b of log-odds(case) = a + b · log-odds(risk) [1, 2]: 1 where risks spread as they should.
+
+    Below 1 risks are too extreme, low ones too low and high ones too high; above 1 too timid. NaN where every image is
+    a case, or none, or where risks part the two without an overlap.
+
+    Args:
+        cases: (N,) bool.
+        risk: (N,) in 0..1; below 1e-12 counts as 1e-12, above 1 − 1e-12 likewise.
+    """
+    x = _log_odds(risk)
+    if _parted(x[cases], x[~cases]):
+        fitted = np.full(2, np.nan)
+    else:
+        fitted = _fit(cases, np.stack([np.ones(len(x)), x], axis=1), np.zeros(len(x)))
+    p = expit(fitted[0] + fitted[1] * x)
+    residual, spread = cases - p, p * (1 - p)
+    columns = np.stack([residual, residual * x, spread, spread * x, spread * x * x], axis=1)
+
+    def step(totals: np.ndarray) -> np.ndarray:
+        score, score_x, one, one_x, one_xx = (totals[..., place] for place in range(5))
+        return fitted[1] + divide(one * score_x - one_x * score, one * one_xx - one_x**2)
+
+    return SumStatistic(columns, step)
+
+
+def _log_odds(risk: np.ndarray) -> np.ndarray:
+    found: np.ndarray = logit(np.clip(np.asarray(risk, dtype=float), _SMALLEST, 1 - _SMALLEST))
+    return found
+
+
+def _parted(cases: np.ndarray, others: np.ndarray) -> bool:
+    """Return whether the likelihood of a slope rises without end: no case lies among the others."""
+    if not len(cases) or not len(others):
+        return True
+    return bool(cases.min() >= others.max() or cases.max() <= others.min())
+
+
+def _fit(cases: np.ndarray, design: np.ndarray, offset: np.ndarray) -> np.ndarray:
+    """Return the coefficients (K,) of greatest likelihood, which must exist."""
+
+    def loss(coefficients: np.ndarray) -> float:
+        z = offset + design @ coefficients
+        return float(np.mean(np.logaddexp(0, z) - cases * z))
+
+    def slope(coefficients: np.ndarray) -> np.ndarray:
+        found: np.ndarray = design.T @ (expit(offset + design @ coefficients) - cases) / len(cases)
+        return found
+
+    def curvature(coefficients: np.ndarray) -> np.ndarray:
+        p = expit(offset + design @ coefficients)
+        found: np.ndarray = (design * (p * (1 - p))[:, None]).T @ design / len(cases)
+        return found
+
+    found = minimize(loss, np.zeros(design.shape[1]), jac=slope, hess=curvature, method="trust-exact").x
+    for _ in range(_POLISH):
+        found = found - np.linalg.solve(curvature(found), slope(found))
+    return np.asarray(found)
