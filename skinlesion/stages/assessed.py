@@ -137,6 +137,8 @@ def _short(value: float) -> str:
 
 def _value(rows: pd.DataFrame, metric: str) -> str:
     found = rows[rows["metric"] == metric].iloc[0]
+    if pd.isna(found["value"]):
+        return "no value"
     return f"{found['value']:.3f} ({found['low']:.3f} to {found['high']:.3f})"
 
 

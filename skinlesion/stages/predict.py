@@ -15,15 +15,15 @@ from skinlesion.files import read_csv
 from skinlesion.interpret.neighbours import Neighbours
 from skinlesion.params import Params, PrepareParams
 from skinlesion.stages.best import best_by_validation
+from skinlesion.stages.parallel import in_parallel
 from skinlesion.stages.predictor import Predictor
-from skinlesion.stages.side_by_side import side_by_side
 from skinlesion.stages.workspace import Workspace
 from skinlesion.training.memory import keep_freed_memory
 from skinlesion.vocabulary import CLASSES, LOCALIZATIONS, PROBABILITY_COLUMNS, SEXES, UNKNOWN
 
 Overlay = Callable[[Path, np.ndarray, pd.DataFrame], None]
 
-#: Images a step. On a CPU small batches stay in the cache.
+#: Images a step: on a CPU 16 to 48 are equally fast and 8 a third slower.
 CHUNK = 16
 
 
@@ -148,7 +148,7 @@ def predict(
     def answer(chunk: Sequence[Path]) -> Chunk:
         return _answer(predictor, chunk, prepare, _metadata(chunk, record, table), neighbours)
 
-    for chunk in side_by_side(answer, chunks):
+    for chunk in in_parallel(answer, chunks):
         for place, row in enumerate(chunk.rows):
             if overlay is not None and not row["error"]:  # here, because maps hook into a model that threads share
                 overlay(chunk.files[place], chunk.images[place], chunk.known.iloc[[place]])

@@ -115,3 +115,14 @@ def test_figures_and_tables_stand_beside_the_report(reported):
         "What metadata add",
     ):
         assert said in page
+
+
+def test_the_reports_contents_lead_to_its_sections(reported):
+    page = (reported / "reports/report.html").read_text()
+    wanted, there = re.findall(r'href="#([^"]+)"', page), re.findall(r'id="([^"]+)"', page)
+    sections = [one for one in there if f'<h2 id="{one}">' in page]
+    contents = re.search(r"<nav.*?</nav>", page, re.DOTALL)
+    assert contents is not None
+    assert re.findall(r'href="#([^"]+)"', contents[0]) == sections
+    assert len(sections) == len(set(sections)) > 10
+    assert set(wanted) <= set(there)
