@@ -36,7 +36,7 @@ def bare_rate(backbone_name: str, images: int) -> float:
     """Return images/s of forward passes alone, on one batch in memory."""
     backbone = load_backbone(backbone_name, "imagenet")
     module = backbone.module.to(memory_format=torch.channels_last)
-    size = features._BATCH["cpu"]
+    size = features.FEATURES["cpu"]
     batch = torch.randn(size, 3, backbone.input_size, backbone.input_size).contiguous(memory_format=torch.channels_last)
     with torch.inference_mode():
         module(batch)

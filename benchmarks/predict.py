@@ -17,16 +17,19 @@ import statistics
 import time
 from pathlib import Path
 
-from skinlesion.memory import share_one_heap
+from skinlesion.training.memory import share_one_heap
 
 share_one_heap()  # as the command does, before the imports that start threads
 
 import torch
 
-from skinlesion.params import load_params
-from skinlesion.stages.predict import CHUNK, Record, find_images, predict
-from skinlesion.stages.predictor import Predictor
-from skinlesion.stages.workspace import Workspace
+from skinlesion.data.patient_records import PatientRecord
+from skinlesion.data.photographs import find_photographs
+from skinlesion.experiment.photograph_predictions import predict_photographs
+from skinlesion.experiment.predictor import Predictor
+from skinlesion.params_file import load_params
+from skinlesion.results.workspace import Workspace
+from skinlesion.training.batch_sizes import PHOTOGRAPHS
 from skinlesion.training.memory import keep_freed_memory
 
 ROUNDS = 15
@@ -39,12 +42,12 @@ def bare_rate(predictor: Predictor, count: int) -> float:
     assert backbone is not None
     size = backbone.input_size
     module = backbone.module.to(memory_format=torch.channels_last)
-    batch = torch.randn(CHUNK, 3, size, size).contiguous(memory_format=torch.channels_last)
+    batch = torch.randn(PHOTOGRAPHS, 3, size, size).contiguous(memory_format=torch.channels_last)
     module(batch)
     began = time.perf_counter()
-    for _ in range(count // CHUNK):
+    for _ in range(count // PHOTOGRAPHS):
         module(batch)
-    return count // CHUNK * CHUNK / (time.perf_counter() - began)
+    return count // PHOTOGRAPHS * PHOTOGRAPHS / (time.perf_counter() - began)
 
 
 def main() -> None:
@@ -57,18 +60,18 @@ def main() -> None:
     arguments = parser.parse_args()
     params = load_params(arguments.workspace / "params.yaml")
     predictor = Predictor.open(params, Workspace(arguments.workspace), arguments.experiment)
-    files = find_images([arguments.folder]) * arguments.repeats
+    files = find_photographs([arguments.folder]) * arguments.repeats
     keep_freed_memory()
     rates, bares = [], []
-    for row in predict(predictor, files[:CHUNK], params.prepare, Record()):
+    for row in predict_photographs(predictor, files[:PHOTOGRAPHS], params.prepare, PatientRecord()):
         assert not row["error"], row["error"]
     for _ in range(ROUNDS):
         bares.append(bare_rate(predictor, len(files)))
         began = time.perf_counter()
-        count = sum(1 for _ in predict(predictor, files, params.prepare, Record()))
+        count = sum(1 for _ in predict_photographs(predictor, files, params.prepare, PatientRecord()))
         rates.append(count / (time.perf_counter() - began))
-    models = len(predictor.members)
-    passes = predictor.views * (models if predictor.settings.fine_tunes else 1)
+    models = len(predictor.runs)
+    passes = predictor.inputs.views * (models if predictor.inputs.settings.fine_tunes else 1)
     ratio = passes * statistics.median(rate / bare for rate, bare in zip(rates, bares, strict=True))
     print(f"{arguments.experiment}, {models} models, {len(files)} photographs of 600 × 450, medians of {ROUNDS} rounds")
     print(f"bare forward passes          {statistics.median(bares) / passes:6.0f} images/s, {passes} an image")

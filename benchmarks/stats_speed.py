@@ -20,8 +20,8 @@ import pandas as pd
 from sklearn import metrics as sk
 
 from skinlesion.params import Params
+from skinlesion.results.workspace import Workspace
 from skinlesion.stages.stats import stats
-from skinlesion.stages.workspace import Workspace
 from skinlesion.stats.bootstrap import bootstrap
 from skinlesion.stats.delong import auc_covariance
 from skinlesion.stats.resampling import Schema

@@ -1,16 +1,19 @@
 """Files that appear whole or not at all, and their checksums."""
 
+from __future__ import annotations
+
 import hashlib
 import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from skinlesion.errors import UserError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _BLOCK = 1 << 20
 
@@ -64,6 +67,8 @@ def read_csv(path: Path, columns: tuple[str, ...], remedy: str, **options: Any) 
     Raises:
         UserError: the file is missing, is no CSV, or lacks one of `columns`; the message ends with `remedy`.
     """
+    import pandas as pd  # not above: `skinlesion code` writes files before every `dvc repro` and reads no table
+
     try:
         table = pd.read_csv(path, **options)
     except FileNotFoundError:

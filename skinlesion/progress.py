@@ -1,4 +1,4 @@
-"""Progress of long loops and of training: bars on a terminal, a line now and then elsewhere. Standard error only."""
+"""Progress of long loops and of training on standard error: bars on a terminal, else a line every 20 seconds."""
 
 import sys
 import time
@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any, Protocol
 
 _SECONDS_BETWEEN_LINES = 20.0
-#: Epochs shorter than this are not worth a line each.
+#: Epochs shorter than this are printed now and then, not one line each.
 _SHORT_EPOCH = 2.0
 
 
@@ -50,7 +50,7 @@ def progress(label: str, total: int, unit: str = "images", start: int = 0) -> It
 
 
 class TrainingProgress:
-    """Where training stands: a line an epoch, with losses, images a second and the time left at most."""
+    """Where training stands: one line per epoch, with losses, images per second and the time left at most."""
 
     def __init__(self, experiment: str, runs: int, quiet: bool = False) -> None:
         self.experiment = experiment

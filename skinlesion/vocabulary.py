@@ -1,6 +1,6 @@
-"""The names of HAM10000 that everything else refers to: diagnoses, sexes, anatomical sites."""
+"""The vocabulary of HAM10000: class names and their order, sexes, anatomical sites, columns of probabilities."""
 
-#: Class order everywhere: columns of probabilities, rows of confusion matrices, integer labels.
+#: The class order of all columns of probabilities, confusion matrices and integer labels.
 CLASSES = ("akiec", "bcc", "bkl", "df", "mel", "nv", "vasc")
 
 CLASS_NAMES = {
@@ -13,7 +13,7 @@ CLASS_NAMES = {
     "vasc": "vascular lesion",
 }
 
-#: The classes that make an image "malignant" (actinic keratosis counted as the precursor it is).
+#: The classes that count as malignant; actinic keratosis, a precursor of carcinoma, is one of them.
 MALIGNANT = ("akiec", "bcc", "mel")
 
 #: What HAM10000 writes for a missing sex or localization.

@@ -1,4 +1,4 @@
-"""A small archive in HAM10000's layout, made of noise, to be broken in every way."""
+"""A small archive of noise images in HAM10000's layout, for tests of sources and of broken input."""
 
 import io
 import zipfile
@@ -17,7 +17,7 @@ def jpeg(seed: int, size: tuple[int, int] = (60, 45)) -> bytes:
 
 
 def records(count: int = 12) -> pd.DataFrame:
-    """Return valid metadata of `count` images, two to a lesion."""
+    """Return valid metadata of `count` images, two per lesion."""
     rows = [
         {
             "lesion_id": f"HAM_{number // 2:07d}",

@@ -77,15 +77,15 @@ def run(capsys, monkeypatch):
 @pytest.fixture(scope="session")
 def prepared_template(tmp_path_factory) -> Path:
     """A workspace with params.yaml, prepared data and splits; not to be written into."""
-    from skinlesion.params import load_params
+    from skinlesion.params_file import load_params
+    from skinlesion.results.workspace import Workspace
     from skinlesion.stages.prepare import prepare
     from skinlesion.stages.split import split
-    from skinlesion.stages.workspace import Workspace
 
     folder = tmp_path_factory.mktemp("workspace")
     params, workspace = load_params(write_params(folder, small_params())), Workspace(folder)
-    prepare(params.data, params.prepare, folder, workspace.prepared)
-    split(params.split, workspace.prepared, workspace.splits, workspace.reports / "split.json")
+    prepare(params, workspace)
+    split(params, workspace)
     return folder
 
 
@@ -107,20 +107,19 @@ def trained_workspace(template: Path, folder: Path, params: dict):
     """
     import shutil
 
-    from skinlesion.params import load_params
+    from skinlesion.params_file import load_params
+    from skinlesion.results.workspace import Workspace
     from skinlesion.stages.ensemble import ensemble
     from skinlesion.stages.evaluate import evaluate
     from skinlesion.stages.train import train
-    from skinlesion.stages.workspace import Workspace
 
     shutil.copytree(template, folder)
     loaded, workspace = load_params(write_params(folder, params)), Workspace(folder)
     for name in loaded.experiments:
-        settings = loaded.experiment(name)
-        train(settings, loaded.split, workspace, workspace.model(name), name)
-        evaluate(settings, loaded.split, loaded.evaluate, workspace, workspace.model(name), workspace.results(name))
-    for name, described in loaded.ensembles.items():
-        ensemble(described, loaded.evaluate, workspace, workspace.ensemble(name))
+        train(loaded, workspace, name)
+        evaluate(loaded, workspace, name)
+    for name in loaded.ensembles:
+        ensemble(loaded, workspace, name)
     return loaded, workspace
 
 
@@ -131,3 +130,44 @@ def shared_data() -> Path:
     if not (path / "ham10000" / "HAM10000_metadata.csv").exists():
         pytest.skip(f"no real HAM10000 in {path}; set SKINLESION_SHARED_DATA")
     return path
+
+
+@pytest.fixture(scope="session")
+def finished(prepared_template, tmp_path_factory) -> Path:
+    """Two experiments and their ensemble: trained, evaluated, assessed, compared; not to be written into."""
+    from skinlesion.stages.assess import assess
+    from skinlesion.stages.stats import stats
+
+    folder = tmp_path_factory.mktemp("finished") / "workspace"
+    both = {"both": {"members": ["image", "concat"]}}
+    wanted = small_params(train={"input_size": 64}, ensembles=both)
+    params, workspace = trained_workspace(prepared_template, folder, wanted)
+    for name in params.systems:
+        assess(params, workspace, name)
+    stats(params, workspace)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def reported(finished, tmp_path_factory) -> Path:
+    """The finished workspace with audit, report, cards and a README with the table; not to be written into."""
+    import shutil
+
+    from skinlesion.params_file import load_params
+    from skinlesion.results.workspace import Workspace
+    from skinlesion.stages.audit import audit
+    from skinlesion.stages.explain import explain_best
+    from skinlesion.stages.metadata import metadata
+    from skinlesion.stages.report import report, write_readme_table
+
+    folder = tmp_path_factory.mktemp("reported") / "workspace"
+    shutil.copytree(finished, folder)
+    params, workspace = load_params(folder / "params.yaml"), Workspace(folder)
+    audit(params, workspace)
+    metadata(params, workspace)
+    explain_best(params, workspace)
+    report(params, workspace)
+    readme = folder / "README.md"
+    readme.write_text("# Mine\n<!-- results:begin -->\n<!-- results:end -->\nThe rest.\n")
+    write_readme_table(workspace, readme)
+    return folder

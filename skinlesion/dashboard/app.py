@@ -1,4 +1,4 @@
-"""The dashboard's frame: which workspace, which page, and the notice that stands on each.
+"""The dashboard: opens the workspace, shows the chosen page, and on each page the notice that this is research.
 
 Started by `skinlesion dashboard`; by hand: streamlit run skinlesion/dashboard/app.py -- path/to/params.yaml
 """
@@ -10,8 +10,9 @@ from pathlib import Path
 import streamlit as st
 
 from skinlesion.dashboard import compare, data, performance, predict, training
-from skinlesion.dashboard.results import Results
+from skinlesion.dashboard.shared import open_results
 from skinlesion.errors import UserError
+from skinlesion.results.reader import Results
 
 PAGES: dict[str, Callable[[Results], None]] = {
     "Data": data.show,
@@ -29,7 +30,7 @@ def main() -> None:
     st.set_page_config(page_title="skinlesion", layout="wide")
     path = Path(sys.argv[1] if len(sys.argv) > 1 else "params.yaml")
     try:
-        results = Results.open(path)
+        results = open_results(path)
     except UserError as error:
         st.error(str(error))
         return

@@ -1,12 +1,14 @@
-"""Two systems on the same images: differences with intervals, and the images whose answer changes."""
+"""The Compare page: differences between two systems with intervals, and the images whose answer changes."""
 
 import numpy as np
 import streamlit as st
 
-from skinlesion.dashboard.results import Results, choose
-from skinlesion.evaluation.subset import restrict
-from skinlesion.stages.contracts import BOOTSTRAP_METHOD
-from skinlesion.stages.pairs import pair_flips
+from skinlesion.analysis.columns import BOOTSTRAP_METHOD
+from skinlesion.analysis.comparison import pair_flips
+from skinlesion.dashboard.shared import choose
+from skinlesion.evaluation.predictions import restrict_images
+from skinlesion.report.numbers import count, percent
+from skinlesion.results.reader import Results
 from skinlesion.vocabulary import CLASSES
 
 _SHOWN = 12
@@ -28,7 +30,7 @@ def show(results: Results) -> None:
 
 
 def _differences(results: Results, a: str, b: str) -> None:
-    table = results.comparisons()
+    table = results.statistics_table("comparisons")
     rows = table[
         (((table["a"] == a) & (table["b"] == b)) | ((table["a"] == b) & (table["b"] == a)))
         & (table["method"] == BOOTSTRAP_METHOD)
@@ -45,36 +47,36 @@ def _differences(results: Results, a: str, b: str) -> None:
 
 
 def _flips(results: Results, a: str, b: str) -> None:
-    one, other = results.predictions(a), results.predictions(b)
-    common = sorted(set(one.image_ids) & set(other.image_ids))
+    from_a, to_b = results.predictions(a), results.predictions(b)
+    common = sorted(set(from_a.image_ids) & set(to_b.image_ids))
     if not common:
         st.info("These two were tested on different images.")
         return
-    one, other = restrict(one, np.array(common)), restrict(other, np.array(common))
-    first, second = one.probabilities.mean(axis=0), other.probabilities.mean(axis=0)
-    found = pair_flips(one, other)
-    lost, gained = (sum(len(ids) for ids in side) for side in ([f.lost for f in found], [f.gained for f in found]))
+    from_a, to_b = restrict_images(from_a, np.array(common)), restrict_images(to_b, np.array(common))
+    before, after = from_a.probabilities.mean(axis=0), to_b.probabilities.mean(axis=0)
+    flips = pair_flips(from_a, to_b)
+    lost, gained = sum(len(flip.lost) for flip in flips), sum(len(flip.gained) for flip in flips)
     st.subheader("Images whose answer changes")
-    st.write(f"{lost:,} lost and {gained:,} gained from {a} to {b}, of {len(common):,}.")
+    st.write(f"{count(lost)} lost and {count(gained)} gained from {a} to {b}, of {count(len(common), 'image')}.")
     left, right = st.columns(2)
     what = left.radio("Show", ["lost", "gained"], horizontal=True, key="compare_what")
     dx = right.selectbox("Diagnosis", ["all", *CLASSES], key="compare_dx")
     ids = [
         str(image_id)
-        for flips in found
-        if dx in ("all", flips.class_name)
-        for image_id in (flips.lost if what == "lost" else flips.gained)
+        for flip in flips
+        if dx in ("all", flip.class_name)
+        for image_id in (flip.lost if what == "lost" else flip.gained)
     ]
-    chosen = np.flatnonzero(np.isin(one.image_ids, ids))
+    chosen = np.flatnonzero(np.isin(from_a.image_ids, ids))
     pages = max(1, -(-len(chosen) // _SHOWN))
     page = int(st.number_input(f"Page, of {pages}", 1, pages, 1, key="compare_page")) - 1
     columns = st.columns(6)
     for place, row in enumerate(chosen[page * _SHOWN : (page + 1) * _SHOWN]):
         caption = (
-            f"{one.image_ids[row]}: {CLASSES[one.labels[row]]}; "
-            f"{CLASSES[first[row].argmax()]} {first[row].max():.0%} → "
-            f"{CLASSES[second[row].argmax()]} {second[row].max():.0%}"
+            f"{from_a.image_ids[row]}: {CLASSES[from_a.labels[row]]}; "
+            f"{CLASSES[before[row].argmax()]} {percent(before[row].max())} → "
+            f"{CLASSES[after[row].argmax()]} {percent(after[row].max())}"
         )
-        columns[place % 6].image(results.photograph(str(one.image_ids[row])), caption=caption)
+        columns[place % 6].image(results.photograph(str(from_a.image_ids[row])), caption=caption)
     if not len(chosen):
         st.info("None.")

@@ -1,9 +1,10 @@
-"""The data set: counts under filters, and photographs."""
+"""The Data page: counts of images and lesions under filters, and photographs."""
 
 import pandas as pd
 import streamlit as st
 
-from skinlesion.dashboard.results import Results
+from skinlesion.report.numbers import count, number, percent
+from skinlesion.results.reader import Results
 from skinlesion.vocabulary import CLASS_NAMES, CLASSES
 
 _SHOWN = 12
@@ -20,11 +21,11 @@ def show(results: Results) -> None:
     kept = table[table["sex"].isin(sexes or table["sex"]) & table["localization"].isin(sites or table["localization"])]
     if ages != (0, 100):
         kept = kept[kept["age"].between(*ages)]
-    one, two, three = st.columns(3)
-    one.metric("Images", f"{len(kept):,}")
-    two.metric("Lesions", f"{kept['lesion_id'].nunique():,}")
+    left, middle, right = st.columns(3)
+    left.metric("Images", count(len(kept)))
+    middle.metric("Lesions", count(kept["lesion_id"].nunique()))
     missing = kept[["age"]].isna().any(axis=1) | (kept["sex"] == "unknown") | (kept["localization"] == "unknown")
-    three.metric("With a field missing", f"{missing.mean():.1%}" if len(kept) else "none")
+    right.metric("With a field missing", percent(missing.mean(), 1))
     if kept.empty:
         st.info("No image fits these filters.")
         return
@@ -43,6 +44,6 @@ def show(results: Results) -> None:
     some = kept[kept["dx"] == dx].sample(frac=1, random_state=0).head(_SHOWN)
     columns = st.columns(6)
     for place, row in enumerate(some.to_dict("records")):
-        age = "age unknown" if pd.isna(row["age"]) else f"{row['age']:.0f} years"
+        age = "age unknown" if pd.isna(row["age"]) else f"{number(row['age'], 0)} years"
         caption = f"{row['image_id']}: {age}, {row['sex']}, {row['localization']}"
         columns[place % 6].image(results.photograph(row["image_id"]), caption=caption)

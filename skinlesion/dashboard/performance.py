@@ -1,62 +1,70 @@
-"""One system: its figures, confusion matrix, classes, calibration and subgroups."""
+"""The Performance page: metrics, confusion matrix, classes, calibration and subgroups of one system."""
+
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import streamlit as st
 
-from skinlesion.dashboard.results import Results, choose
-from skinlesion.evaluation.metrics import confusion_matrix
+from skinlesion.dashboard.shared import choose
+from skinlesion.evaluation import registry
+from skinlesion.evaluation.registry import metric_of, title_of
+from skinlesion.report.numbers import MISSING, count, limits, number, percent
+from skinlesion.results.reader import Results
 from skinlesion.vocabulary import CLASSES
-
-_HEADLINES = ("balanced_accuracy", "macro_f1", "macro_auc", "accuracy", "malignant_auc")
 
 
 def show(results: Results) -> None:
     """Draw the page."""
     st.header("Performance")
-    name = choose("System", results, "performance_name")
-    if name is None:
+    system = choose("System", results, "performance_name")
+    if system is None:
         return
-    metrics = results.metrics(name)
-    for column, metric in zip(st.columns(len(_HEADLINES)), _HEADLINES, strict=True):
-        if metric in metrics:
-            column.metric(metric.replace("_", " "), f"{metrics[metric]:.3f}")
-            if f"{metric}_low" in metrics:
-                column.caption(f"{metrics[f'{metric}_low']:.3f} to {metrics[f'{metric}_high']:.3f}")
-    st.caption(f"{results.notes(name)['interval']}.")
-    _confusion(results, name)
+    metrics = results.metrics(system)
+    for column, name in zip(st.columns(len(registry.CARD)), registry.CARD, strict=True):
+        places = metric_of(name).places
+        column.metric(title_of(name), number(metrics.get(name), places))
+        ends = limits(metrics.get(f"{name}_low"), metrics.get(f"{name}_high"), places)
+        if ends != MISSING:
+            column.caption(ends)
+    st.caption(f"{results.notes(system)['interval']}.")
+    _confusion(results, system)
     _classes(metrics)
-    _calibration(results, name)
-    _subgroups(results, name)
+    _calibration(results, system)
+    _subgroups(results, system)
 
 
 def _confusion(results: Results, name: str) -> None:
     st.subheader("Confusion matrix")
-    predictions = results.predictions(name)
-    answers = predictions.probabilities.argmax(axis=2)
-    counts = np.sum([confusion_matrix(predictions.labels, layer) for layer in answers], axis=0)
+    counts = results.confusion(name)
     normalised = st.toggle("Shares of each true class", value=True, key="performance_normalised")
     shown = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1) if normalised else counts
     table = pd.DataFrame(shown, index=pd.Index(CLASSES, name="true"), columns=CLASSES)
-    st.dataframe(table.style.format("{:.2f}" if normalised else "{:,.0f}").background_gradient("Blues", axis=1))
-    st.caption(f"Columns: the answer. {len(answers)} seeds together.")
+    st.dataframe(table.style.format(_cells(2 if normalised else 0)).background_gradient("Blues", axis=1))
+    st.caption(f"Columns: the answer. {count(len(results.system(name).seeds), 'seed')} together.")
+
+
+def _cells(places: int) -> Callable[[Any], str]:
+    return lambda value: number(value, places)
 
 
 def _classes(metrics: dict[str, float]) -> None:
     st.subheader("By class")
     kinds = ("sensitivity", "specificity", "precision", "f1", "auc")
     table = pd.DataFrame({kind: [metrics.get(f"{kind}_{dx}") for dx in CLASSES] for kind in kinds}, index=list(CLASSES))
-    st.dataframe(table.style.format("{:.3f}", na_rep="undefined"))
+    st.dataframe(table.style.format(_cells(3)))
     known = table["f1"].dropna()
     if len(known):
         st.write(
-            f"Best by F1: **{known.idxmax()}** ({known.max():.3f}); worst: **{known.idxmin()}** ({known.min():.3f})."
+            f"Best by F1: **{known.idxmax()}** ({number(known.max())}); "
+            f"worst: **{known.idxmin()}** ({number(known.min())})."
         )
 
 
 def _calibration(results: Results, name: str) -> None:
     st.subheader("Calibration")
-    table = results.assessed(name, "reliability")
+    table = results.assessment_table(name, "reliability")
     series = st.radio(
         "Of", ["top", "malignant", "melanoma"], horizontal=True, key="performance_series",
         format_func={"top": "the likeliest answer", "malignant": "malignancy", "melanoma": "melanoma"}.get,
@@ -72,15 +80,15 @@ def _calibration(results: Results, name: str) -> None:
     st.line_chart(lines, x="probability", y="came true", color="probabilities")
     assessment = results.assessment(name)
     st.write(
-        f"ECE {assessment['ece_uncalibrated']:.3f} before and {assessment['ece_calibrated']:.3f} after calibration; "
-        f"conformal sets (LAC by class) hold {assessment['conformal_set_size_lac_by_class']:.2f} answers and the truth "
-        f"in {assessment['conformal_coverage_lac_by_class']:.1%} of lesions."
+        f"ECE {number(assessment['ece_uncalibrated'])} before and {number(assessment['ece_calibrated'])} after "
+        f"calibration; conformal sets (LAC by class) hold {number(assessment['conformal_set_size_lac_by_class'], 2)} "
+        f"answers and the truth in {percent(assessment['conformal_coverage_lac_by_class'], 1)} of lesions."
     )
 
 
 def _subgroups(results: Results, name: str) -> None:
     st.subheader("Subgroups")
-    table = results.assessed(name, "subgroups")
+    table = results.subgroups(name)
     columns = list(dict.fromkeys(table["column"].dropna()))
     if not columns:
         st.info("No subgroup columns in these data.")
@@ -90,4 +98,4 @@ def _subgroups(results: Results, name: str) -> None:
     metric = right.selectbox("Figure", list(dict.fromkeys(table["metric"].dropna())), key="performance_metric")
     shown = table[(table["column"] == column) & ((table["metric"] == metric) | table["metric"].isna())]
     wanted = ["group", "images", "lesions", "value", "low", "high", "gap", "p_adjusted", "worst", "note"]
-    st.dataframe(shown[wanted].fillna({"worst": "", "note": ""}), hide_index=True, width="stretch")
+    st.dataframe(shown[wanted], hide_index=True, width="stretch")

@@ -1,4 +1,4 @@
-"""A photograph of one's own: what a trained experiment says of it, where it looks, and what it resembles."""
+"""The Predict page: an uploaded photograph, its probabilities, where the model looks, and similar images."""
 
 from typing import Any
 
@@ -6,10 +6,12 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from skinlesion.dashboard.results import Results
+from skinlesion.dashboard.shared import open_results
 from skinlesion.data.decode import decode
+from skinlesion.data.patient_records import PatientRecord
 from skinlesion.errors import UserError
-from skinlesion.stages.predict import Record, choose_experiment
+from skinlesion.report.numbers import number, percent
+from skinlesion.results.reader import Results
 from skinlesion.vocabulary import CLASS_NAMES, CLASSES, LOCALIZATIONS, SEXES, UNKNOWN
 
 #: Largest upload, in bytes; the server refuses larger ones too.
@@ -25,7 +27,7 @@ def show(results: Results) -> None:
         st.info("No trained models here: run `dvc repro`.")
         return
     try:
-        best = choose_experiment(results.params, results.workspace, None, metadata=True)
+        best = results.choose_experiment(metadata=True)
     except UserError:
         best = trained[0]
     name = st.selectbox("Experiment", trained, index=trained.index(best) if best in trained else 0, key="predict_name")
@@ -41,16 +43,16 @@ def show(results: Results) -> None:
     if pixels is None:
         return
     predictor = _predictor(results, str(name))
-    record = Record(None if age is None else float(age), sex, site)
-    table = pd.DataFrame([{"age": np.nan if record.age is None else record.age, "sex": sex, "localization": site}])
+    table = pd.DataFrame([PatientRecord(None if age is None else float(age), sex, site).row()])
     answers = predictor.answer(pixels[None], table)
     picture, figures = st.columns([1, 2])
     picture.image(pixels, caption="as the model sees it")
     p = answers.probabilities[0]
+    likeliest = CLASSES[int(p.argmax())]
     with figures:
-        st.subheader(f"{CLASSES[int(p.argmax())]}, {CLASS_NAMES[CLASSES[int(p.argmax())]]}: {p.max():.1%}")
+        st.subheader(f"{likeliest}, {CLASS_NAMES[likeliest]}: {percent(p.max(), 1)}")
         st.bar_chart(pd.DataFrame({"probability": p}, index=list(CLASSES)), horizontal=True)
-        st.metric("Malignant (akiec, bcc, mel)", f"{answers.malignant[0]:.1%}")
+        st.metric("Malignant (akiec, bcc, mel)", percent(answers.malignant[0], 1))
         _meaning(answers, str(name))
     _looks(results, str(name), pixels, table)
     _similar(predictor, results, pixels)
@@ -58,7 +60,7 @@ def show(results: Results) -> None:
 
 def _pixels(data: bytes, results: Results) -> np.ndarray | None:
     if len(data) > MOST_BYTES:
-        st.error(f"Larger than {MOST_BYTES / 1e6:.0f} MB.")
+        st.error(f"Larger than {number(MOST_BYTES / 1e6, 0)} MB.")
         return None
     try:
         return decode(data, results.params.prepare).pixels
@@ -71,9 +73,9 @@ def _pixels(data: bytes, results: Results) -> np.ndarray | None:
 def _open(path: str, name: str, changed: float) -> Any:
     from pathlib import Path
 
-    from skinlesion.stages.predictor import Predictor
+    from skinlesion.experiment.predictor import Predictor
 
-    results = Results.open(Path(path))
+    results = open_results(Path(path))
     return Predictor.open(results.params, results.workspace, name)
 
 
@@ -81,10 +83,11 @@ def _open(path: str, name: str, changed: float) -> Any:
 def _look(path: str, name: str, changed: float) -> Any:
     from pathlib import Path
 
-    from skinlesion.stages.explain import photograph_mapper
+    from skinlesion.experiment.explanation import ExplainedRun
 
-    results = Results.open(Path(path))
-    return photograph_mapper(results.params, results.workspace, name)
+    results = open_results(Path(path))
+    fold = results.params.experiment(name).folds[0]
+    return ExplainedRun.open(results.params, results.workspace, name, fold, any_version=True)
 
 
 def _predictor(results: Results, name: str) -> Any:
@@ -105,14 +108,14 @@ def _meaning(answers: Any, name: str) -> None:
 
 
 def _looks(results: Results, name: str, pixels: np.ndarray, table: pd.DataFrame) -> None:
-    from skinlesion.stages.explain import side_by_side
+    from skinlesion.interpret.overlays import photograph_with_map
 
     if results.params.experiment(name).fusion == "metadata_only":
         return
     with st.expander("Where the model of one fold looks (Grad-CAM)"):
         folder = results.workspace.model(name)
-        look = _look(str(results.workspace.root / "params.yaml"), name, folder.stat().st_mtime)
-        st.image(side_by_side(pixels, look(pixels, table)))
+        run = _look(str(results.workspace.root / "params.yaml"), name, folder.stat().st_mtime)
+        st.image(photograph_with_map(pixels, run.map_photographs(pixels[None], table).maps[0]))
 
 
 def _similar(predictor: Any, results: Results, pixels: np.ndarray) -> None:
@@ -123,8 +126,12 @@ def _similar(predictor: Any, results: Results, pixels: np.ndarray) -> None:
             return
         features = predictor.pooled(pixels[None])
         rows, cosines = neighbours.nearest(features, _SIMILAR)
-        st.write(f"Farther from the prepared images than {neighbours.percentile(features)[0]:.0f} % of them are.")
+        st.write(
+            f"Farther from the prepared images than {percent(neighbours.percentile(features)[0] / 100)} of them are."
+        )
         table = results.metadata
         for column, row, cosine in zip(st.columns(_SIMILAR), rows[0], cosines[0], strict=True):
             image_id = str(table["image_id"].iloc[row])
-            column.image(results.photograph(image_id), caption=f"{image_id}: {table['dx'].iloc[row]}, {cosine:.2f}")
+            column.image(
+                results.photograph(image_id), caption=f"{image_id}: {table['dx'].iloc[row]}, {number(cosine, 2)}"
+            )

@@ -1,10 +1,13 @@
-"""Training curves, the frozen phase before the fine-tuned one."""
+"""The Training page: losses and validation balanced accuracy by epoch, one row of charts per phase."""
 
 import streamlit as st
 
-from skinlesion.dashboard.results import Results, choose
+from skinlesion.dashboard.shared import choose
+from skinlesion.report.numbers import count
+from skinlesion.results.reader import Results
+from skinlesion.training.phases import FINE_TUNING, HEAD
 
-_PHASES = {"head": "frozen backbone", "network": "fine-tuned"}
+_TITLES = {HEAD: "frozen backbone", FINE_TUNING: "fine-tuned"}
 
 
 def show(results: Results) -> None:
@@ -19,11 +22,11 @@ def show(results: Results) -> None:
     history = results.history(name)
     for phase in dict.fromkeys(history["phase"]):
         part = history[history["phase"] == phase].set_index("step")
-        st.subheader(_PHASES.get(str(phase), str(phase)))
+        st.subheader(_TITLES.get(str(phase), str(phase)))
         left, right = st.columns(2)
         losses = [column for column in ("train_loss", "validation_loss") if column in part]
         left.caption("Loss, mean over runs")
         left.line_chart(part[losses])
         right.caption("Balanced accuracy on validation parts, mean over runs")
         right.line_chart(part[["validation_balanced_accuracy"]])
-    st.caption(f"{history['runs'].max()} runs; curves average those that got as far.")
+    st.caption(f"{count(history['runs'].max(), 'run')}; curves average those that got as far.")

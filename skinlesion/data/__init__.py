@@ -1,1 +1,1 @@
-"""Sources, the image store, metadata and splits."""
+"""The data: sources, prepared images, metadata, splits, sampling, augmentation and duplicates."""

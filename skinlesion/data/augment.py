@@ -1,6 +1,6 @@
-"""Random changes of training images: drawn for a whole batch at once, one draw an image.
+"""Random changes of training images: drawn for a whole batch at once, one draw per image.
 
-Geometry is one affine map an image (flips, quarter turns, rotation, magnification, crop, translation), colour one
+Geometry is one affine map per image (flips, quarter turns, rotation, magnification, crop, translation), colour one
 3×4 matrix (brightness, contrast, saturation, hue), so that a batch is gone through twice, whatever the number of
 changes. On the CPU OpenCV does both on bytes; on a GPU they are batched float operations.
 """
@@ -20,15 +20,18 @@ from skinlesion.data.store import cores
 if TYPE_CHECKING:
     from skinlesion.params import AugmentParams
 
+#: Elements of the dihedral group D4: four quarter turns, each also mirrored.
+D4_SIZE = 8
+
 #: Rec. 601 luma, the grey that contrast and saturation refer to.
 _GREY = (0.299, 0.587, 0.114)
-#: RGB → YIQ: a turn of hue is a rotation in the I–Q plane.
+#: RGB → YIQ: a change of hue is a rotation in the I–Q plane.
 _YIQ = ((0.299, 0.587, 0.114), (0.5959, -0.2746, -0.3213), (0.2115, -0.5227, 0.3112))
 
 
 @dataclass(frozen=True)
 class Augmentation:
-    """What may change, and by how much; the meaning of each field stands in `AugmentParams`."""
+    """The range of each random change; `AugmentParams` documents the fields."""
 
     flip: bool = False
     rotate90: bool = False
@@ -45,11 +48,11 @@ class Augmentation:
 
     @property
     def resamples(self) -> bool:
-        """Whether pixels land between pixels; flips and quarter turns alone are exact."""
+        """Whether pixels must be interpolated; flips and quarter turns alone are exact."""
         return self.rotation > 0 or self.scale != (1.0, 1.0) or self.translation > 0 or self.crop < 1
 
 
-#: A dermatoscope has no up and no left; its distance, its pressure and its lamp vary.
+#: A dermatoscope has no up and no left; its distance, pressure and light vary.
 PRESETS = {
     "none": Augmentation(),
     "flips": Augmentation(flip=True, rotate90=True),
@@ -64,17 +67,17 @@ NO_CHANGE = PRESETS["none"]
 
 
 def make_augmentation(params: "AugmentParams") -> Augmentation:
-    """Return the preset that `params` names with the fields that it sets."""
+    """Return the preset that `params` names, overridden by the fields that `params` sets."""
     changes = {name: value for name, value in params if name != "preset" and value is not None}
     return replace(PRESETS[params.preset], **changes)
 
 
 @dataclass(frozen=True)
 class Draw:
-    """What happens to each image of a batch. All tensors lie on the CPU."""
+    """The random changes drawn for each image of a batch. All tensors are on the CPU."""
 
-    turns: torch.Tensor  # (B,) int64, element of the dihedral group D4: quarter turns + 4 × mirrored
-    theta: torch.Tensor | None  # (B, 2, 3) output → input in [−1, 1] coordinates, turns included; None: turns alone
+    turns: torch.Tensor  # (B,) int64, element of the dihedral group D4: number of quarter turns + 4 × mirrored
+    theta: torch.Tensor | None  # (B, 2, 3) output → input, coordinates in [−1, 1], turns included; None: turns only
     brightness: torch.Tensor  # (B,) factors
     contrast: torch.Tensor
     saturation: torch.Tensor
@@ -93,7 +96,7 @@ class Draw:
 
 
 def draw(augmentation: Augmentation, count: int, generator: torch.Generator) -> Draw:
-    """Return one draw for each of `count` images."""
+    """Return random changes for `count` images."""
 
     def uniform(low: float, high: float) -> torch.Tensor:
         return low + (high - low) * torch.rand(count, generator=generator)
@@ -106,7 +109,7 @@ def draw(augmentation: Augmentation, count: int, generator: torch.Generator) -> 
     theta = None
     if augmentation.resamples:
         angle = torch.deg2rad(uniform(-augmentation.rotation, augmentation.rotation))
-        # A crop to a share a of the area magnifies by 1/√a and may lie anywhere inside.
+        # A crop to a fraction a of the area magnifies by 1/√a and may lie anywhere inside the image.
         kept = uniform(math.sqrt(augmentation.crop), 1.0)
         zoom = torch.exp(uniform(*(math.log(limit) for limit in augmentation.scale))) / kept
         shift = torch.stack(
@@ -126,13 +129,13 @@ def draw(augmentation: Augmentation, count: int, generator: torch.Generator) -> 
 
 
 def d4_draw(count: int, element: int) -> Draw:
-    """Return the draw that applies one element 0..7 of D4 to every image and leaves colours alone."""
+    """Return the draw that applies one element (0 to D4_SIZE − 1) of D4 to every image and leaves colours alone."""
     one, zero = torch.ones(count), torch.zeros(count)
     return Draw(torch.full((count,), element), None, one, one, one, zero)
 
 
 def d4_matrices() -> torch.Tensor:
-    """Return the linear maps output → input (8, 2, 2) of the elements of D4, in (x, y) with y pointing down."""
+    """Return the linear maps output → input (8, 2, 2) of the 8 elements of D4, in (x, y) with y pointing down."""
     quarter = torch.tensor([[0.0, -1.0], [1.0, 0.0]])
     mirror = torch.tensor([[-1.0, 0.0], [0.0, 1.0]])
     turns = [torch.linalg.matrix_power(quarter, k) for k in range(4)]
@@ -140,11 +143,11 @@ def d4_matrices() -> torch.Tensor:
 
 
 def augment(pixels: torch.Tensor, drawn: Draw) -> torch.Tensor:
-    """Return `pixels` (B, 3, S, S) of 0 to 255 moved and recoloured as drawn, channels last.
+    """Return `pixels` (B, 3, S, S) in 0 to 255 transformed and recoloured as drawn, channels last.
 
-    Geometry is bilinear with mirrored edges; flips and quarter turns alone are exact. Colour is brightness, then
-    contrast about the given image's mean grey, saturation and hue, cut off at black and white once, at the end.
-    Bytes stay bytes on the CPU; on a GPU the result is float where values change.
+    Geometry is interpolated bilinearly with reflected edges; flips and quarter turns alone are exact. Colour is
+    brightness, then contrast about the image's mean grey, saturation and hue, clipped to 0 to 255 once, at the end.
+    uint8 stays uint8 on the CPU; on a GPU the result is float where values change.
     """
     colour = _colour_maps(drawn, pixels) if drawn.recolours else None
     if pixels.device.type == "cpu" and pixels.dtype == torch.uint8:
@@ -157,7 +160,7 @@ def augment(pixels: torch.Tensor, drawn: Draw) -> torch.Tensor:
 
 
 def _change_floats(pixels: torch.Tensor, drawn: Draw, colour: torch.Tensor | None) -> torch.Tensor:
-    """The whole batch at once, on any device."""
+    """Transform the whole batch at once, on any device."""
     if drawn.theta is None:
         pixels = _turn(pixels, drawn.turns)
     else:
@@ -174,20 +177,20 @@ def _change_floats(pixels: torch.Tensor, drawn: Draw, colour: torch.Tensor | Non
 
 
 def _turn(pixels: torch.Tensor, turns: torch.Tensor) -> torch.Tensor:
-    """Apply elements of D4 (B,), the images of each together."""
+    """Apply to each image its element of D4 (B,), one indexing per element."""
     out = pixels.clone(memory_format=torch.preserve_format)
     for element in turns.unique().tolist():
         if element == 0:
             continue
         rows = torch.nonzero(turns == element).flatten().to(pixels.device)
-        some = torch.rot90(pixels[rows], element % 4, dims=(2, 3))
-        out[rows] = some.flip(3) if element >= 4 else some
+        turned = torch.rot90(pixels[rows], element % 4, dims=(2, 3))
+        out[rows] = turned.flip(3) if element >= 4 else turned
     return out
 
 
 def _change_bytes(pixels: torch.Tensor, theta: torch.Tensor | None, colour: torch.Tensor | None) -> torch.Tensor:
-    """Image by image, side by side: what an image needs stays in the processor's cache from one step to the next."""
-    import cv2  # here, not above: prediction and frozen features without augmentation need no OpenCV
+    """Transform images in parallel threads: one image stays in the processor's cache from one step to the next."""
+    import cv2  # imported here: prediction and frozen features without augmentation need no OpenCV
 
     side = pixels.shape[-1]
     source = pixels.permute(0, 2, 3, 1).contiguous().numpy()  # (B, S, S, 3)
@@ -197,17 +200,17 @@ def _change_bytes(pixels: torch.Tensor, theta: torch.Tensor | None, colour: torc
     maps = None if theta is None else _pixel_maps(theta, side)
     colours = None if colour is None else colour.numpy()
 
-    def change_one(row: int) -> None:
+    def change_image(row: int) -> None:
         image = source[row]
         if maps is not None:
             into = target[row] if colours is None else None
             image = cv2.warpAffine(image, maps[row], (side, side), dst=into, flags=flags, borderMode=cv2.BORDER_REFLECT)
         if colours is not None:
-            cv2.transform(image, colours[row], dst=target[row])  # rounds, and saturates at 0 and 255
+            cv2.transform(image, colours[row], dst=target[row])  # rounds and clips to 0 to 255
 
     def change(rows: range) -> None:
         for row in rows:
-            change_one(row)
+            change_image(row)
 
     list(_pool().map(change, [range(first, len(source), cores()) for first in range(cores())]))
     return out.permute(0, 3, 1, 2)
@@ -225,7 +228,7 @@ def _pixel_maps(theta: torch.Tensor, side: int) -> np.ndarray:
 def _pool() -> ThreadPoolExecutor:
     import cv2
 
-    cv2.setNumThreads(1)  # images side by side instead of the rows of one
+    cv2.setNumThreads(1)  # threads divide the images of a batch, not the rows of one image
     return ThreadPoolExecutor(cores(), thread_name_prefix="augment")
 
 
@@ -241,19 +244,19 @@ def _mean_greys(pixels: torch.Tensor) -> torch.Tensor:
 
 
 def _colour_maps(drawn: Draw, pixels: torch.Tensor) -> torch.Tensor:
-    """Return one matrix an image (B, 3, 4), its last column the offset, for pixels (B, 3, S, S) of 0 to 255."""
+    """Return one matrix per image (B, 3, 4), its last column the offset, for pixels (B, 3, S, S) in 0 to 255."""
     average = _mean_greys(pixels)
     device = average.device
     brightness, contrast, saturation, hue = (
         getattr(drawn, name).to(device) for name in ("brightness", "contrast", "saturation", "hue")
     )
     identity = torch.eye(3, device=device)
-    to_grey = torch.tensor(_GREY, device=device).expand(3, 3)  # every row weighs the channels: a grey pixel
+    to_grey = torch.tensor(_GREY, device=device).expand(3, 3)  # every row is the luma weights: a grey pixel
     saturate = saturation.view(-1, 1, 1) * identity + (1 - saturation).view(-1, 1, 1) * to_grey
     cos, sin, one, zero = (2 * math.pi * hue).cos(), (2 * math.pi * hue).sin(), torch.ones_like(hue), 0 * hue
     turn = torch.stack([one, zero, zero, zero, cos, -sin, zero, sin, cos], dim=1).view(-1, 3, 3)
     yiq = torch.tensor(_YIQ, device=device)
-    colour = torch.linalg.inv(yiq) @ turn @ yiq @ saturate  # (B, 3, 3); keeps greys, so the offset passes through
+    colour = torch.linalg.inv(yiq) @ turn @ yiq @ saturate  # (B, 3, 3); maps every grey to itself
     matrix = (brightness * contrast).view(-1, 1, 1) * colour
     offset = ((1 - contrast) * brightness * average).view(-1, 1) * colour.sum(dim=2)
     return torch.cat([matrix, offset.unsqueeze(2)], dim=2)
@@ -261,24 +264,24 @@ def _colour_maps(drawn: Draw, pixels: torch.Tensor) -> torch.Tensor:
 
 @dataclass(frozen=True)
 class Mix:
-    """Pairs of images blended into one: MixUp (Zhang 2018) by value, CutMix (Yun 2019) by a rectangle."""
+    """How pairs of images are mixed: MixUp (Zhang et al. 2018) blends values, CutMix (Yun et al. 2019) a rectangle."""
 
     partner: torch.Tensor  # (B,) row of the second image
-    share: torch.Tensor  # (B,) share of the first image, at least 1/2
-    box: torch.Tensor | None  # (B, 4) left, top, right, bottom as shares of the side, for CutMix
+    share: torch.Tensor  # (B,) weight of the first image, at least 1/2
+    box: torch.Tensor | None  # (B, 4) left, top, right, bottom as fractions of the side, for CutMix
 
 
 def draw_mix(augmentation: Augmentation, count: int, generator: torch.Generator) -> Mix | None:
-    """Return how a batch is blended, or None where neither is on; where both are, either with probability 1/2.
+    """Return how a batch is mixed, or None if neither MixUp nor CutMix is on; if both are, each with probability 1/2.
 
-    The share is folded to 1/2 and above: the first image leads, and its metadata stands for the blend.
+    The weight λ is replaced by max(λ, 1 − λ): the first image dominates, and its metadata is used for the mixture.
     """
     alphas = {"mixup": augmentation.mixup, "cutmix": augmentation.cutmix}
     kinds = [kind for kind, alpha in alphas.items() if alpha > 0]
     if not kinds:
         return None
     kind = kinds[int(torch.randint(len(kinds), (1,), generator=generator))]
-    # A Beta(α, α) variate is the first share of a Dirichlet(α, α), which takes a generator.
+    # Beta(α, α) is the first component of Dirichlet(α, α), whose sampler takes a generator.
     pair = torch._sample_dirichlet(torch.full((count, 2), alphas[kind]), generator=generator)
     share = pair.max(dim=1).values
     partner = torch.randperm(count, generator=generator)
@@ -291,7 +294,7 @@ def draw_mix(augmentation: Augmentation, count: int, generator: torch.Generator)
 
 
 def apply_mix(pixels: torch.Tensor, targets: torch.Tensor, mix: Mix) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return blended pixels (B, 3, S, S) and targets (B, C)."""
+    """Return mixed pixels (B, 3, S, S) and mixed targets (B, C)."""
     device, side = pixels.device, pixels.shape[-1]
     partner = mix.partner.to(device)
     if mix.box is None:
@@ -303,6 +306,6 @@ def apply_mix(pixels: torch.Tensor, targets: torch.Tensor, mix: Mix) -> tuple[to
         inside = (place.view(1, 1, -1) >= left) & (place.view(1, 1, -1) < right)
         inside = inside & (place.view(1, -1, 1) >= top) & (place.view(1, -1, 1) < bottom)  # (B, S, S)
         weight = (~inside).unsqueeze(1).to(pixels.dtype)
-        share = weight.mean(dim=(1, 2, 3))  # what was really kept, cut off at the image's edge
+        share = weight.mean(dim=(1, 2, 3))  # the area really kept: the box is clipped at the image's edge
     blended = pixels * weight + pixels[partner] * (1 - weight)
     return blended, targets * share.view(-1, 1) + targets[partner] * (1 - share.view(-1, 1))

@@ -1,4 +1,4 @@
-"""From the bytes of an image to a square uint8 array, and what can be said of the file."""
+"""Decoding: from the bytes of an image file to a square uint8 array, with facts of the file."""
 
 import hashlib
 import io
@@ -19,7 +19,7 @@ _JPEG_END = b"\xff\xd9"
 
 @dataclass(frozen=True)
 class Photograph:
-    """One prepared image, and its file as the data set delivers it."""
+    """A prepared image, with facts of its file as the data set delivers it."""
 
     pixels: np.ndarray  # (S, S, 3) uint8 RGB
     width: int  # of the file's image, in pixels
@@ -29,7 +29,7 @@ class Photograph:
 
 
 def decode(data: bytes, settings: PrepareParams) -> Photograph:
-    """Return the image in `data` as `settings` wants it: hair, colour, then the square.
+    """Return the image in `data` after hair removal, colour constancy and the crop to a square, as `settings` asks.
 
     Raises:
         OSError: not an image, or a truncated one.
@@ -37,9 +37,9 @@ def decode(data: bytes, settings: PrepareParams) -> Photograph:
     """
     try:
         opened = Image.open(io.BytesIO(data))
-    except UnidentifiedImageError:  # its own message names the stream's address in memory
+    except UnidentifiedImageError:  # whose message contains a memory address
         raise OSError("no image of a kind that Pillow knows") from None
-    except Image.DecompressionBombError as error:  # neither an OSError nor a ValueError of Pillow's own
+    except Image.DecompressionBombError as error:  # neither an OSError nor a ValueError
         raise ValueError(str(error)) from None
     with opened as image:
         width, height = image.size
@@ -53,18 +53,18 @@ def decode(data: bytes, settings: PrepareParams) -> Photograph:
 def _read(image: Image.Image, data: bytes) -> np.ndarray:
     """Return the pixels (H, W, 3) of an opened image.
 
-    OpenCV reads a JPEG to the same pixels as Pillow in less time, but fills a truncated one with grey. So it gets whole
-    ones only, which end as a JPEG ends; anything else is Pillow's, who refuses what is broken.
+    OpenCV decodes a JPEG to the same pixels as Pillow, faster, but fills a truncated one with grey. So it decodes only
+    files with a JPEG's end marker; all others go to Pillow, which refuses broken ones.
     """
     if image.format == "JPEG" and image.mode == "RGB" and data.endswith(_JPEG_END):
-        found = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION)
-        if found is not None:
-            return found
+        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION)
+        if pixels is not None:
+            return pixels
     return np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
 
 
 def adjust(pixels: np.ndarray, settings: PrepareParams) -> np.ndarray:
-    """Return an image (H, W, 3) uint8 without hairs and without the light's colour, as far as `settings` asks."""
+    """Return an image (H, W, 3) uint8 after the hair removal and colour constancy that `settings` asks for."""
     if settings.hair_removal == "dullrazor":
         pixels = dullrazor(pixels)
     if settings.color_constancy == "shades_of_gray":
@@ -76,8 +76,8 @@ def to_square(pixels: np.ndarray, size: int, how: str) -> np.ndarray:
     """Return an image (H, W, 3) uint8 as a square (size, size, 3).
 
     Args:
-        how: "crop" keeps the largest centred square, "squash" everything at another aspect ratio, "pad" everything
-            at its own, between black bars.
+        how: "crop" takes the largest centred square, "squash" changes the aspect ratio, "pad" keeps it and adds black
+            bars.
     """
     height, width = pixels.shape[:2]
     if how == "squash":
@@ -95,8 +95,8 @@ def to_square(pixels: np.ndarray, size: int, how: str) -> np.ndarray:
 
 
 def _resize(pixels: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Return an image (H, W, 3) at another size: bicubic where it grows, the mean over each pixel's area where it
-    shrinks to half or less, and between these smoothed by σ = (factor − 1) / 2 and interpolated, as scikit-image does.
+    """Return an image (H, W, 3) at another size: bicubic when enlarged, area means when reduced to half or less, and
+    between these smoothed with σ = (factor − 1) / 2 and interpolated bilinearly, as scikit-image does.
     """
     if pixels.shape[:2] == (height, width):
         return pixels
@@ -104,7 +104,7 @@ def _resize(pixels: np.ndarray, height: int, width: int) -> np.ndarray:
     method = cv2.INTER_LINEAR
     if factor >= 2:
         method = cv2.INTER_AREA
-    elif factor > 1:  # areas are slow where pixels do not fit into them
+    elif factor > 1:  # area means are slow at non-integer factors
         pixels = cv2.GaussianBlur(pixels, (0, 0), (factor - 1) / 2)
     else:
         method = cv2.INTER_CUBIC

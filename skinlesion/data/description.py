@@ -1,4 +1,4 @@
-"""Tables that say what a data set is made of."""
+"""Descriptive tables of a data set: classes, lesions, sex, age, localization, and example images."""
 
 import numpy as np
 import pandas as pd
@@ -9,23 +9,25 @@ _QUARTILES = (0.25, 0.5, 0.75)
 
 
 def describe_tables(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """Return tables by name, each with classes (or what it is about) in rows; a table whose column is absent is not
-    there.
+    """Return descriptive tables by name; tables of columns that `table` lacks are left out.
 
-    - classes: images, lesions and their shares; age quartiles; share missing of age, sex and localization.
-    - sex, localization, dataset, dx_type: images by class (columns).
-    - images_per_lesion: lesions with one image, two, ….
+    - classes: per class, images, lesions and their shares; age quartiles; fraction missing of age, sex, localization.
+    - sex, localization, dataset, dx_type: per value, the number of images of each class (columns).
+    - images_per_lesion: the number of lesions with one image, two, ….
+
+    Args:
+        table: the prepared metadata, one row per image.
     """
-    made = {"classes": _classes(table), "images_per_lesion": _images_per_lesion(table)}
+    tables = {"classes": _classes(table), "images_per_lesion": _images_per_lesion(table)}
     orders = {"sex": [*SEXES, UNKNOWN], "localization": [*LOCALIZATIONS, UNKNOWN], "dataset": None, "dx_type": None}
     for column, order in orders.items():
         if column in table.columns:
-            made[column] = _by_class(table, column, order)
-    return made
+            tables[column] = _by_class(table, column, order)
+    return tables
 
 
 def pick_images(table: pd.DataFrame, each: int) -> dict[str, list[str]]:
-    """Return for each class the ids of up to `each` images of different lesions, the same whenever asked."""
+    """Return per class the ids of up to `each` images of different lesions, drawn with a fixed seed."""
     rng = np.random.default_rng(0)
     picked = {}
     for dx in CLASSES:
@@ -38,22 +40,22 @@ def pick_images(table: pd.DataFrame, each: int) -> dict[str, list[str]]:
 def _classes(table: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for dx in CLASSES:
-        one = table[table["dx"] == dx]
-        lesions = one["lesion_id"].nunique()
-        quartiles = one["age"].quantile(list(_QUARTILES)).to_list()
+        images = table[table["dx"] == dx]
+        lesions = images["lesion_id"].nunique()
+        quartiles = images["age"].quantile(list(_QUARTILES)).to_list()
         rows.append(
             {
                 "dx": dx,
                 "name": CLASS_NAMES[dx],
-                "images": len(one),
-                "image_share": len(one) / len(table),
+                "images": len(images),
+                "image_share": len(images) / len(table),
                 "lesions": lesions,
                 "lesion_share": lesions / table["lesion_id"].nunique(),
-                "images_per_lesion": len(one) / lesions if lesions else float("nan"),
+                "images_per_lesion": len(images) / lesions if lesions else float("nan"),
                 **dict(zip(("age_q1", "age_median", "age_q3"), quartiles, strict=True)),
-                "age_missing": float(one["age"].isna().mean()),
-                "sex_missing": float((one["sex"] == UNKNOWN).mean()),
-                "localization_missing": float((one["localization"] == UNKNOWN).mean()),
+                "age_missing": float(images["age"].isna().mean()),
+                "sex_missing": float((images["sex"] == UNKNOWN).mean()),
+                "localization_missing": float((images["localization"] == UNKNOWN).mean()),
             }
         )
     return pd.DataFrame(rows)

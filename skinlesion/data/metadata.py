@@ -1,4 +1,4 @@
-"""The metadata table: its columns, its checks, and reading it back."""
+"""The metadata table of a data set: its columns, the checks of raw records, and the reader of the prepared table."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,16 +12,17 @@ from skinlesion.vocabulary import CLASSES, LOCALIZATIONS, SEXES, UNKNOWN
 
 METADATA_NAME = "metadata.csv"
 
-#: What every source delivers. Further columns (dx_type, dataset) are kept for the audit and are never inputs.
+#: Columns that every source delivers; AUDIT_COLUMNS are kept for the audit and are never inputs of a model.
 COLUMNS = ("image_id", "lesion_id", "dx", "age", "sex", "localization")
 AUDIT_COLUMNS = ("dx_type", "dataset")
 
+#: Highest age accepted, in years.
 OLDEST = 120.0
 
 
 @dataclass(frozen=True)
 class Finding:
-    """Something wrong with the data: what, and the images it concerns."""
+    """A problem of the data and the images that have it."""
 
     problem: str
     image_ids: tuple[str, ...]
@@ -31,19 +32,24 @@ class Finding:
 
 
 def check_records(table: pd.DataFrame, has_image: Callable[[str], bool]) -> list[Finding]:
-    """Return every finding in the raw records: ids, diagnoses, lesions, ages, sexes, sites, missing images."""
-    # Vocabulary first: a lesion is judged by the rows that carry a known diagnosis.
+    """Return the problems of the raw records: ids, diagnoses, lesions, ages, sexes, sites, missing images.
+
+    Args:
+        table: one row per image with COLUMNS, values as the source has them.
+        has_image: whether the source has the file of an image_id.
+    """
+    # Unknown diagnoses are a problem of their own: only known ones count towards two diagnoses of a lesion.
     age = pd.to_numeric(table["age"], errors="coerce")
-    written = table["age"].notna() & (table["age"].astype(str).str.strip() != "")
-    one_lesion = table[table["dx"].isin(CLASSES)].groupby("lesion_id")["dx"].transform("nunique")
-    two_diagnoses = one_lesion.reindex(table.index, fill_value=1) > 1
+    given = table["age"].notna() & (table["age"].astype(str).str.strip() != "")
+    known_diagnoses = table[table["dx"].isin(CLASSES)].groupby("lesion_id")["dx"].transform("nunique")
+    two_diagnoses = known_diagnoses.reindex(table.index, fill_value=1) > 1
     problems: dict[str, pd.Series] = {
         "no image_id": table["image_id"].isna() | (table["image_id"] == ""),
         "no lesion_id": table["lesion_id"].isna() | (table["lesion_id"] == ""),
         "image_id listed twice": table["image_id"].duplicated(keep=False),
         f"unknown diagnosis dx, not one of {', '.join(CLASSES)}": ~table["dx"].isin(CLASSES),
         "lesion with two diagnoses": two_diagnoses,
-        f"age outside 0 to {OLDEST:.0f} or not a number": written & ~age.between(0, OLDEST),
+        f"age outside 0 to {OLDEST:.0f} or not a number": given & ~age.between(0, OLDEST),
         f"unknown sex, not one of {', '.join(SEXES)}, {UNKNOWN}": ~table["sex"].isin([*SEXES, UNKNOWN]),
         "unknown localization": ~table["localization"].isin([*LOCALIZATIONS, UNKNOWN]),
         "no image file": ~table["image_id"].map(has_image).astype(bool),
@@ -51,13 +57,13 @@ def check_records(table: pd.DataFrame, has_image: Callable[[str], bool]) -> list
     findings = []
     for problem, mask in problems.items():
         if mask.any():
-            ids = dict.fromkeys(str(one) for one in table.loc[mask, "image_id"])
+            ids = dict.fromkeys(str(image_id) for image_id in table.loc[mask, "image_id"])
             findings.append(Finding(problem, tuple(ids)))
     return findings
 
 
 def usable(table: pd.DataFrame, findings: list[Finding]) -> pd.DataFrame:
-    """Return the rows no finding concerns, checked columns typed, sorted by image_id."""
+    """Return the rows without any finding, `age` as a number, sorted by image_id."""
     bad = {image_id for finding in findings for image_id in finding.image_ids}
     columns = [*COLUMNS, *(name for name in AUDIT_COLUMNS if name in table.columns)]
     kept = table.loc[~table["image_id"].astype(str).isin(bad), columns].copy()
@@ -66,7 +72,7 @@ def usable(table: pd.DataFrame, findings: list[Finding]) -> pd.DataFrame:
 
 
 def read_metadata(path: Path) -> pd.DataFrame:
-    """Return the prepared table: `age` float with NaN for missing, the rest strings.
+    """Return the prepared table: `age` float with NaN where missing, the other COLUMNS strings.
 
     Raises:
         UserError: the file is missing or lacks a column.

@@ -1,4 +1,4 @@
-"""What the field does to dermoscopic images before any network sees them. Off by default."""
+"""Optional preprocessing of dermoscopic images: colour constancy (Shades of Gray) and hair removal (DullRazor)."""
 
 import cv2
 import numpy as np
@@ -9,12 +9,12 @@ _INPAINT_RADIUS = 6
 
 
 def shades_of_gray(image: np.ndarray, norm: int = _NORM) -> np.ndarray:
-    """Return an image (H, W, 3) uint8 with the colour of the light taken out (Finlayson & Trezzi, CIC 2004).
+    """Return an image (H, W, 3) uint8 corrected for the colour of the light (Finlayson & Trezzi, CIC 2004).
 
-    The light's colour is estimated by the Minkowski mean e_c = mean(I_c^p)^(1/p), brought to unit length; channel c is
-    multiplied by 1 / (e_c √3) and clipped. A grey light changes nothing. A channel that is black throughout stays so.
+    The colour of the light is estimated by the Minkowski mean e_c = mean(I_c^p)^(1/p), scaled to unit length; channel c
+    is multiplied by 1 / (e_c √3) and clipped. Under grey light nothing changes; an all-black channel stays black.
     """
-    # A table of 256 powers a channel instead of as many as there are pixels; shares of one keep them small.
+    # Powers of the 256 possible values instead of every pixel; values scaled to 0 to 1 keep them small.
     powers = np.linspace(0, 1, 256) ** norm
     counts = [np.bincount(image[:, :, channel].ravel(), minlength=256) for channel in range(3)]
     light = np.array([(count @ powers / count.sum()) ** (1 / norm) for count in counts])
@@ -27,15 +27,15 @@ def shades_of_gray(image: np.ndarray, norm: int = _NORM) -> np.ndarray:
 
 
 def dullrazor(image: np.ndarray) -> np.ndarray:
-    """Return an image (H, W, 3) uint8 with dark hairs painted over, in the OpenCV form of DullRazor
+    """Return an image (H, W, 3) uint8 with dark hairs inpainted, by the OpenCV variant of DullRazor
     (Lee et al., Computers in Biology and Medicine 27, 1997).
 
-    Grey → black-hat with a 9 × 9 kernel → Gaussian 3 × 3 → threshold 10 → inpainting (Telea, radius 6). The sizes are
-    meant for photographs of about 600 × 450 pixels, so it runs before the image is made smaller.
+    Grey → black-hat with a 9 × 9 kernel → Gaussian 3 × 3 → threshold 10 → inpainting (Telea, radius 6). The sizes
+    suit images of about 600 × 450 pixels, so it runs before resizing.
     """
     grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
     kernel = cv2.getStructuringElement(cv2.MORPH_RECT, (9, 9))
     hat = cv2.GaussianBlur(cv2.morphologyEx(grey, cv2.MORPH_BLACKHAT, kernel), (3, 3), 0)
     _, hairs = cv2.threshold(hat, _HAIR_SHADE, 255, cv2.THRESH_BINARY)
-    painted: np.ndarray = cv2.inpaint(image, hairs, _INPAINT_RADIUS, cv2.INPAINT_TELEA)
-    return painted
+    inpainted: np.ndarray = cv2.inpaint(image, hairs, _INPAINT_RADIUS, cv2.INPAINT_TELEA)
+    return inpainted

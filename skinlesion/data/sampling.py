@@ -1,28 +1,27 @@
-"""Which training images an epoch shows, and in which order."""
+"""Samplers: which training images an epoch uses, and in which order."""
 
 import torch
 
+from skinlesion.choices import Sampler, names
 from skinlesion.errors import UserError, choices
-
-SAMPLERS = ("shuffle", "class_balanced", "lesion")
 
 
 def epoch_order(
     name: str, labels: torch.Tensor, lesions: torch.Tensor, generator: torch.Generator | None = None
 ) -> torch.Tensor:
-    """Return the rows (M,) of one epoch.
+    """Return the indices (M,) of the images of one epoch, in order.
 
     - shuffle: every image once.
-    - class_balanced: as many draws as there are images, with replacement; each class present equally likely.
-    - lesion: one image of every lesion, drawn anew each epoch, so that a lesion photographed often weighs no more.
+    - class_balanced: N draws with replacement, every class that is present equally likely.
+    - lesion: one random image per lesion, so that lesions with many images weigh no more than others.
 
     Args:
         labels: (N,) int64 classes.
-        lesions: (N,) int64 numbers of lesions.
-        generator: source of randomness on the CPU; torch's own where it is None.
+        lesions: (N,) int64 lesion of each image.
+        generator: random number generator on the CPU; torch's default one if None.
 
     Raises:
-        UserError: an unknown name.
+        UserError: `name` is not in SAMPLERS.
     """
     if name == "shuffle":
         return torch.randperm(len(labels), generator=generator)
@@ -32,10 +31,10 @@ def epoch_order(
     if name == "lesion":
         order = torch.randperm(len(labels), generator=generator)
         shuffled = lesions.cpu()[order]
-        # The first image of each lesion in a random order is a random image of it.
+        # In a random order of images, the first image of each lesion is a random one.
         grouped = torch.argsort(shuffled, stable=True)
         ranked = shuffled[grouped]
         first = torch.ones(len(ranked), dtype=torch.bool)
         first[1:] = ranked[1:] != ranked[:-1]
         return order[grouped[first].sort().values]
-    raise UserError(f"train.sampler: {name!r} is not a sampler; {choices(SAMPLERS, name)}")
+    raise UserError(f"train.sampler: {name!r} is not a sampler; {choices(names(Sampler), name)}")

@@ -1,6 +1,6 @@
-"""Ten stratified parts, by lesion or by image, and what folds make of them.
+"""Stratified parts of the data set, by lesion or by image, and the role of each image in a fold.
 
-Test fold k is parts {2k, 2k+1}, validation is part (2k+2) mod 10, the other seven parts train.
+Which parts a fold tests, validates and trains on is in `skinlesion.folds`.
 """
 
 import hashlib
@@ -12,17 +12,17 @@ import numpy as np
 import pandas as pd
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
+from skinlesion.choices import Protocol, names
 from skinlesion.errors import UserError, name_some
 from skinlesion.files import read_csv
+from skinlesion.folds import FOLDS, PARTS, role_of
 from skinlesion.vocabulary import CLASSES
 
-PARTS = 10
-FOLDS = 5
-PROTOCOLS = ("lesion", "image")
+PROTOCOLS = names(Protocol)
 COLUMNS = ("image_id", "lesion_id", "dx", "part")
 
-#: Pairs of HAM10000 images confirmed by eye to show one lesion under two lesion_ids.
-#: Their lesions belong on one side of every split.
+#: Pairs of HAM10000 images confirmed by eye to show the same lesion under two lesion_ids.
+#: A split must keep their lesions together.
 SAME_LESION = (
     ("ISIC_0033481", "ISIC_0033421"),
     ("ISIC_0033556", "ISIC_0032634"),
@@ -46,7 +46,7 @@ SAME_LESION = (
 
 
 def lesion_groups(table: pd.DataFrame) -> np.ndarray:
-    """Return for each image (N,) the id of its group: its lesion, lesions of SAME_LESION joined."""
+    """Return the group id of each image (N,): its lesion, with the lesions of SAME_LESION merged."""
     parent: dict[str, str] = {lesion: lesion for lesion in table["lesion_id"]}
 
     def root(lesion: str) -> str:
@@ -63,14 +63,14 @@ def lesion_groups(table: pd.DataFrame) -> np.ndarray:
 
 
 def assign_parts(table: pd.DataFrame, protocol: str, seed: int) -> pd.DataFrame:
-    """Return `image_id, lesion_id, dx, part` with parts 0..9 stratified by diagnosis, deterministic in `seed`.
+    """Return `image_id, lesion_id, dx, part` with parts from 0 stratified by diagnosis, deterministic in `seed`.
 
     Args:
-        table: one row an image with `image_id, lesion_id, dx`; the order of rows does not matter.
+        table: one row per image with `image_id, lesion_id, dx`; the order of rows does not matter.
         protocol: "lesion" keeps every lesion in one part; "image" deals out images one by one (leaky).
 
     Raises:
-        UserError: a part would be left without a class.
+        UserError: a part would have no image of some class.
     """
     rows = table.sort_values("image_id", ignore_index=True)
     groups = lesion_groups(rows) if protocol == "lesion" else rows["image_id"].to_numpy()
@@ -99,7 +99,7 @@ def assign_parts(table: pd.DataFrame, protocol: str, seed: int) -> pd.DataFrame:
 
 
 def part_counts(split: pd.DataFrame) -> pd.DataFrame:
-    """Return images by part (rows 0..9) and class (columns)."""
+    """Return images by part (rows) and class (columns)."""
     counts = pd.crosstab(split["part"], split["dx"])
     return counts.reindex(index=range(PARTS), columns=list(CLASSES), fill_value=0)
 
@@ -111,7 +111,7 @@ def crossing_lesions(split: pd.DataFrame) -> list[str]:
 
 
 def certificate(split: pd.DataFrame) -> dict[str, Any]:
-    """Return what can be said for one split: counts a class and part, lesions across parts, hash of the table."""
+    """Return what can be said for one split: counts per class and part, lesions across parts, hash of the table."""
     counts = part_counts(split)
     leaked = []
     for fold in range(FOLDS):
@@ -137,28 +137,27 @@ def table_hash(split: pd.DataFrame) -> str:
 
 
 def roles(part: np.ndarray, fold: int) -> np.ndarray:
-    """Return 'train', 'validation' or 'test' for each image (N,), given its part and the test fold 0..4."""
-    role = np.full(len(part), "train", dtype="<U10")
-    role[np.isin(part, (2 * fold, 2 * fold + 1))] = "test"
-    role[part == (2 * fold + 2) % PARTS] = "validation"
-    return role
+    """Return 'train', 'validation' or 'test' for each image (N,), given its part and the test fold (from 0)."""
+    return np.array([role_of(number, fold) for number in range(PARTS)])[part]
 
 
 def read_split(path: Path, image_ids: pd.Series) -> pd.DataFrame:
-    """Return a split aligned with the prepared images.
+    """Return a split (columns COLUMNS) in the order of the prepared images.
 
     Raises:
-        UserError: missing file or column, a part outside 0..9, or other images than `image_ids`.
+        UserError: missing file or column, a part that no fold has, or other images than `image_ids`.
     """
     remedy = "run `skinlesion split`"
     split = read_csv(path, COLUMNS, remedy, dtype={"image_id": str, "lesion_id": str, "dx": str})
     strange = ~split["part"].isin(range(PARTS))
     if strange.any():
-        raise UserError(f"{path}: part outside 0 to 9 at {name_some(split.loc[strange, 'image_id'])}; {remedy}")
+        raise UserError(
+            f"{path}: part outside 0 to {PARTS - 1} at {name_some(split.loc[strange, 'image_id'])}; {remedy}"
+        )
     doubled = split["image_id"].duplicated()
     if doubled.any():
         raise UserError(f"{path}: images listed twice: {name_some(split.loc[doubled, 'image_id'])}; {remedy}")
     odd = set(split["image_id"]) ^ set(image_ids)
     if odd:
-        raise UserError(f"{path}: speaks of other images than the prepared data: {name_some(sorted(odd))}; {remedy}")
+        raise UserError(f"{path}: lists other images than the prepared data: {name_some(sorted(odd))}; {remedy}")
     return split.set_index("image_id").loc[image_ids].reset_index()

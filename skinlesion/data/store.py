@@ -1,4 +1,4 @@
-"""The prepared images: one uint8 array on disk, row i of it being row i of the metadata table."""
+"""The prepared images on disk: one uint8 array whose row i belongs to row i of the metadata table."""
 
 import hashlib
 import os
@@ -21,39 +21,40 @@ if TYPE_CHECKING:
     from skinlesion.data.decode import Photograph
 
 IMAGES_NAME = "images.npy"
-#: What each image's file is like: columns FILE_COLUMNS, row i of it being row i of the metadata table.
+#: Table of the image files (FILE_COLUMNS), row i belonging to row i of the metadata table.
 FILES_NAME = "files.csv"
 FILE_COLUMNS = ("image_id", "width", "height", "bytes", "sha256", "pixels_sha256")
-#: Source, checksums, counts and findings; written last, so its presence says the folder is whole.
+#: Source, checksums, counts and findings; written last, so its presence means that the folder is complete.
 PREPARED_NAME = "prepared.json"
-_CHUNK = 256  # images in flight: bounds memory and keeps the progress bar alive
+_CHUNK = 256  # images in progress: bounds memory and moves the progress bar
 
 
 def cores() -> int:
-    """Return how many cores this process may use."""
+    """Return the number of CPU cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @dataclass(frozen=True)
 class Built:
-    """What became of the images that were read."""
+    """The result of `build_images`."""
 
-    files: pd.DataFrame  # FILE_COLUMNS, one row an image that could be read
-    failed: dict[str, str]  # image_id → reason, for the others
-    sha256: str  # as hash_images gives it, of the array as it was written
+    files: pd.DataFrame  # FILE_COLUMNS, one row per image that could be read
+    failed: dict[str, str]  # image_id → reason, for the other images
+    sha256: str  # of the array, as hash_images computes it
 
 
 def build_images(path: Path, image_ids: Sequence[str], read: "Callable[[str], Photograph]", size: int) -> Built:
     """Write the images of `image_ids` to `path` as one (N, size, size, 3) uint8 .npy, decoding each once.
 
-    Threads decode (OpenCV, Pillow and NumPy release the lock). Images that `read` cannot deliver keep a black row.
+    Images are decoded in threads (OpenCV, Pillow and NumPy release the interpreter lock). The row of an image that
+    `read` cannot decode stays black.
     """
     array = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=(len(image_ids), size, size, 3))
     failed: dict[str, str] = {}
     files: dict[str, tuple[Any, ...]] = {}
     digest = _digest(array)
 
-    def one(row: int) -> None:
+    def build_row(row: int) -> None:
         try:
             photo = read(image_ids[row])
             array[row] = photo.pixels
@@ -62,7 +63,7 @@ def build_images(path: Path, image_ids: Sequence[str], read: "Callable[[str], Ph
         except (OSError, ValueError, SyntaxError) as error:  # Pillow raises SyntaxError on broken headers
             failed[image_ids[row]] = str(error) or type(error).__name__
 
-    # The hash of the whole follows one chunk behind, in a thread of its own: chunks must come in order.
+    # One thread hashes the whole array, a chunk behind the decoders: a hash needs the chunks in order.
     with (
         progress("Reading images", len(image_ids)) as advance,
         _one_opencv_thread(),
@@ -71,18 +72,19 @@ def build_images(path: Path, image_ids: Sequence[str], read: "Callable[[str], Ph
     ):
         for start in range(0, len(image_ids), _CHUNK):
             chunk = range(start, min(start + _CHUNK, len(image_ids)))
-            list(pool.map(one, chunk))
+            list(pool.map(build_row, chunk))
             hasher.submit(digest.update, array[start : chunk.stop].data)
             advance(len(chunk))
-    # Not flushed: whoever reads next finds the pages in memory, and waiting for the disk takes as long as decoding.
+    # Not flushed: the next reader finds the pages in memory, and waiting for the disk takes as long as decoding.
     rows = [(image_id, *files[image_id]) for image_id in image_ids if image_id in files]
     table = pd.DataFrame(rows, columns=list(FILE_COLUMNS))
-    return Built(table, {one: failed[one] for one in image_ids if one in failed}, digest.hexdigest())
+    in_order = {image_id: failed[image_id] for image_id in image_ids if image_id in failed}
+    return Built(table, in_order, digest.hexdigest())
 
 
 @contextmanager
 def _one_opencv_thread() -> Iterator[None]:
-    """Keep OpenCV from dividing each image among threads while images are divided among them."""
+    """Let OpenCV use one thread per image while images are processed in parallel threads."""
     before = cv2.getNumThreads()
     cv2.setNumThreads(1)
     try:
@@ -104,7 +106,7 @@ def keep_rows(path: Path, keep: np.ndarray) -> None:
 
 
 def hash_images(path: Path) -> str:
-    """Return the SHA-256 of the pixels and their shape; the .npy header's padding does not count."""
+    """Return the SHA-256 of the array's shape and pixels, independent of the .npy header's padding."""
     array = np.load(path, mmap_mode="r")
     digest = _digest(array)
     for start in range(0, len(array), _CHUNK):
@@ -120,7 +122,7 @@ def open_images(path: Path) -> np.ndarray:
     """Return the prepared images as a read-only memory map (N, S, S, 3) uint8.
 
     Raises:
-        UserError: the file is missing or is not such an array.
+        UserError: the file is missing or holds anything else.
     """
     try:
         array = np.load(path, mmap_mode="r")

@@ -1,8 +1,8 @@
-"""Conformal prediction sets: the diagnoses that cannot be ruled out, holding the true one as often as promised.
+"""Conformal prediction sets: the diagnoses that cannot be ruled out, with guaranteed coverage of the true one.
 
-The promise needs calibration and test cases that could change places. Images of one lesion cannot be told apart from
-repeats, so every lesion gives one score, that of one of its images drawn at random (`one_per_lesion`); coverage is then
-promised for a random image of a random lesion.
+The guarantee needs exchangeable calibration and test cases. Images of one lesion are repeated measurements, so every
+lesion gives one score, that of one of its images drawn at random (`one_per_lesion`); coverage is then guaranteed for a
+random image of a random lesion.
 
 References:
     [1] Sadinle M, Lei J, Wasserman L. J Am Stat Assoc 114, 223–234 (2019): LAC.
@@ -22,10 +22,10 @@ METHODS = ("lac", "aps", "raps")
 
 
 def nonconformity(method: str, probabilities: np.ndarray, *, penalty: float = 0.0, free_ranks: int = 0) -> np.ndarray:
-    """Return how strange each answer would be (N, C), higher for stranger.
+    """Return the nonconformity score of each class (N, C), higher for a class that fits the image less.
 
     - lac: 1 − p [1].
-    - aps: the probability of all answers at least as likely, itself included, without randomisation [2].
+    - aps: the probability of all classes at least as likely, itself included, without randomisation [2].
     - raps: aps + `penalty` · max(0, rank − `free_ranks`), rank 1 the likeliest [3].
 
     Raises:
@@ -65,7 +65,7 @@ def one_per_lesion(lesions: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 @dataclass(frozen=True)
 class ConformalSets:
-    """Fitted thresholds: an answer is in the set where its score is at most its class's threshold."""
+    """Fitted thresholds: a class is in the set where its score is at most its threshold."""
 
     method: str
     thresholds: np.ndarray  # (C,)
@@ -75,13 +75,13 @@ class ConformalSets:
     pooled: tuple[int, ...] = ()
 
     def sets(self, probabilities: np.ndarray) -> np.ndarray:
-        """Return (N, C) bool: which answers stay open for probabilities (N, C). A set can be empty or whole."""
+        """Return (N, C) bool: the classes in the set of each image, for probabilities (N, C). A set can be empty."""
         scores = nonconformity(self.method, probabilities, penalty=self.penalty, free_ranks=self.free_ranks)
         return scores <= self.thresholds
 
     def state(self) -> dict[str, Any]:
         """Return the thresholds, JSON-able (null: infinite)."""
-        limits = [float(one) if np.isfinite(one) else None for one in self.thresholds]
+        limits = [float(limit) if np.isfinite(limit) else None for limit in self.thresholds]
         return {
             "method": self.method, "thresholds": limits, "penalty": self.penalty, "free_ranks": self.free_ranks,
             "pooled": list(self.pooled),
@@ -90,7 +90,7 @@ class ConformalSets:
     @classmethod
     def restore(cls, state: dict[str, Any]) -> "ConformalSets":
         """Return sets as `state()` left them."""
-        limits = np.array([np.inf if one is None else one for one in state["thresholds"]])
+        limits = np.array([np.inf if limit is None else limit for limit in state["thresholds"]])
         return cls(state["method"], limits, state["penalty"], state["free_ranks"], tuple(state["pooled"]))
 
 
@@ -108,11 +108,11 @@ def fit_conformal(
     """Return sets that cover the truth with probability `coverage`, over all cases or within each class.
 
     Args:
-        labels: (n,) positions of the true classes, one calibration case a lesion.
+        labels: (n,) positions of the true classes, one calibration case per lesion.
         probabilities: (n, C).
-        by_class: a threshold for each class [4], so that rare classes are covered as often as common ones.
+        by_class: a threshold per class [4], so that rare classes are covered as often as common ones.
         smallest_class: with `by_class`, classes with fewer cases take the threshold of all: theirs would be infinite
-            or rest on a handful, and nothing is promised for them.
+            or rest on a handful, and their coverage is not guaranteed.
 
     Raises:
         UserError: an unknown method.
@@ -123,10 +123,10 @@ def fit_conformal(
     thresholds = np.full(classes, conformal_quantile(own, coverage))
     pooled = []
     if by_class:
-        for one in range(classes):
-            mine = own[labels == one]
-            if len(mine) < smallest_class:
-                pooled.append(one)
+        for place in range(classes):
+            of_class = own[labels == place]
+            if len(of_class) < smallest_class:
+                pooled.append(place)
             else:
-                thresholds[one] = conformal_quantile(mine, coverage)
+                thresholds[place] = conformal_quantile(of_class, coverage)
     return ConformalSets(method, thresholds, penalty, free_ranks, tuple(pooled))

@@ -1,21 +1,21 @@
-"""Tables behind the curves that `dvc plots` and the report draw."""
+"""Tables of the confusion matrix and the ROC curves, as `dvc plots` and the report draw them."""
 
 import numpy as np
 import pandas as pd
 from sklearn.metrics import roc_curve
 
-from skinlesion.evaluation.metrics import malignant_positions
+from skinlesion.evaluation.decisions import malignant_positions
 from skinlesion.vocabulary import CLASSES
 
 _GRID = np.linspace(0, 1, 101)
 
 
 def confusion_table(labels: np.ndarray, probabilities: np.ndarray) -> pd.DataFrame:
-    """Return `actual, predicted`, one row an image and run, as DVC's confusion template wants it.
+    """Return `actual, predicted`, one row per image and run, as DVC's confusion template expects.
 
     Args:
         labels: (N,) positions in CLASSES.
-        probabilities: (S, N, 7), one layer a seed.
+        probabilities: (S, N, 7), one layer per seed.
     """
     names = np.array(CLASSES)
     actual = np.tile(names[labels], len(probabilities))
@@ -23,7 +23,7 @@ def confusion_table(labels: np.ndarray, probabilities: np.ndarray) -> pd.DataFra
 
 
 def roc_table(labels: np.ndarray, probabilities: np.ndarray) -> pd.DataFrame:
-    """Return `false_positive_rate`, then the sensitivity at that rate a class, their mean and malignant-vs-benign.
+    """Return `false_positive_rate`, then the sensitivity at that rate per class, their mean and malignant-vs-benign.
 
     101 rates from 0 to 1; each curve is interpolated and averaged over seeds. Classes without both positives and
     negatives have no column.
@@ -43,8 +43,8 @@ def roc_table(labels: np.ndarray, probabilities: np.ndarray) -> pd.DataFrame:
 
 def _mean_curve(positive: np.ndarray, scores: np.ndarray) -> np.ndarray:
     curves = []
-    for one in scores:  # (N,) of each seed
-        false_rate, true_rate, _ = roc_curve(positive, one, drop_intermediate=True)
+    for layer in scores:  # (N,) of each seed
+        false_rate, true_rate, _ = roc_curve(positive, layer, drop_intermediate=True)
         curve = np.interp(_GRID, false_rate, true_rate)
         curve[0] = true_rate[false_rate == 0].max()  # the step at zero, which interpolation would lose
         curves.append(curve)

@@ -1,19 +1,22 @@
-"""Two-way decisions that rest on a probability: operating points, net benefit, cost.
+"""Binary decisions from a probability: thresholds at an operating point, net benefit, expected cost.
 
 References:
     [1] Vickers AJ, Elkin EB. Decision curve analysis. Med Decis Making 26, 565–574 (2006).
     [2] Elkan C. The foundations of cost-sensitive learning. IJCAI 2001.
 """
 
-from collections.abc import Mapping
-
 import numpy as np
 
-from skinlesion.evaluation.metrics import malignant_positions
 from skinlesion.evaluation.sums import SumStatistic, divide, mean
-from skinlesion.vocabulary import CLASSES
+from skinlesion.vocabulary import CLASSES, MALIGNANT
 
-#: What a decision is about → the classes that are cases.
+
+def malignant_positions(classes: tuple[str, ...] = CLASSES) -> list[int]:
+    """Return the positions of the malignant classes in `classes`."""
+    return [position for position, name in enumerate(classes) if name in MALIGNANT]
+
+
+#: Target of a decision → positions of the classes that are cases.
 TARGETS: dict[str, tuple[int, ...]] = {
     "malignant": tuple(malignant_positions()),
     "melanoma": (CLASSES.index("mel"),),
@@ -35,7 +38,7 @@ def risk_of(target: str, probabilities: np.ndarray) -> np.ndarray:
 
 
 def threshold_at_specificity(positive: np.ndarray, scores: np.ndarray, specificity: float) -> float:
-    """Return the lowest threshold t at which calling scores ≥ t spares at least `specificity` of the negatives.
+    """Return the lowest threshold t at which calling scores ≥ t leaves at least `specificity` of negatives uncalled.
 
     Args:
         positive: (N,) bool, of validation images.
@@ -46,25 +49,25 @@ def threshold_at_specificity(positive: np.ndarray, scores: np.ndarray, specifici
 
 def threshold_at_sensitivity(positive: np.ndarray, scores: np.ndarray, sensitivity: float) -> float:
     """Return the highest threshold t at which calling scores ≥ t finds at least `sensitivity` of the positives."""
-    found = np.sort(scores[positive])[::-1]
-    if not len(found):
+    descending = np.sort(scores[positive])[::-1]
+    if not len(descending):
         return float("-inf")
-    return float(found[int(np.ceil(sensitivity * len(found) - 1e-9)) - 1])
+    return float(descending[int(np.ceil(sensitivity * len(descending) - 1e-9)) - 1])
 
 
 def _lowest(negatives: np.ndarray, specificity: float) -> float:
     """Return the smallest number above enough of `negatives`."""
-    spared = np.sort(negatives)
-    needed = int(np.ceil(specificity * len(spared) - 1e-9))  # so many must lie below the threshold
+    ascending = np.sort(negatives)
+    needed = int(np.ceil(specificity * len(ascending) - 1e-9))  # so many must lie below the threshold
     if not needed:
         return float("-inf")
-    return float(np.nextafter(spared[needed - 1], np.inf))
+    return float(np.nextafter(ascending[needed - 1], np.inf))
 
 
 def net_benefit(positive: np.ndarray, scores: np.ndarray, threshold: float) -> SumStatistic:
     """Return the net benefit at a risk threshold t in 0..1 (t < 1): TP/n − FP/n · t / (1 − t) [1].
 
-    In units of cases found: t says how many false alarms one case found is worth.
+    In units of true positives per image: t sets how many false positives one true positive is worth.
     """
     called = scores >= threshold
     columns = np.stack([called & positive, called & ~positive, np.ones(len(scores))], axis=1).astype(float)
@@ -75,15 +78,6 @@ def net_benefit(positive: np.ndarray, scores: np.ndarray, threshold: float) -> S
 def treat_all(positive: np.ndarray, threshold: float) -> SumStatistic:
     """Return the net benefit of calling every image a case."""
     return net_benefit(positive, np.ones(len(positive)), threshold)
-
-
-def cost_matrix(costs: Mapping[str, Mapping[str, float]], classes: tuple[str, ...] = CLASSES) -> np.ndarray:
-    """Return (C, C) costs of truth (rows) answered as (columns): 0 for right, 1 where `costs` says nothing."""
-    matrix = 1 - np.eye(len(classes))
-    for truth, answers in costs.items():
-        for answer, cost in answers.items():
-            matrix[classes.index(truth), classes.index(answer)] = cost
-    return matrix
 
 
 def expected_cost(labels: np.ndarray, answers: np.ndarray, costs: np.ndarray) -> SumStatistic:

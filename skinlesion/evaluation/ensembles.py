@@ -1,22 +1,27 @@
-"""Several models' probabilities in one: weights come from validation parts, never from what is tested."""
+"""Ensembles: a weighted mean of several models' probabilities, with weights from validation parts alone."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 
+from skinlesion.choices import EnsembleMethod, names
 from skinlesion.errors import UserError, choices
+from skinlesion.evaluation.predictions import COLUMNS
+from skinlesion.vocabulary import CLASSES, PROBABILITY_COLUMNS
 
-METHODS = ("mean", "weighted", "greedy")
-
-_STEPS = 1000  # of expectation–maximisation; it stops where weights stand still
-_STILL = 1e-9
+_STEPS = 1000  # of expectation–maximisation; it stops when weights no longer change
+_CONVERGED = 1e-9
 _ROUNDS = 25  # of greedy selection
 
 
 def member_weights(method: str, labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
-    """Return weights (M,), not negative and summing to one, for M models.
+    """Return non-negative weights (M,) that sum to one, for M models.
 
     - mean: equal.
-    - weighted: the mixture with the least log-loss on validation, every class counting the same; it is convex, and
-      expectation–maximisation finds it.
+    - weighted: the mixture with the least log-loss on validation, every class weighing the same: a convex problem,
+      solved by expectation–maximisation.
     - greedy: models added one at a time, with replacement, each the one that most raises balanced accuracy on
       validation (ties: the lower log-loss); weights are how often each was taken (Caruana et al., ICML 2004).
 
@@ -33,7 +38,7 @@ def member_weights(method: str, labels: np.ndarray, probabilities: np.ndarray) -
         return _mixture(labels, probabilities)
     if method == "greedy":
         return _greedy(labels, probabilities)
-    raise UserError(f"ensembles: {method!r} is not a method; {choices(METHODS, method)}")
+    raise UserError(f"ensembles: {method!r} is not a method; {choices(names(EnsembleMethod), method)}")
 
 
 def combine(weights: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
@@ -42,8 +47,57 @@ def combine(weights: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
     return mixed
 
 
+@dataclass(frozen=True)
+class MemberPredictions:
+    """Predictions of the same runs by the members of an ensemble."""
+
+    frame: pd.DataFrame  # (N rows) the columns of a predictions file, of any member
+    probabilities: np.ndarray  # (M, N, 7)
+
+    @classmethod
+    def stack(cls, tables: Sequence[pd.DataFrame]) -> "MemberPredictions":
+        """Return one prediction table per member, of the same rows in the same order, as one."""
+        layers = [table[list(PROBABILITY_COLUMNS)].to_numpy() for table in tables]
+        return cls(tables[0], np.stack(layers))
+
+    @property
+    def labels(self) -> np.ndarray:
+        """Return the positions of the true classes (N,)."""
+        return pd.Categorical(self.frame["dx"], categories=list(CLASSES)).codes.astype(np.int64)
+
+    def runs(self) -> dict[tuple[int, int], np.ndarray]:
+        """Return the rows of each (seed, fold)."""
+        seeds, folds = self.frame["seed"].to_numpy(), self.frame["fold"].to_numpy()
+        wanted = sorted(set(zip(seeds.tolist(), folds.tolist(), strict=True)))
+        return {(seed, fold): np.flatnonzero((seeds == seed) & (folds == fold)) for seed, fold in wanted}
+
+    def table(self, probabilities: np.ndarray) -> pd.DataFrame:
+        """Return the predictions file of the same rows with probabilities (N, 7)."""
+        table = self.frame.copy()
+        table[list(PROBABILITY_COLUMNS)] = probabilities
+        return table[list(COLUMNS)]
+
+
+def combine_runs(
+    method: str, test: MemberPredictions, validation: MemberPredictions
+) -> tuple[pd.DataFrame, pd.DataFrame, dict[tuple[int, int], np.ndarray]]:
+    """Return the ensemble's test and validation predictions, and the members' weights of each run (seed, fold).
+
+    The weights of a run come from that run's validation part alone.
+    """
+    mixed_test, mixed_validation = np.empty_like(test.probabilities[0]), np.empty_like(validation.probabilities[0])
+    weights = {}
+    labels, tested_rows = validation.labels, test.runs()
+    for run, rows in validation.runs().items():
+        weights[run] = member_weights(method, labels[rows], validation.probabilities[:, rows])
+        tested = tested_rows[run]
+        mixed_test[tested] = combine(weights[run], test.probabilities[:, tested])
+        mixed_validation[rows] = combine(weights[run], validation.probabilities[:, rows])
+    return test.table(mixed_test), validation.table(mixed_validation), weights
+
+
 def _class_weights(labels: np.ndarray) -> np.ndarray:
-    """Return a weight (N,) for each image so that classes count the same; they sum to one."""
+    """Return weights of images (N,) that sum to one, and to the same for every class."""
     share = 1 / np.bincount(labels)[labels]
     return share / share.sum()
 
@@ -55,7 +109,7 @@ def _mixture(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
     for _ in range(_STEPS):
         parts = weights[:, None] * own
         updated = (parts / parts.sum(axis=0)) @ image
-        if np.abs(updated - weights).max() < _STILL:
+        if np.abs(updated - weights).max() < _CONVERGED:
             break
         weights = updated
     return updated / updated.sum()
@@ -69,16 +123,16 @@ def _greedy(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
     best: tuple[tuple[float, float], np.ndarray] | None = None
     for _ in range(_ROUNDS):
         tried = []
-        for model, one in enumerate(probabilities):
-            mixed = total + one
-            right = float(image @ (mixed.argmax(axis=1) == labels))
+        for model, layer in enumerate(probabilities):
+            mixed = total + layer
+            balanced = float(image @ (mixed.argmax(axis=1) == labels))
             loss = float(image @ -np.log(np.clip(mixed[rows, labels] / (taken.sum() + 1), 1e-12, 1)))
-            tried.append((round(right, 12), -loss, model))
-        right, minus_loss, model = max(tried)
+            tried.append((round(balanced, 12), -loss, model))
+        balanced, minus_loss, model = max(tried)
         taken[model] += 1
         total += probabilities[model]
-        # Selection can run past its best: the weights of the best round stay.
-        if best is None or (right, minus_loss) > best[0]:
-            best = (right, minus_loss), taken / taken.sum()
+        # Selection can pass its optimum: the weights of the best round are kept.
+        if best is None or (balanced, minus_loss) > best[0]:
+            best = (balanced, minus_loss), taken / taken.sum()
     assert best is not None
     return best[1]

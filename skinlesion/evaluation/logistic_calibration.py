@@ -1,4 +1,4 @@
-"""Calibration of a risk by logistic regression of what came true on the risk's log-odds: intercept and slope.
+"""Calibration intercept and slope: logistic regression of outcomes on the log-odds of a predicted risk.
 
 On resamples both are one Newton step from the data's estimate, with the resample's own score and information: sums
 over images, so that thousands of refits are one product of matrices.
@@ -22,7 +22,7 @@ _POLISH = 3  # Newton steps behind the optimiser: each doubles the digits
 
 
 def calibration_intercept(cases: np.ndarray, risk: np.ndarray) -> SumStatistic:
-    """Return a of log-odds(case) = a + log-odds(risk) [1, 2]: 0 where risks are right on the whole, below it too high.
+    """Return a of log-odds(case) = a + log-odds(risk) [1, 2]: 0 where right on average, below 0 where too high.
 
     NaN where every image is a case, or none.
 
@@ -39,17 +39,17 @@ def calibration_intercept(cases: np.ndarray, risk: np.ndarray) -> SumStatistic:
 
 
 def calibration_slope(cases: np.ndarray, risk: np.ndarray) -> SumStatistic:
-    """Return b of log-odds(case) = a + b · log-odds(risk) [1, 2]: 1 where risks spread as they should.
+    """Return b of log-odds(case) = a + b · log-odds(risk) [1, 2]: 1 where the spread of risks is right.
 
-    Below 1 risks are too extreme, low ones too low and high ones too high; above 1 too timid. NaN where every image is
-    a case, or none, or where risks part the two without an overlap.
+    Below 1 risks are too extreme, low ones too low and high ones too high; above 1 not extreme enough. NaN where every
+    image is a case, or none, or where risks separate the two without an overlap.
 
     Args:
         cases: (N,) bool.
         risk: (N,) in 0..1; below 1e-12 counts as 1e-12, above 1 − 1e-12 likewise.
     """
     x = _log_odds(risk)
-    if _parted(x[cases], x[~cases]):
+    if _separated(x[cases], x[~cases]):
         fitted = np.full(2, np.nan)
     else:
         fitted = _fit(cases, np.stack([np.ones(len(x)), x], axis=1), np.zeros(len(x)))
@@ -58,41 +58,41 @@ def calibration_slope(cases: np.ndarray, risk: np.ndarray) -> SumStatistic:
     columns = np.stack([residual, residual * x, spread, spread * x, spread * x * x], axis=1)
 
     def step(totals: np.ndarray) -> np.ndarray:
-        score, score_x, one, one_x, one_xx = (totals[..., place] for place in range(5))
-        return fitted[1] + divide(one * score_x - one_x * score, one * one_xx - one_x**2)
+        score, score_x, weight, weight_x, weight_xx = (totals[..., place] for place in range(5))
+        return fitted[1] + divide(weight * score_x - weight_x * score, weight * weight_xx - weight_x**2)
 
     return SumStatistic(columns, step)
 
 
 def _log_odds(risk: np.ndarray) -> np.ndarray:
-    found: np.ndarray = logit(np.clip(np.asarray(risk, dtype=float), _SMALLEST, 1 - _SMALLEST))
-    return found
+    log_odds: np.ndarray = logit(np.clip(np.asarray(risk, dtype=float), _SMALLEST, 1 - _SMALLEST))
+    return log_odds
 
 
-def _parted(cases: np.ndarray, others: np.ndarray) -> bool:
-    """Return whether the likelihood of a slope rises without end: no case lies among the others."""
+def _separated(cases: np.ndarray, others: np.ndarray) -> bool:
+    """Return whether the likelihood of a slope has no maximum: the cases' log-odds do not overlap the others'."""
     if not len(cases) or not len(others):
         return True
     return bool(cases.min() >= others.max() or cases.max() <= others.min())
 
 
 def _fit(cases: np.ndarray, design: np.ndarray, offset: np.ndarray) -> np.ndarray:
-    """Return the coefficients (K,) of greatest likelihood, which must exist."""
+    """Return the maximum likelihood coefficients (K,), which must exist."""
 
     def loss(coefficients: np.ndarray) -> float:
         z = offset + design @ coefficients
         return float(np.mean(np.logaddexp(0, z) - cases * z))
 
     def slope(coefficients: np.ndarray) -> np.ndarray:
-        found: np.ndarray = design.T @ (expit(offset + design @ coefficients) - cases) / len(cases)
-        return found
+        gradient: np.ndarray = design.T @ (expit(offset + design @ coefficients) - cases) / len(cases)
+        return gradient
 
     def curvature(coefficients: np.ndarray) -> np.ndarray:
         p = expit(offset + design @ coefficients)
-        found: np.ndarray = (design * (p * (1 - p))[:, None]).T @ design / len(cases)
-        return found
+        hessian: np.ndarray = (design * (p * (1 - p))[:, None]).T @ design / len(cases)
+        return hessian
 
-    found = minimize(loss, np.zeros(design.shape[1]), jac=slope, hess=curvature, method="trust-exact").x
+    best = minimize(loss, np.zeros(design.shape[1]), jac=slope, hess=curvature, method="trust-exact").x
     for _ in range(_POLISH):
-        found = found - np.linalg.solve(curvature(found), slope(found))
-    return np.asarray(found)
+        best = best - np.linalg.solve(curvature(best), slope(best))
+    return np.asarray(best)

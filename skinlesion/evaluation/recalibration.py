@@ -1,24 +1,25 @@
-"""Maps from probabilities to better calibrated ones, fitted on validation predictions only.
+"""Recalibration of probabilities: temperature, vector and isotonic scaling, fitted on validation predictions only.
 
 References:
     [1] Guo C et al. On Calibration of Modern Neural Networks. ICML 2017 (temperature and vector scaling).
     [2] Zadrozny B, Elkan C. Transforming classifier scores into accurate multiclass probability estimates. KDD 2002
-        (isotonic regression, one class against the rest, brought back to a sum of one).
+        (isotonic regression of each class against the rest, normalised to a sum of one).
 """
 
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
-from scipy.optimize import minimize
+from scipy.optimize import minimize, minimize_scalar
 from scipy.special import log_softmax, softmax
 
+from skinlesion.choices import Calibration, names
 from skinlesion.errors import UserError, choices
-from skinlesion.evaluation.calibration import fit_temperature
 
-METHODS = ("temperature", "vector", "isotonic")
+METHODS = names(Calibration)
 
 _SMALLEST = 1e-12
+_TEMPERATURES = (np.log(0.05), np.log(20.0))  # bounds of ln T
 _SCALE, _SHIFT = (0.05, 20.0), (-20.0, 20.0)  # bounds of vector scaling
 
 
@@ -34,7 +35,7 @@ class Calibrator(Protocol):
 
 @dataclass(frozen=True)
 class TemperatureScaling:
-    """softmax(log p / T): neither the answer nor the order of the classes changes [1]."""
+    """softmax(log p / T): neither the predicted class nor the order of the classes changes [1]."""
 
     temperature: float
 
@@ -48,7 +49,7 @@ class TemperatureScaling:
 
 @dataclass(frozen=True)
 class VectorScaling:
-    """softmax(scale · log p + shift), a scale and a shift for each class [1]; answers may change."""
+    """softmax(scale · log p + shift), a scale and a shift per class [1]; predicted classes may change."""
 
     scale: np.ndarray  # (C,)
     shift: np.ndarray  # (C,)
@@ -63,16 +64,16 @@ class VectorScaling:
 
 @dataclass(frozen=True)
 class IsotonicScaling:
-    """A rising step function for each class, then rows brought back to a sum of one [2]; answers may change."""
+    """An increasing step function per class, then rows normalised to a sum of one [2]; predicted classes may change."""
 
-    knots: tuple[tuple[np.ndarray, np.ndarray], ...]  # a class: probabilities and what becomes of them
+    knots: tuple[tuple[np.ndarray, np.ndarray], ...]  # per class: probabilities and their calibrated values
 
     def apply(self, probabilities: np.ndarray) -> np.ndarray:
         mapped = np.stack(
             [np.interp(probabilities[:, place], *knots) for place, knots in enumerate(self.knots)], axis=1
         )
         total = mapped.sum(axis=1, keepdims=True)
-        # Every class at 0 says nothing: such a row stays as it was.
+        # A row mapped to 0 in every class holds no information: it stays as it was.
         scaled: np.ndarray = np.where(total > 0, mapped / np.where(total > 0, total, 1), probabilities)
         return scaled
 
@@ -97,6 +98,22 @@ def fit_calibrator(method: str, labels: np.ndarray, probabilities: np.ndarray) -
     if method == "isotonic":
         return _fit_isotonic(labels, probabilities)
     raise UserError(f"assess.calibration: {method!r} is not a method; {choices(METHODS, method)}")
+
+
+def fit_temperature(labels: np.ndarray, probabilities: np.ndarray) -> float:
+    """Return the temperature T in 0.05..20 that minimises the NLL of softmax(log p / T).
+
+    Args:
+        labels: (N,) positions of the true classes, of validation images.
+        probabilities: (N, C); log p differs from the logits by a constant per row, which softmax ignores.
+    """
+    logits = np.log(np.clip(probabilities, _SMALLEST, 1))
+    rows = np.arange(len(labels))
+
+    def loss(log_temperature: float) -> float:
+        return float(-log_softmax(logits / np.exp(log_temperature), axis=1)[rows, labels].mean())
+
+    return float(np.exp(minimize_scalar(loss, bounds=_TEMPERATURES, method="bounded", options={"xatol": 1e-6}).x))
 
 
 def restore_calibrator(state: dict[str, Any]) -> Calibrator:
@@ -126,8 +143,8 @@ def _fit_vector(labels: np.ndarray, probabilities: np.ndarray) -> VectorScaling:
 
     start = np.concatenate([np.full(classes, 1 / fit_temperature(labels, probabilities)), np.zeros(classes)])
     bounds = [_SCALE] * classes + [_SHIFT] * classes
-    found = minimize(loss, np.clip(start, *np.array(bounds).T), jac=True, bounds=bounds, method="L-BFGS-B").x
-    return VectorScaling(found[:classes], found[classes:])
+    best = minimize(loss, np.clip(start, *np.array(bounds).T), jac=True, bounds=bounds, method="L-BFGS-B").x
+    return VectorScaling(best[:classes], best[classes:])
 
 
 def _fit_isotonic(labels: np.ndarray, probabilities: np.ndarray) -> IsotonicScaling:

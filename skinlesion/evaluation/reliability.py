@@ -1,4 +1,4 @@
-"""How far probabilities keep their word: calibration errors and the parts of the Brier score.
+"""Calibration error, Brier score and log loss, and the parts of the Brier score.
 
 References:
     [1] Guo C et al. On Calibration of Modern Neural Networks. ICML 2017, eq. 3 (ECE).
@@ -6,6 +6,7 @@ References:
     [3] Kumar A, Liang P, Ma T. Verified Uncertainty Calibration. NeurIPS 2019, definition 5.1 (debiased estimate).
     [4] Kull M et al. Beyond temperature scaling. NeurIPS 2019 (classwise ECE).
     [5] Murphy AH. J Appl Meteorol 12, 595–600 (1973); Stephenson DB et al. Weather Forecast 23, 752–757 (2008).
+    [6] Brier GW. Mon Weather Rev 78, 1–3 (1950).
 """
 
 import numpy as np
@@ -19,13 +20,13 @@ def equal_width(values: np.ndarray, bins: int) -> np.ndarray:
 
 
 def equal_mass(values: np.ndarray, bins: int) -> np.ndarray:
-    """Return the bin (N,) of values so that bins hold as many images as ties allow, fewest values first."""
+    """Return the bin (N,) of values so that bins hold equally many images as far as ties allow."""
     edges = np.quantile(values, np.arange(1, bins) / bins)
     return np.searchsorted(edges, values, side="left")
 
 
 def top_label(labels: np.ndarray, probabilities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the highest probability (N,) and whether that answer is right (N,) bool."""
+    """Return the highest probability (N,) and whether the class that has it is the true one (N,) bool."""
     return probabilities.max(axis=1), probabilities.argmax(axis=1) == labels
 
 
@@ -34,7 +35,7 @@ def calibration_error(confidence: np.ndarray, hit: np.ndarray, place: np.ndarray
 
     Args:
         confidence: (N,) probabilities of an event.
-        hit: (N,) whether it came true.
+        hit: (N,) whether the event occurred.
         place: (N,) the bin of each image, 0..bins-1.
     """
     columns = np.zeros((len(confidence), bins + 1))
@@ -44,7 +45,7 @@ def calibration_error(confidence: np.ndarray, hit: np.ndarray, place: np.ndarray
 
 
 def debiased_error(confidence: np.ndarray, hit: np.ndarray, place: np.ndarray, bins: int) -> SumStatistic:
-    """Return the root mean squared calibration error with the bins' own noise taken off, in 0..1 [3].
+    """Return the root mean squared calibration error without the bias of noise within bins, in 0..1 [3].
 
     √max(0, Σ_b (n_b / n) [(observed_b − confidence_b)² − observed_b (1 − observed_b) / (n_b − 1)]): a calibrated model
     gets 0 on average, where the plug-in estimate grows with the number of bins. Arguments as `calibration_error`.
@@ -55,10 +56,10 @@ def debiased_error(confidence: np.ndarray, hit: np.ndarray, place: np.ndarray, b
         columns[rows, layer, place] = values
 
     def function(totals: np.ndarray) -> np.ndarray:
-        count, hits, promised = np.moveaxis(totals.reshape(*totals.shape[:-1], 3, bins), -2, 0)
+        count, hits, predicted = np.moveaxis(totals.reshape(*totals.shape[:-1], 3, bins), -2, 0)
         observed = divide(hits, count)
         noise = divide(observed * (1 - observed), count - 1)
-        squared = np.where(count > 1, (observed - divide(promised, count)) ** 2 - noise, 0.0)
+        squared = np.where(count > 1, (observed - divide(predicted, count)) ** 2 - noise, 0.0)
         error: np.ndarray = np.sqrt(np.maximum(divide((count * squared).sum(axis=-1), count.sum(axis=-1)), 0))
         return error
 
@@ -70,8 +71,8 @@ def classwise_error(labels: np.ndarray, probabilities: np.ndarray, bins: int) ->
     images, classes = probabilities.shape
     rows = np.arange(images)
     columns = np.zeros((images, classes, bins))
-    for one in range(classes):
-        columns[rows, one, equal_width(probabilities[:, one], bins)] = (labels == one) - probabilities[:, one]
+    for c in range(classes):
+        columns[rows, c, equal_width(probabilities[:, c], bins)] = (labels == c) - probabilities[:, c]
     flat = np.hstack([columns.reshape(images, -1), np.ones((images, 1))])
 
     def function(totals: np.ndarray) -> np.ndarray:
@@ -80,45 +81,57 @@ def classwise_error(labels: np.ndarray, probabilities: np.ndarray, bins: int) ->
     return SumStatistic(flat, function)
 
 
+def squared_errors(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
+    """Return Σ_c (p_c − [c is true])² of each image (N,), in 0..2; their mean is the multi-class Brier score [6]."""
+    errors: np.ndarray = ((probabilities - np.eye(probabilities.shape[1])[labels]) ** 2).sum(axis=1)
+    return errors
+
+
+def log_losses(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
+    """Return −ln p(truth) of each image (N,) in nats; probabilities below 1e-12 count as 1e-12."""
+    losses: np.ndarray = -np.log(np.clip(probabilities[np.arange(len(labels)), labels], 1e-12, 1))
+    return losses
+
+
 def brier(labels: np.ndarray, probabilities: np.ndarray) -> SumStatistic:
-    """Return the multi-class Brier score in 0..2."""
-    return mean(((probabilities - np.eye(probabilities.shape[1])[labels]) ** 2).sum(axis=1))
+    """Return the multi-class Brier score in 0..2 [6]."""
+    return mean(squared_errors(labels, probabilities))
 
 
 def log_loss(labels: np.ndarray, probabilities: np.ndarray) -> SumStatistic:
-    """Return the mean of −ln p(truth) in nats; probabilities below 1e-12 count as 1e-12."""
-    return mean(-np.log(np.clip(probabilities[np.arange(len(labels)), labels], 1e-12, 1)))
+    """Return the mean of −ln p(truth) in nats."""
+    return mean(log_losses(labels, probabilities))
 
 
 def observed_to_expected(positive: np.ndarray, scores: np.ndarray) -> SumStatistic:
-    """Return cases over the sum of their probabilities: 1 where a risk is right on average, above it where too low."""
+    """Return cases over the sum of their probabilities: 1 where risks are right on average, above 1 where too low."""
     return ratio(positive, scores)
 
 
 def brier_parts(labels: np.ndarray, probabilities: np.ndarray, bins: int) -> dict[str, SumStatistic]:
     """Return `reliability`, `resolution`, `uncertainty` and `within_bins`, each summed over the classes [5].
 
-    Brier score = reliability − resolution + uncertainty + within_bins, exactly: within_bins is what the spread of
-    probabilities inside the (equal-width) bins adds or takes.
+    Brier score = reliability − resolution + uncertainty + within_bins, exactly: within_bins is the effect of the
+    spread of probabilities inside the (equal-width) bins.
     """
     images, classes = probabilities.shape
     rows = np.arange(images)
     truth = np.eye(classes)[labels]
     columns = np.zeros((images, 3, classes, bins))
-    for one in range(classes):
-        place = equal_width(probabilities[:, one], bins)
-        for layer, values in enumerate((np.ones(images), truth[:, one], probabilities[:, one])):
-            columns[rows, layer, one, place] = values
+    for c in range(classes):
+        place = equal_width(probabilities[:, c], bins)
+        for layer, values in enumerate((np.ones(images), truth[:, c], probabilities[:, c])):
+            columns[rows, layer, c, place] = values
     squared = ((probabilities - truth) ** 2).sum(axis=1, keepdims=True)
     flat = np.hstack([columns.reshape(images, -1), squared])
 
     def parts(totals: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         table = totals[..., :-1].reshape(*totals.shape[:-1], 3, classes, bins)
-        count, cases, promised = np.moveaxis(table, -3, 0)
+        count, cases, predicted = np.moveaxis(table, -3, 0)
         total = count.sum(axis=-1, keepdims=True)  # (…, C, 1)
         share, base = np.divide(count, total), cases.sum(axis=-1, keepdims=True) / total
         filled = np.maximum(count, 1)
-        observed, forecast = cases / filled, promised / filled
+        observed, forecast = cases / filled, predicted / filled
         reliability = (share * (forecast - observed) ** 2).sum(axis=(-1, -2))
         resolution = (share * (observed - base) ** 2).sum(axis=(-1, -2))
         uncertainty = (base * (1 - base)).sum(axis=(-1, -2))

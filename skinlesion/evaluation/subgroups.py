@@ -1,4 +1,4 @@
-"""Groups of images by what is known of the patient or the picture."""
+"""Subgroups of images by metadata: age band, sex, localization, data set, confirmation by histology."""
 
 from dataclasses import dataclass
 
@@ -15,7 +15,7 @@ _BANDS = (
     (75, 200, "75 and over"),
 )
 
-#: Groupings made of other columns, beside the columns of the table themselves.
+#: Groupings derived from a column; every column of the table can be one as it is.
 DERIVED = {"age_band": "age", "confirmed": "dx_type"}
 
 
@@ -31,8 +31,8 @@ class Group:
 def make_groups(table: pd.DataFrame, columns: list[str]) -> tuple[list[Group], list[str]]:
     """Return the groups of every column, and the columns the table does not have.
 
-    `age_band` makes bands of age, `confirmed` tells histology from other sources of the diagnosis; missing values
-    are groups of their own.
+    `age_band` is derived from age, `confirmed` separates histology from other sources of the diagnosis; missing values
+    form groups of their own.
 
     Args:
         table: metadata of the images, in their order.

@@ -1,4 +1,4 @@
-"""What a model does not know, and what it gets right when it may stay silent.
+"""Predictive uncertainty, and selective classification: accuracy when the least certain images are deferred.
 
 References:
     [1] Depeweg S et al. Decomposition of uncertainty in Bayesian deep learning. ICML 2018 (mutual information).
@@ -19,18 +19,18 @@ def predictive_entropy(probabilities: np.ndarray) -> np.ndarray:
 
 
 def mutual_information(probabilities: np.ndarray) -> np.ndarray:
-    """Return in nats (N,) what trainings disagree on: H(mean over S) − mean over S of H, 0 where all agree [1].
+    """Return the mutual information (N,) in nats between trainings: H(mean over S) − mean over S of H, 0 if equal [1].
 
     Args:
-        probabilities: (S, N, C), one layer a training (seed, fold).
+        probabilities: (S, N, C), one layer per training (seed, fold).
     """
-    found = predictive_entropy(probabilities.mean(axis=0)) - predictive_entropy(probabilities).mean(axis=0)
-    return np.maximum(found, 0)  # rounding
+    information = predictive_entropy(probabilities.mean(axis=0)) - predictive_entropy(probabilities).mean(axis=0)
+    return np.maximum(information, 0)  # rounding
 
 
 @dataclass(frozen=True)
 class Selective:
-    """Images in the order in which a model would answer them, the surest first."""
+    """Images by falling certainty, and the errors of a model on them."""
 
     order: np.ndarray  # (N,)
     errors: np.ndarray  # (N,) in that order, 0 or 1
@@ -44,17 +44,17 @@ class Selective:
         """Return a function of image weights (N, B): AURC and the accuracy at each coverage, as (B, 1 + len).
 
         AURC is the mean error rate over all coverages, lower is better [2]; the accuracy at a coverage is that among
-        the surest images that make it up.
+        the most certain images that make it up.
         """
 
         def evaluate(weights: np.ndarray) -> np.ndarray:
             weight, answered, risk = self._weighted(weights)
-            found = [(weight * risk).sum(axis=0) / answered[-1]]
+            figures = [(weight * risk).sum(axis=0) / answered[-1]]
             for coverage in coverages:
                 wanted = coverage * answered[-1] * (1 - 1e-9)
                 last = (answered < wanted).sum(axis=0)  # the first place that reaches it
-                found.append(1 - risk[last, np.arange(risk.shape[1])])
-            return np.stack(found, axis=1)
+                figures.append(1 - risk[last, np.arange(risk.shape[1])])
+            return np.stack(figures, axis=1)
 
         return evaluate
 
@@ -70,7 +70,7 @@ def select(correct: np.ndarray, certainty: np.ndarray) -> Selective:
 
     Args:
         correct: (N,) bool.
-        certainty: (N,), higher is surer.
+        certainty: (N,), higher is more certain.
     """
     order = np.argsort(-certainty, kind="stable")
     return Selective(order, 1.0 - correct[order])

@@ -1,1 +1,1 @@
-"""What a trained model looks at: its answers with inputs hidden or exchanged."""
+"""Explanations that need only a model: activation maps, how well they lie on the lesion, similar images."""

@@ -1,7 +1,7 @@
-"""Class activation maps of any experiment: image-only or multimodal, frozen or fine-tuned, convolutions or tokens.
+"""Class activation maps of any model: image-only or multimodal, frozen or fine-tuned, convolutions or tokens.
 
 grad-cam does the maths; what it lacks is wrapped here. The metadata of a batch are held while the image varies, and a
-frozen backbone's last map is made to want a gradient, so that only what follows it is differentiated.
+frozen backbone's last map is made to require a gradient, so that only what follows it is differentiated.
 
 References:
     [1] Selvaraju RR et al. Grad-CAM. ICCV 2017.
@@ -18,11 +18,11 @@ from pytorch_grad_cam import GradCAM, GradCAMPlusPlus
 from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 from torch import nn
 
+from skinlesion.choices import CamMethod, names
 from skinlesion.errors import UserError, choices
 from skinlesion.models.backbones import Backbone
-from skinlesion.models.classifier import ImageClassifier
+from skinlesion.models.classifier import backbone_of, head_of
 
-METHODS = ("gradcam", "gradcam++", "rollout")
 _LIBRARY = {"gradcam": GradCAM, "gradcam++": GradCAMPlusPlus}
 
 
@@ -49,7 +49,10 @@ class _Tapped(nn.Module):
 
 
 class Explained(nn.Module):
-    """A trained experiment as a function of normalised images alone; set `metadata` before each batch."""
+    """A trained model as a function of normalised images alone, as grad-cam wants it.
+
+    Set `metadata` before each batch, or pass it.
+    """
 
     def __init__(self, model: nn.Module, backbone: Backbone, kind: str, grid: int | None) -> None:
         """Take a trained model.
@@ -61,18 +64,17 @@ class Explained(nn.Module):
             grid: cells a side a map is pooled to.
         """
         super().__init__()
-        own = isinstance(model, ImageClassifier)
-        self.head = model.head if isinstance(model, ImageClassifier) else model
-        self.tapped = _Tapped(model.backbone if own else backbone.module)
+        self.head = head_of(model)
+        self.tapped = _Tapped(backbone_of(model, backbone))
         # Only what follows the tap is differentiated: a graph through the whole backbone costs several times as much.
         self.tapped.requires_grad_(False)
         self.metadata: torch.Tensor | None = None
         self._backbone, self._kind, self._grid = backbone, kind, grid
 
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
+    def forward(self, images: torch.Tensor, metadata: torch.Tensor | None = None) -> torch.Tensor:
         """Return logits (B, 7) of normalised images (B, 3, s, s)."""
         features = self._backbone.features(self.tapped, images, self._kind, self._grid).float()
-        logits: torch.Tensor = self.head(features, self.metadata)
+        logits: torch.Tensor = self.head(features, self.metadata if metadata is None else metadata)
         return logits
 
     @property
@@ -85,19 +87,19 @@ class Explained(nn.Module):
         layer: nn.Module = self.tapped.model.blocks[-1].norm1 if self.tokens else self.tapped.tap
         return layer
 
-    def to_map(self, found: torch.Tensor) -> torch.Tensor:
+    def to_map(self, output: torch.Tensor) -> torch.Tensor:
         """Return the layer's output as (B, C, H, W)."""
-        if found.ndim == 3:
-            patches = found[:, self.tapped.num_prefix_tokens :]
+        if output.ndim == 3:
+            patches = output[:, self.tapped.num_prefix_tokens :]
             side = math.isqrt(patches.shape[1])
             return patches.transpose(1, 2).unflatten(2, (side, side))
-        return found.permute(0, 3, 1, 2) if self.tapped.output_fmt == "NHWC" else found
+        return output.permute(0, 3, 1, 2) if self.tapped.output_fmt == "NHWC" else output
 
 
 def activation_maps(
     explained: Explained, images: torch.Tensor, metadata: torch.Tensor | None, classes: np.ndarray, method: str
 ) -> np.ndarray:
-    """Return maps (B, s, s) in 0..1, the largest value of each 1 (or all 0 where nothing speaks for the class).
+    """Return maps (B, s, s) in 0..1, the largest value of each 1 (or all 0 where nothing supports the class).
 
     Args:
         images: (B, 3, s, s) normalised.
@@ -112,14 +114,14 @@ def activation_maps(
     if method == "rollout":
         return _rollout(explained, images)
     if method not in _LIBRARY:
-        raise UserError(f"--method {method}: not a method; {choices(METHODS, method)}")
+        raise UserError(f"--method {method}: not a method; {choices(names(CamMethod), method)}")
     inputs = images.detach().requires_grad_(explained.tokens)
     with (
         torch.enable_grad(),
-        _LIBRARY[method](explained, [explained.layer()], reshape_transform=explained.to_map) as maps,
+        _LIBRARY[method](explained, [explained.layer()], reshape_transform=explained.to_map) as library,
     ):
-        found = maps(inputs, [ClassifierOutputTarget(int(one)) for one in classes])
-    return _normalised(np.asarray(found, dtype=np.float32))
+        maps = library(inputs, [ClassifierOutputTarget(int(about)) for about in classes])
+    return _normalised(np.asarray(maps, dtype=np.float32))
 
 
 @torch.no_grad()
@@ -154,5 +156,5 @@ def _rollout(explained: Explained, images: torch.Tensor) -> np.ndarray:
 def _normalised(maps: np.ndarray) -> np.ndarray:
     maps = np.maximum(maps, 0)
     top = maps.max(axis=(1, 2), keepdims=True)
-    found: np.ndarray = np.divide(maps, top, out=np.zeros_like(maps), where=top > 1e-12)
-    return found
+    normalised: np.ndarray = np.divide(maps, top, out=np.zeros_like(maps), where=top > 1e-12)
+    return normalised

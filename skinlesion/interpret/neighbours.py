@@ -1,4 +1,4 @@
-"""Which training images a photograph resembles, and how unlike all of them it is, by the backbone's features."""
+"""Nearest training images of a photograph by the backbone's features, and how far it is from all of them."""
 
 import numpy as np
 
@@ -37,13 +37,13 @@ class Neighbours:
 
 def _unit(features: np.ndarray) -> np.ndarray:
     features = np.asarray(features, dtype=np.float32)
-    found: np.ndarray = features / np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-12)
-    return found
+    unit: np.ndarray = features / np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-12)
+    return unit
 
 
 def _distance(similar: np.ndarray) -> np.ndarray:
     """Return the mean distance (B,) to the nearest images, for cosines (B, N)."""
     count = min(_NEAREST, similar.shape[1])
     nearest = -np.partition(-similar, count - 1, axis=1)[:, :count]
-    found: np.ndarray = 1 - np.where(np.isfinite(nearest), nearest, -1).mean(axis=1)
-    return found
+    distance: np.ndarray = 1 - np.where(np.isfinite(nearest), nearest, -1).mean(axis=1)
+    return distance

@@ -1,13 +1,11 @@
-"""Whether a map lies on the lesion, and whether it is the model's own: energy inside, pointing game, sanity check.
+"""How well activation maps lie on the lesion: energy inside its mask, and the pointing game.
 
 References:
     [1] Wang H et al. Score-CAM. CVPR Workshops 2020 (energy-based pointing game).
     [2] Zhang J et al. Top-down neural attention by excitation backprop. IJCV 2018 (pointing game).
-    [3] Adebayo J et al. Sanity checks for saliency maps. NeurIPS 2018 (randomised weights, rank correlation).
 """
 
 import numpy as np
-from scipy.stats import rankdata
 
 
 def energy_inside(maps: np.ndarray, masks: np.ndarray) -> np.ndarray:
@@ -27,11 +25,3 @@ def pointing_hit(maps: np.ndarray, masks: np.ndarray) -> np.ndarray:
     flat = maps.reshape(len(maps), -1)
     hit = masks.reshape(len(masks), -1)[np.arange(len(maps)), flat.argmax(axis=1)].astype(float)
     return np.where(flat.max(axis=1) > 0, hit, np.nan)
-
-
-def rank_correlation(maps: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Return Spearman's correlation (N,) of maps (N, H, W) and others, image by image; NaN for flat ones [3]."""
-    one, other = (rankdata(layer.reshape(len(layer), -1), axis=1) for layer in (maps, others))
-    one, other = (ranks - ranks.mean(axis=1, keepdims=True) for ranks in (one, other))
-    below = np.sqrt((one**2).sum(axis=1) * (other**2).sum(axis=1))
-    return np.divide((one * other).sum(axis=1), below, out=np.full(len(maps), np.nan), where=below > 0)

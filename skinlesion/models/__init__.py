@@ -1,1 +1,1 @@
-"""Backbones, metadata encoders, fusion, classifiers and losses."""
+"""The networks: backbones, metadata encoders, fusion of both, classifiers, and losses."""

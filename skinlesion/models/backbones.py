@@ -1,4 +1,4 @@
-"""Any timm model as an image encoder: pooled features, and the input it was trained on."""
+"""Backbones: any timm model as an image encoder, with its weights and the input it was trained on."""
 
 import difflib
 import math
@@ -70,25 +70,25 @@ class Backbone:
             grid: pool the map to at most this many cells a side; None keeps it.
 
         Raises:
-            UserError: the backbone's features have no places.
+            UserError: the backbone has no feature map.
         """
         model: Any = module
         if kind == "pooled":
             pooled: torch.Tensor = model(images)
             return pooled
-        found: torch.Tensor = model.forward_features(images)
-        if found.ndim == 3:  # tokens of a transformer: prefix tokens first, then the patches in rows
-            patches = found[:, getattr(model, "num_prefix_tokens", 0) :]
+        features: torch.Tensor = model.forward_features(images)
+        if features.ndim == 3:  # tokens of a transformer: prefix tokens first, then the patches in rows
+            patches = features[:, getattr(model, "num_prefix_tokens", 0) :]
             side = math.isqrt(patches.shape[1])
             if side * side == patches.shape[1]:
-                found = patches.transpose(1, 2).unflatten(2, (side, side))
-        elif found.ndim == 4 and getattr(model, "output_fmt", "NCHW") == "NHWC":
-            found = found.permute(0, 3, 1, 2)
-        if found.ndim != 4:
+                features = patches.transpose(1, 2).unflatten(2, (side, side))
+        elif features.ndim == 4 and getattr(model, "output_fmt", "NCHW") == "NHWC":
+            features = features.permute(0, 3, 1, 2)
+        if features.ndim != 4:
             raise UserError(f"train.fusion: {self.name} has no feature map of H × W cells; take concat or film")
-        if grid is not None and max(found.shape[2:]) > grid:
-            found = functional.adaptive_avg_pool2d(found, grid)
-        return found
+        if grid is not None and max(features.shape[2:]) > grid:
+            features = functional.adaptive_avg_pool2d(features, grid)
+        return features
 
     def last_stages(self, count: int | None) -> set[str]:
         """Return the names of the parameters of the last `count` stages and what follows them; None is all.

@@ -1,4 +1,4 @@
-"""From image features and metadata to seven logits, and the same with the backbone in front."""
+"""Classifiers: from image features and metadata to seven logits, and the same with the backbone in front."""
 
 from collections.abc import Sequence
 
@@ -67,7 +67,11 @@ class ImageClassifier(nn.Module):
 
     def forward(self, image: torch.Tensor, metadata: torch.Tensor | None) -> torch.Tensor:
         """Return logits (B, 7) of normalised images (B, 3, S, S) and encoded metadata (B, M)."""
-        return self.head(self._features(self.backbone, image, self._kind, self._grid).float(), metadata)
+        return self.head(self.image_features(image), metadata)
+
+    def image_features(self, image: torch.Tensor) -> torch.Tensor:
+        """Return what the head looks at, (B, F) or (B, F, H, W), of normalised images (B, 3, S, S)."""
+        return self._features(self.backbone, image, self._kind, self._grid).float()
 
     def train(self, mode: bool = True) -> "ImageClassifier":
         """Put what is trained into training mode; frozen layers keep their statistics and drop nothing."""
@@ -77,9 +81,19 @@ class ImageClassifier(nn.Module):
         return self
 
 
+def head_of(model: nn.Module) -> nn.Module:
+    """Return the classifier of image features in a trained model: the model itself where its backbone is frozen."""
+    return model.head if isinstance(model, ImageClassifier) else model
+
+
+def backbone_of(model: nn.Module, frozen: Backbone) -> nn.Module:
+    """Return the backbone's network that a trained model stands on: its own, or the frozen one."""
+    return model.backbone if isinstance(model, ImageClassifier) else frozen.module
+
+
 def _train_unfrozen(module: nn.Module, parent: bool, freeze_norms: bool) -> None:
-    own = list(module.parameters())
-    training = all(parameter.requires_grad for parameter in own) if own else parent
+    parameters = list(module.parameters())
+    training = all(parameter.requires_grad for parameter in parameters) if parameters else parent
     module.training = training and not (freeze_norms and isinstance(module, nn.modules.batchnorm._BatchNorm))
     for child in module.children():
         _train_unfrozen(child, training, freeze_norms)

@@ -1,6 +1,6 @@
-"""How metadata joins the image: each fusion turns image features and an encoded record into one vector.
+"""Fusion of image and metadata: each turns image features and an encoded record into one vector.
 
-Image features are pooled (B, F), or a map (B, F, H, W) for the fusions that look at places.
+Image features are pooled (B, F), or a map (B, F, H, W) for the fusions that look at where things are.
 """
 
 from collections.abc import Callable, Sequence
@@ -30,7 +30,7 @@ class Fusion(nn.Module):
 
 
 class NoFusion(Fusion):
-    """The image alone."""
+    """The image features alone, unchanged."""
 
     def __init__(self, image_width: int) -> None:
         super().__init__()
@@ -41,7 +41,7 @@ class NoFusion(Fusion):
 
 
 class MetadataOnly(Fusion):
-    """The record alone: the control that says how much of a gain an image is needed for."""
+    """The record alone: the control that shows what metadata predict without an image."""
 
     image: ImageFeatures = "none"
 
@@ -56,7 +56,7 @@ class MetadataOnly(Fusion):
 
 
 class ConcatFusion(Fusion):
-    """Image features beside an MLP of the metadata."""
+    """Image features concatenated with the output of an MLP on the metadata."""
 
     def __init__(self, image_width: int, fields: Sequence[Field], shape: MetadataShape) -> None:
         super().__init__()
@@ -88,7 +88,7 @@ class FilmFusion(Fusion):
 
 
 class CrossAttentionFusion(Fusion):
-    """Metadata tokens ask the places of the feature map; their answers stand beside the pooled image.
+    """Metadata tokens attend to the cells of the feature map; the result is concatenated with the pooled image.
 
     One token for each of age, sex and localization is the query; the cells of the map are keys and values
     (multi-head attention, Vaswani et al. 2017). Tokens keep a residual connection and are normalised.
@@ -109,16 +109,16 @@ class CrossAttentionFusion(Fusion):
         features = _given(image, "image")  # (B, F, H, W)
         cells = self.normalise_cells(self.cells(features.flatten(2).transpose(1, 2)))  # (B, HW, D)
         tokens = self.tokens(_given(metadata, "metadata"))  # (B, T, D)
-        answers, _ = self.attention(tokens, cells, cells, need_weights=False)  # (B, T, D)
-        answers = self.normalise(tokens + answers).flatten(1)  # (B, T·D)
-        return torch.cat([features.mean(dim=(2, 3)), answers], dim=1)  # (B, F + T·D)
+        attended, _ = self.attention(tokens, cells, cells, need_weights=False)  # (B, T, D)
+        attended = self.normalise(tokens + attended).flatten(1)  # (B, T·D)
+        return torch.cat([features.mean(dim=(2, 3)), attended], dim=1)  # (B, F + T·D)
 
 
 class MetaBlockFusion(Fusion):
     """MetaBlock: the record decides which image channels count (Pacheco & Krohling, IEEE J-BHI 25, 2021).
 
     σ(tanh(V · f_b(u)) + g_b(u)) for the map V and the record u, with f_b and g_b a dense layer and batch normalisation
-    each; the gated map is averaged over places.
+    each; the gated map is averaged over its cells.
     """
 
     image: ImageFeatures = "map"

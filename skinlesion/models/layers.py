@@ -1,4 +1,4 @@
-"""Small parts that several modules share."""
+"""Stacks of dense layers, shared by the image classifier and the metadata network."""
 
 from collections.abc import Sequence
 

@@ -1,23 +1,24 @@
 """Losses on logits and soft labels, and the class weights that go with them.
 
-A loss returns for each sample a value and a weight; their quotient of sums is the loss of a batch. That form stays
-exact when a batch is spread over devices, and when a validation part is gone through in pieces.
+A loss returns a value and a weight per sample; the loss of a batch is the sum of the values over the sum of the
+weights. That form stays exact when a batch is divided among devices, and when a validation part is gone through in
+pieces.
 """
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
 
+from skinlesion.choices import ClassWeights, names
+from skinlesion.choices import Loss as LossName
+from skinlesion.costs import cost_matrix
 from skinlesion.errors import UserError, choices
-from skinlesion.vocabulary import CLASSES
 
 if TYPE_CHECKING:
     from skinlesion.params import TrainParams
 
-CLASS_WEIGHTS = ("none", "balanced", "effective")
-LOSSES = ("cross_entropy", "focal", "cost_sensitive", "logit_adjusted")
+CLASS_WEIGHTS = names(ClassWeights)
 
 
 def class_weights(name: str, counts: torch.Tensor, beta: float = 0.999) -> torch.Tensor:
@@ -42,17 +43,8 @@ def class_weights(name: str, counts: torch.Tensor, beta: float = 0.999) -> torch
     return (weights * len(counts) / weights.sum()).float()
 
 
-def cost_matrix(costs: Mapping[str, Mapping[str, float]]) -> torch.Tensor:
-    """Return costs (C, C), true class by answer: 0 for right answers, 1 for mistakes that are not listed."""
-    matrix = 1 - torch.eye(len(CLASSES))
-    for truth, answers in costs.items():
-        for answer, cost in answers.items():
-            matrix[CLASSES.index(truth), CLASSES.index(answer)] = cost
-    return matrix
-
-
 class Loss(nn.Module):
-    """The base: label smoothing and class weights, common to all losses."""
+    """The base class: label smoothing and class weights, common to all losses."""
 
     weights: torch.Tensor
 
@@ -64,7 +56,7 @@ class Loss(nn.Module):
     def forward(self, logits: torch.Tensor, targets: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Return values (B,) and weights (B,), of logits (B, C) and label probabilities (B, C).
 
-        The weight of a sample is its class's; a blended label has the blend of weights.
+        The weight of a sample is that of its class; a mixed label has the same mixture of weights.
         """
         weights = targets @ self.weights  # (B,)
         smooth = targets * (1 - self.label_smoothing) + self.label_smoothing / targets.shape[1]
@@ -76,7 +68,7 @@ class Loss(nn.Module):
 
 
 class CrossEntropy(Loss):
-    """Weighted cross-entropy; for labels without blend, torch's `CrossEntropyLoss`, weights and smoothing included."""
+    """Weighted cross-entropy: torch's `CrossEntropyLoss`, weights and smoothing included, for labels not mixed."""
 
     def values(self, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         return -(targets * self.weights * logits.log_softmax(dim=1)).sum(dim=1)
@@ -144,7 +136,8 @@ def make_loss(settings: "TrainParams", counts: torch.Tensor) -> Loss:
     if settings.loss == "focal":
         return Focal(weights, smoothing, settings.focal_gamma)
     if settings.loss == "cost_sensitive":
-        return CostSensitive(weights, cost_matrix(settings.costs), smoothing, settings.cost_weight)
+        costs = torch.from_numpy(cost_matrix(settings.costs)).float()
+        return CostSensitive(weights, costs, smoothing, settings.cost_weight)
     if settings.loss == "logit_adjusted":
         return LogitAdjusted(weights, counts, smoothing, settings.adjustment_tau)
-    raise UserError(f"train.loss: {settings.loss!r} is not a loss; {choices(LOSSES, settings.loss)}")
+    raise UserError(f"train.loss: {settings.loss!r} is not a loss; {choices(names(LossName), settings.loss)}")

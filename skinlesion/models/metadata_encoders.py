@@ -1,4 +1,4 @@
-"""Age, sex and localization as numbers: encoders are fitted on training rows and applied to all.
+"""Metadata encoders: age, sex and localization as numbers, fitted on training rows and applied to all.
 
 An encoder says what its columns mean (`fields`), so that a network can embed categories, attend to fields one by one,
 and be shown a record with a field missing. A column that a table lacks altogether counts as missing everywhere.
@@ -96,8 +96,8 @@ class OneHotEncoder:
 class OrdinalEncoder:
     """Median-imputed age, sex and localization as integer codes in alphabetical order, all standardised.
 
-    It lends an order to categories that have none. It is here because a published project (p3) did so, and its twin
-    with one-hot coding shows what that cost. A category outside the vocabulary becomes the mean code.
+    It gives an order to categories that have none. A published project (p3) did so, and the same model with one-hot
+    coding shows what that costs. A category outside the vocabulary becomes the mean code.
     """
 
     age_median: float
@@ -132,7 +132,7 @@ class OrdinalEncoder:
 
 @dataclass(frozen=True)
 class EmbeddingEncoder:
-    """Codes for a network to embed: missing is a category of each field, and so is what the vocabulary lacks.
+    """Codes for a network to embed: missing, and whatever is not in the vocabulary, is a category of each field.
 
     Age is continuous (standardised, with a missing flag) or a ten-year bin.
     """
@@ -188,15 +188,15 @@ def fit_encoder(name: str, table: pd.DataFrame, age: str = "continuous") -> Meta
     Raises:
         UserError: an unknown name, or rows it cannot be fitted on.
     """
-    made: MetadataEncoder = _encoder_class(name).fit(table, age)
-    return made
+    encoder: MetadataEncoder = _encoder_class(name).fit(table, age)
+    return encoder
 
 
 def restore_encoder(name: str, state: dict[str, Any]) -> MetadataEncoder:
     """Return the encoder called `name` as `state()` left it."""
     restored = {key: tuple(value) if isinstance(value, list) else value for key, value in state.items()}
-    made: MetadataEncoder = _encoder_class(name)(**restored)
-    return made
+    encoder: MetadataEncoder = _encoder_class(name)(**restored)
+    return encoder
 
 
 def _encoder_class(name: str) -> Any:

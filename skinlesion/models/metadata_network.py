@@ -1,4 +1,4 @@
-"""What a network makes of an encoded metadata record: one vector, or one token a field."""
+"""Networks on encoded metadata: a record becomes one vector, or one token per field."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from skinlesion.models.metadata_encoders import Field
 
 @dataclass(frozen=True)
 class MetadataShape:
-    """How wide things are, from `train`."""
+    """Sizes and regularisation of the metadata network, from the section `train`."""
 
     hidden: Sequence[int]
     batch_norm: bool
@@ -21,7 +21,7 @@ class MetadataShape:
 
 
 class FieldInputs(nn.Module):
-    """Encoded columns with categories embedded: a list of one tensor a field."""
+    """Encoded columns with categories embedded: a list of one tensor per field."""
 
     def __init__(self, fields: Sequence[Field], embedding_width: int) -> None:
         super().__init__()
@@ -58,15 +58,15 @@ class MetadataVector(nn.Module):
 
 
 class MetadataTokens(nn.Module):
-    """One token a field, for attention: (B, columns) → (B, fields, width)."""
+    """One token per field, for attention: (B, columns) → (B, fields, width)."""
 
     def __init__(self, fields: Sequence[Field], shape: MetadataShape, width: int) -> None:
         super().__init__()
         self.inputs = FieldInputs(fields, shape.embedding_width)
-        self.project = nn.ModuleList(nn.Linear(one, width) for one in self.inputs.widths)
+        self.project = nn.ModuleList(nn.Linear(field_width, width) for field_width in self.inputs.widths)
         self.dropout = nn.Dropout(shape.dropout)
 
     def forward(self, metadata: torch.Tensor) -> torch.Tensor:
-        tokens = [project(one) for project, one in zip(self.project, self.inputs(metadata), strict=True)]
+        tokens = [project(values) for project, values in zip(self.project, self.inputs(metadata), strict=True)]
         stacked: torch.Tensor = self.dropout(torch.stack(tokens, dim=1))  # (B, fields, width)
         return stacked

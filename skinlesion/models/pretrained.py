@@ -1,4 +1,4 @@
-"""Where a backbone's ImageNet weights come from: pip packages first, then the model hub, always as safetensors."""
+"""ImageNet weights of backbones: from installed pip packages first, then from the model hub."""
 
 import hashlib
 import importlib.util
@@ -63,20 +63,20 @@ def pip_file(backbone: str) -> Path | None:
 
 
 def load_by_position(model: torch.nn.Module, path: Path) -> None:
-    """Load a checkpoint whose keys are named otherwise but stand in the model's own order.
+    """Load a checkpoint whose tensors have other names but are in the model's own order.
 
     Raises:
         UserError: number, shapes or the last parts of the names do not agree.
     """
-    foreign = torch.load(path, map_location="cpu", weights_only=True)  # tensors only: nothing is unpickled
-    own = model.state_dict()
-    agree = len(own) == len(foreign) and all(
-        ours.rsplit(".", 1)[-1] == theirs.rsplit(".", 1)[-1] and own[ours].shape == foreign[theirs].shape
-        for ours, theirs in zip(own, foreign, strict=True)
+    stored = torch.load(path, map_location="cpu", weights_only=True)  # tensors only: nothing is unpickled
+    expected = model.state_dict()
+    agree = len(expected) == len(stored) and all(
+        name.rsplit(".", 1)[-1] == stored_name.rsplit(".", 1)[-1] and expected[name].shape == stored[stored_name].shape
+        for name, stored_name in zip(expected, stored, strict=True)
     )
     if not agree:
         raise UserError(f"{path}: does not fit the backbone tensor by tensor; give weights as a .safetensors file")
-    model.load_state_dict(dict(zip(own, foreign.values(), strict=True)), strict=True)
+    model.load_state_dict(dict(zip(expected, stored.values(), strict=True)), strict=True)
 
 
 def hub_file(backbone: str, config: Any) -> Path:

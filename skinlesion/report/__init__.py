@@ -1,1 +1,1 @@
-"""Figures and pages made from what the stages wrote."""
+"""What people read of results: pages, model cards, tables and figures, and how numbers are written in them."""

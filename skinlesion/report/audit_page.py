@@ -1,4 +1,4 @@
-"""The audit as a page: suspicious pairs side by side."""
+"""The page of the audit: duplicates side by side, the rule that found them, and shortcuts to the diagnosis."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from skinlesion.report.html import render, thumbnail
+from skinlesion.report.numbers import count, number
+from skinlesion.report.templates import render, thumbnail
 
 _SIDE = 180  # pixels of a photograph on the page
 
@@ -66,14 +67,14 @@ def _pair(row: Mapping[Any, Any], pixels: Pixels) -> dict[str, Any]:
     }
     images = {f"{side}_image": thumbnail(pixels(row[side]), _SIDE) for side in ("first", "second")}
     equal = {"bytes": "equal files", "pixels": "equal pixels"}
-    said = equal.get(row["kind"]) or _alike(row)
+    reason = equal.get(row["kind"]) or _alike(row)
     if row["kind"].startswith("known"):
-        said = f"{row['kind'].partition(', ')[2]}: {said}"
-    return {"first": row["first"], "second": row["second"], "said": said} | sides | images
+        reason = f"{row['kind'].partition(', ')[2]}: {reason}"
+    return {"first": row["first"], "second": row["second"], "reason": reason} | sides | images
 
 
 def _overlap(row: Mapping[Any, Any], pixels: Pixels, outside: Pixels) -> dict[str, Any]:
-    said = _alike(row) if row["reason"] == "near-duplicate" else f"equal {row['reason']}"
+    reason = _alike(row) if row["reason"] == "near-duplicate" else f"equal {row['reason']}"
     return {
         "first": row["image_id"],
         "first_about": row["external"],
@@ -81,11 +82,11 @@ def _overlap(row: Mapping[Any, Any], pixels: Pixels, outside: Pixels) -> dict[st
         "second": row["training_image_id"],
         "second_about": "",
         "second_image": thumbnail(pixels(row["training_image_id"]), _SIDE),
-        "said": said,
+        "reason": reason,
     }
 
 
 def _alike(row: Mapping[Any, Any]) -> str:
     if pd.isna(row["cosine"]):
         return "not alike enough to be a candidate"
-    return f"hash distance {row['hash_distance']:.0f} of 64, cosine {row['cosine']:.3f}"
+    return f"hash distance {count(row['hash_distance'])} of 64, cosine {number(row['cosine'])}"

@@ -1,4 +1,4 @@
-"""Curves of models side by side, as SVG text: reliability, decisions, risk and coverage, missing metadata."""
+"""Figures of assessments as SVG text: reliability, decision curves, risk and coverage, subgroups, missing metadata."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -8,6 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from skinlesion.report.numbers import count
 from skinlesion.report.svg import BLUE, GREY, INK, LIGHT, ORANGE, row_axes, to_svg
 
 #: Colours and lines of the models shown, in their order.
@@ -51,7 +52,7 @@ def reliability(table: pd.DataFrame, series: str, title: str) -> str:
 
 def decision(tables: Mapping[str, pd.DataFrame], target: str) -> str:
     """Return decision curves of several models (decision_curve.csv of each), with treating all and none."""
-    figure, axes = _axes(f"risk of {_words(target)} at which one acts", "net benefit, cases found an image")
+    figure, axes = _axes(f"risk of {_words(target)} at which one acts", "net benefit, cases found per image")
     first = next(iter(tables.values()))
     axes.plot(first["threshold"], first[f"{target}_treat_all"], color=GREY, lw=1, label="act on all")
     axes.axhline(0, color=GREY, lw=1, ls=":", label="act on none")
@@ -92,9 +93,9 @@ def missing(table: pd.DataFrame, metric: str, title: str) -> str:
         (_STYLES[1], _STYLES[2]),
         strict=True,
     ):
-        one = rows[rows["missing"] == what]
-        axes.fill_between(one["rate"], one["low"], one["high"], color=colour, alpha=0.15, lw=0)
-        axes.plot(one["rate"], one["value"], color=colour, ls=line, lw=1.6, label=label)
+        curve = rows[rows["missing"] == what]
+        axes.fill_between(curve["rate"], curve["low"], curve["high"], color=colour, alpha=0.15, lw=0)
+        axes.plot(curve["rate"], curve["value"], color=colour, ls=line, lw=1.6, label=label)
     twin = rows["twin_value"].iloc[0] if len(rows) else float("nan")
     if not np.isnan(twin):
         axes.axhline(twin, color=BLUE, lw=1.4, label="image-only twin")
@@ -103,16 +104,17 @@ def missing(table: pd.DataFrame, metric: str, title: str) -> str:
     return to_svg(figure)
 
 
-def groups(rows: Sequence[Mapping[Any, Any]], whole: float, title: str) -> str:
+def groups(rows: Sequence[Mapping[Any, Any]], whole: float | None, title: str) -> str:
     """Return a metric of every group with its interval, the groups of a column together, the worst marked.
 
     Args:
         rows: of subgroups.csv, one metric.
-        whole: the metric over all images, drawn as a line.
+        whole: the metric over all images, drawn as a line where there is one.
     """
     figure, axes = row_axes(len(rows))
     figure.set_size_inches(7.6, 1.1 + 0.27 * len(rows))
-    axes.axvline(whole, color=GREY, lw=0.9)
+    if whole is not None and not np.isnan(whole):
+        axes.axvline(whole, color=GREY, lw=0.9)
     labels = []
     for place, row in enumerate(reversed(rows)):
         labels.append(f"{row['column'].replace('_', ' ')}: {row['group']}")
@@ -125,7 +127,7 @@ def groups(rows: Sequence[Mapping[Any, Any]], whole: float, title: str) -> str:
         axes.plot([row["low"], row["high"]], [place, place], color=colour, lw=1.8)
         axes.plot(row["value"], place, "D" if row["worst"] == "worst" else "o", color=colour, ms=5)
         axes.annotate(
-            f"{row['images']:,} images, {row['lesions']:,} lesions",
+            f"{count(row['images'], 'image')}, {count(row['lesions'], 'lesion')}",
             (1.01, place),
             xycoords=("axes fraction", "data"),
             va="center",
@@ -143,11 +145,11 @@ def shares(rows: Sequence[Mapping[Any, Any]], metrics: Mapping[str, str]) -> str
     figure, axes = _axes("", "added, Shapley value", (6.4, 3.2))
     width = 0.8 / max(len(fields), 1)
     for number, (field, (colour, _)) in enumerate(zip(fields, ((BLUE, ""), (ORANGE, ""), (GREY, "")), strict=False)):
-        mine = {row["metric"]: row for row in rows if row["field"] == field}
-        found = [mine[name] for name in metrics]
+        by_metric = {row["metric"]: row for row in rows if row["field"] == field}
+        bars = [by_metric[name] for name in metrics]
         place = np.arange(len(metrics)) + (number - (len(fields) - 1) / 2) * width
-        values = np.array([row["value"] for row in found])
-        limits = np.abs([[row["value"] - row["low"] for row in found], [row["high"] - row["value"] for row in found]])
+        values = np.array([row["value"] for row in bars])
+        limits = np.abs([[row["value"] - row["low"] for row in bars], [row["high"] - row["value"] for row in bars]])
         axes.bar(
             place,
             values,

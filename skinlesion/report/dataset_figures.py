@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from skinlesion.report.numbers import count, percent
 from skinlesion.report.svg import BLUE, INK, LIGHT, row_axes, to_svg
 
 
@@ -18,7 +19,7 @@ def class_counts(classes: pd.DataFrame) -> str:
     axes.barh(rows.index, rows["lesions"], color=BLUE, height=0.34)
     for place, row in rows.iterrows():
         axes.annotate(
-            f"{row['images']:,} / {row['lesions']:,}",
+            f"{count(row['images'])} / {count(row['lesions'])}",
             (row["images"], place),
             xytext=(4, 0),
             textcoords="offset points",
@@ -33,7 +34,7 @@ def class_counts(classes: pd.DataFrame) -> str:
 
 
 def ages(values: Mapping[str, np.ndarray]) -> str:
-    """Return a box a class of ages in years."""
+    """Return one box per class of ages in years."""
     names = list(values)[::-1]
     figure, axes = row_axes(max(len(names), 1))
     figure.set_figwidth(5.4)
@@ -64,7 +65,7 @@ def shares(counts: pd.DataFrame) -> str:
     axes.imshow(share, cmap="Blues", vmin=0, vmax=1, aspect="auto")
     for row, column in np.ndindex(*matrix.shape):
         colour = "white" if share[row, column] > 0.55 else INK
-        axes.text(column, row, f"{share[row, column]:.0%}", ha="center", va="center", fontsize=8, color=colour)
+        axes.text(column, row, percent(share[row, column]), ha="center", va="center", fontsize=8, color=colour)
     axes.set_xticks(range(counts.shape[1]), list(counts.columns))
     axes.set_yticks(range(len(counts)), [str(name) for name in counts.index])
     axes.xaxis.tick_top()

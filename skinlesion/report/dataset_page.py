@@ -1,4 +1,4 @@
-"""What a data set is made of, as a page."""
+"""The page of a data set: classes, ages, sexes, sites and sources, and some images of each class."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from skinlesion.report import dataset_figures as figures
-from skinlesion.report.html import render, thumbnail
+from skinlesion.report.templates import render, thumbnail
 
 _SIDE = 120  # pixels of a photograph on the contact sheet
 _TITLES = {

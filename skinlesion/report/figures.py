@@ -7,23 +7,24 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from skinlesion.report.numbers import count, percent
 from skinlesion.report.svg import BLUE, GREY, INK, ORANGE, row_axes, to_svg
-from skinlesion.report.tables import Result
+from skinlesion.results.system import SystemResult
 
 _VERDICT_COLOURS = {"superior": BLUE, "inferior": ORANGE}
 
 
-def leader_board(results: list[Result], metric: str, title: str) -> str:
-    """Return the metric of every experiment with its interval, best on top; hollow marks are the leaky protocol."""
-    ordered = sorted(results, key=lambda one: one.metrics[metric])
+def leader_board(systems: list[SystemResult], metric: str, title: str) -> str:
+    """Return the metric of every system with its interval, best on top; hollow marks are the leaky protocol."""
+    ordered = sorted(systems, key=lambda system: system.metrics[metric])
     figure, axes = row_axes(len(ordered))
-    for row, result in enumerate(ordered):
-        low, high = result.metrics[f"{metric}_low"], result.metrics[f"{metric}_high"]
-        honest = result.system["protocol"] == "lesion"
+    for row, system in enumerate(ordered):
+        low, high = system.metrics[f"{metric}_low"], system.metrics[f"{metric}_high"]
+        honest = system.description["protocol"] == "lesion"
         colour = BLUE if honest else GREY
         axes.plot([low, high], [row, row], color=colour, lw=2)
-        axes.plot(result.metrics[metric], row, "o", color=colour, mfc=colour if honest else "white", ms=7)
-    axes.set_yticks(range(len(ordered)), [_label(one) for one in ordered])
+        axes.plot(system.metrics[metric], row, "o", color=colour, mfc=colour if honest else "white", ms=7)
+    axes.set_yticks(range(len(ordered)), [_label(system) for system in ordered])
     axes.set_xlabel(f"{title}, with interval")
     return to_svg(figure)
 
@@ -69,9 +70,9 @@ def training(history: pd.DataFrame) -> str:
     return to_svg(figure)
 
 
-def _label(result: Result) -> str:
-    """Return an experiment's name, with its fold where it was tested on one alone."""
-    return result.name if len(result.folds) > 1 else f"{result.name}, fold {result.folds[0]}"
+def _label(system: SystemResult) -> str:
+    """Return a system's name, with its fold where it was tested on one alone."""
+    return system.name if len(system.folds) > 1 else f"{system.name}, fold {system.folds[0]}"
 
 
 def differences(pairs: list[dict[Any, Any]], title: str, margin: float) -> str:
@@ -104,7 +105,7 @@ def confusion(matrix: np.ndarray, names: tuple[str, ...]) -> str:
     axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
     for row, column in np.ndindex(*matrix.shape):
         colour = "white" if share[row, column] > 0.55 else INK
-        text = f"{share[row, column]:.0%}\n{matrix[row, column]:,.0f}"
+        text = f"{percent(share[row, column])}\n{count(int(matrix[row, column]))}"
         axes.text(column, row, text, ha="center", va="center", fontsize=7, color=colour)
     axes.set_xticks(range(len(names)), names)
     axes.set_yticks(range(len(names)), names)

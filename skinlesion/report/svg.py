@@ -4,13 +4,14 @@ import io
 import re
 
 import matplotlib as mpl
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 # Okabe & Ito's palette: told apart with every common form of colour blindness.
 INK, BLUE, ORANGE, GREY, LIGHT = "#222222", "#0072B2", "#D55E00", "#8a8a8a", "#9ecae1"
 
 
-def row_axes(rows: int, label_room: float = 0.25):  # type: ignore[no-untyped-def]
+def row_axes(rows: int, label_room: float = 0.25) -> tuple[Figure, Axes]:
     """Return a figure and its axes for `rows` horizontal lines, names on the left."""
     figure = Figure(figsize=(7.6, 1.1 + (0.36 if label_room < 0.4 else 0.42) * rows), layout="constrained")
     axes = figure.add_subplot()

@@ -2,37 +2,33 @@
 
 from pathlib import Path
 
-import numpy as np
-
 from skinlesion.data.description import describe_tables, pick_images
-from skinlesion.data.metadata import METADATA_NAME, read_metadata
-from skinlesion.data.store import IMAGES_NAME, PREPARED_NAME, open_images
-from skinlesion.files import read_json, write_csv, write_text
+from skinlesion.files import write_csv, write_text
+from skinlesion.params import Params
 from skinlesion.report.dataset_page import dataset_page
-from skinlesion.stages.workspace import Workspace
+from skinlesion.results.names import DATASET_PAGE_NAME
+from skinlesion.results.reader import Results
+from skinlesion.results.workspace import Workspace
 
-PAGE_NAME = "dataset.html"
 _EACH = 16  # images of a class on the contact sheet
 
 
-def describe(title: str, workspace: Workspace) -> Path:
+def describe(params: Params, workspace: Workspace) -> Path:
     """Write reports/dataset/: a page and its tables as CSV; return the page's path.
 
     Raises:
         UserError: the data set is not prepared.
     """
-    prepared = read_json(workspace.prepared / PREPARED_NAME, "run `skinlesion prepare` first")
-    table = read_metadata(workspace.prepared / METADATA_NAME)
-    images = open_images(workspace.prepared / IMAGES_NAME)
-    rows = {image_id: row for row, image_id in enumerate(table["image_id"])}
+    results = Results(params, workspace)
+    metadata = results.metadata
+    tables = describe_tables(metadata)
+    ages = {dx: metadata.loc[metadata["dx"] == dx, "age"].dropna().to_numpy() for dx in tables["classes"]["dx"]}
     sheets = {
-        dx: [(image_id, np.asarray(images[rows[image_id]])) for image_id in ids]
-        for dx, ids in pick_images(table, _EACH).items()
+        dx: [(image_id, results.photograph(image_id)) for image_id in ids]
+        for dx, ids in pick_images(metadata, _EACH).items()
     }
-    tables = describe_tables(table)
-    ages = {dx: table.loc[table["dx"] == dx, "age"].dropna().to_numpy() for dx in tables["classes"]["dx"]}
-    out = workspace.reports / "dataset"
-    for name, one in tables.items():
-        write_csv(out / f"{name}.csv", one, float_format="%.6g")
-    write_text(out / PAGE_NAME, dataset_page(title, prepared, tables, ages, sheets))
-    return out / PAGE_NAME
+    page = dataset_page(params.report.title, results.prepared, tables, ages, sheets)
+    for name, table in tables.items():
+        write_csv(workspace.dataset / f"{name}.csv", table, float_format="%.6g")
+    write_text(workspace.dataset / DATASET_PAGE_NAME, page)
+    return workspace.dataset / DATASET_PAGE_NAME

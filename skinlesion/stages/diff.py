@@ -1,4 +1,4 @@
-"""diff: what changed between two revisions, each experiment and ensemble with its interval, verdict and flips."""
+"""diff: experiments and ensembles of two revisions compared, with intervals, verdicts and flips."""
 
 import tempfile
 from pathlib import Path
@@ -8,10 +8,10 @@ from dvc.repo import Repo
 from dvc.repo.brancher import switch
 from scmrepo.exceptions import SCMError
 
+from skinlesion.analysis.comparison import Plan
+from skinlesion.analysis.pair_report import ComparisonReport, report_pairs
 from skinlesion.errors import UserError
 from skinlesion.evaluation.predictions import Predictions, read_predictions
-from skinlesion.stages.compare import ComparisonReport, report_pairs
-from skinlesion.stages.pairs import Plan
 
 WORKSPACE = "workspace"
 _FOLDERS = ("runs", "ensembles")  # of reports/
@@ -37,16 +37,16 @@ def diff(root: Path, first: str, second: str, plan: Plan) -> tuple[dict[str, Com
             f"diff: {root.absolute().name} is not in a DVC repository ({error}); run it beside dvc.yaml"
         ) from None
     with repo:
-        one, missing_one = _predictions(repo, root, first)
-        other, missing_other = _predictions(repo, root, second)
+        of_first, missing_first = _predictions(repo, root, first)
+        of_second, missing_second = _predictions(repo, root, second)
     reports: dict[str, ComparisonReport] = {}
-    lines = [*missing_one, *missing_other]
-    for name in sorted(set(one) | set(other)):
-        if name not in one or name not in other:
+    lines = [*missing_first, *missing_second]
+    for name in sorted(set(of_first) | set(of_second)):
+        if name not in of_first or name not in of_second:
             if not any(f" {name}:" in line for line in lines):
-                lines.append(f"{first if name in one else second} {name}: only this revision has it")
+                lines.append(f"{first if name in of_first else second} {name}: only this revision has it")
             continue
-        a, b = one[name], other[name]
+        a, b = of_first[name], of_second[name]
         if a.probabilities.shape == b.probabilities.shape and (a.probabilities == b.probabilities).all():
             lines.append(f"{name}: unchanged")
             continue
@@ -58,11 +58,11 @@ def diff(root: Path, first: str, second: str, plan: Plan) -> tuple[dict[str, Com
 
 
 def _predictions(repo: Repo, root: Path, revision: str) -> tuple[dict[str, Predictions], list[str]]:
-    """Return the predictions of every experiment of a revision, and a line for each that cannot be had."""
+    """Return the predictions of every experiment of a revision, and a line for each that is not available."""
     if revision == WORKSPACE:
         paths = sorted(path for folder in _FOLDERS for path in root.glob(f"reports/{folder}/*/predictions.csv"))
         return {path.parent.name: read_predictions(path)[0] for path in paths}, []
-    found: dict[str, Predictions] = {}
+    predictions: dict[str, Predictions] = {}
     missing: list[str] = []
     here = root.absolute().relative_to(repo.root_dir)
     try:
@@ -85,7 +85,7 @@ def _predictions(repo: Repo, root: Path, revision: str) -> tuple[dict[str, Predi
                         f"get them with `dvc fetch`, or `git switch --detach {revision} && dvc repro`"
                     )
                     continue
-                found[name] = read_predictions(copy)[0]
+                predictions[name] = read_predictions(copy)[0]
     except SCMError:
-        raise UserError(f"diff: {revision} is no revision of this repository; see `git log --oneline`") from None
-    return found, missing
+        raise UserError(f"diff: {revision} is not a revision of this repository; see `git log --oneline`") from None
+    return predictions, missing

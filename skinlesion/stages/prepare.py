@@ -1,7 +1,6 @@
-"""prepare: decode every image once into one array, and check the table beside it."""
+"""prepare: decode every image once into one array, and check the metadata table."""
 
 import os
-from pathlib import Path
 from typing import Any
 
 from skinlesion.data.metadata import METADATA_NAME, Finding, check_records, usable
@@ -9,17 +8,25 @@ from skinlesion.data.sources import Source, make_source
 from skinlesion.data.store import FILES_NAME, IMAGES_NAME, PREPARED_NAME, build_images, hash_images, keep_rows
 from skinlesion.errors import UserError
 from skinlesion.files import write_csv, write_json
-from skinlesion.params import DataParams, PrepareParams
+from skinlesion.params import DataParams, Params, PrepareParams
+from skinlesion.results.workspace import Workspace
 from skinlesion.vocabulary import CLASSES
 
 
-def prepare(data: DataParams, settings: PrepareParams, root: Path, out: Path) -> dict[str, Any]:
-    """Write images.npy, metadata.csv, files.csv and prepared.json into `out`; return the content of the last.
+def prepare(params: Params, workspace: Workspace, external: str | None = None) -> dict[str, Any]:
+    """Write images.npy, metadata.csv, files.csv and prepared.json; return the content of the last.
+
+    Args:
+        external: the name of an external data set, prepared instead of the data set itself.
 
     Raises:
         UserError: the source is not there, or (with on_error: stop) the data have findings, all listed.
     """
-    source = make_source(data, root)
+    data, settings = params.data, params.prepare
+    if external is not None:
+        data, workspace = params.external_set(external), workspace.outside(external)
+    out = workspace.prepared
+    source = make_source(data, workspace.root)
     records = source.records()
     findings = check_records(records, source.has_image)
     table = usable(records, findings)
@@ -29,13 +36,12 @@ def prepare(data: DataParams, settings: PrepareParams, root: Path, out: Path) ->
     out.mkdir(parents=True, exist_ok=True)
     partial = out / f".{IMAGES_NAME}.{os.getpid()}.partial"
     try:
-        # Images are read even when the table has findings: one run lists everything that is wrong.
-        built = build_images(
-            partial, list(table["image_id"]), lambda one: source.read(one, settings), settings.image_size
-        )
+        # Images are read even when the table has findings, so that one run lists everything that is wrong.
+        ids = list(table["image_id"])
+        built = build_images(partial, ids, lambda image_id: source.read(image_id, settings), settings.image_size)
         findings += _unreadable(built.failed)
         if findings and settings.on_error == "stop":
-            raise UserError(_complaint(findings, "mend the data, or leave these out with prepare.on_error: skip"))
+            raise UserError(_complaint(findings, "fix the data, or leave these out with prepare.on_error: skip"))
         if built.failed:
             keep = ~table["image_id"].isin(built.failed).to_numpy()
             keep_rows(partial, keep)

@@ -1,6 +1,5 @@
-"""split: the two protocols and the certificate that says what each is worth."""
+"""split: parts by lesion and by image, and a certificate of what leaks between them."""
 
-from pathlib import Path
 from typing import Any
 
 from skinlesion.data.duplicates import across_parts, exact_duplicates
@@ -9,18 +8,21 @@ from skinlesion.data.splits import PROTOCOLS, assign_parts, certificate, crossin
 from skinlesion.data.store import FILES_NAME, read_files
 from skinlesion.errors import UserError, name_some
 from skinlesion.files import write_csv, write_json
-from skinlesion.params import SplitParams
+from skinlesion.params import Params
+from skinlesion.results.names import SPLIT_NAME
+from skinlesion.results.workspace import Workspace
 
 
-def split(settings: SplitParams, prepared: Path, out: Path, report: Path) -> dict[str, Any]:
-    """Write `out`/lesion.csv and `out`/image.csv, and their certificate to `report`; return the certificate.
+def split(params: Params, workspace: Workspace) -> dict[str, Any]:
+    """Write lesion.csv and image.csv into data/splits, and their certificate to split.json; return the certificate.
 
     Raises:
         UserError: a part would lack a class; or, under the lesion protocol, a lesion would lie on both sides, or two
             images with equal bytes or pixels would.
     """
+    prepared, seed = workspace.prepared, params.split.seed
     table = read_metadata(prepared / METADATA_NAME)
-    splits = {protocol: assign_parts(table, protocol, settings.seed) for protocol in PROTOCOLS}
+    splits = {protocol: assign_parts(table, protocol, seed) for protocol in PROTOCOLS}
     described = {protocol: certificate(parts) for protocol, parts in splits.items()}
     if described["lesion"]["lesions_across_parts"]:
         raise UserError(
@@ -37,7 +39,7 @@ def split(settings: SplitParams, prepared: Path, out: Path, report: Path) -> dic
                 "one of its images out"
             )
     for protocol, parts in splits.items():
-        write_csv(out / f"{protocol}.csv", parts)
-    content = {"seed": settings.seed, "exact_duplicates": len(repeats), **described}
-    write_json(report, content)
+        write_csv(workspace.splits / f"{protocol}.csv", parts)
+    content = {"seed": seed, "exact_duplicates": len(repeats), **described}
+    write_json(workspace.reports / SPLIT_NAME, content)
     return content

@@ -1,14 +1,14 @@
-"""track: results handed to an experiment tracker, after the stages wrote them; nothing is tracked unless asked."""
+"""track: hands results to an experiment tracker once the stages have written them; nothing is tracked unless asked."""
 
 import importlib
 from pathlib import Path
 from typing import Any, Protocol
 
 from skinlesion.errors import UserError, choices
-from skinlesion.files import read_json
 from skinlesion.params import Params
-from skinlesion.stages.contracts import ASSESSMENT_NAME, METRICS_NAME, NOTES_NAME, PREDICTIONS_NAME
-from skinlesion.stages.workspace import Workspace
+from skinlesion.results.names import PREDICTIONS_NAME
+from skinlesion.results.reader import Results
+from skinlesion.results.workspace import Workspace
 
 
 class Tracker(Protocol):
@@ -58,21 +58,19 @@ def track(params: Params, workspace: Workspace, to: str) -> int:
     """
     if to not in TRACKERS:
         raise UserError(f"track {to}: not a tracker; {choices(TRACKERS, to)}")
-    names = [name for name in params.systems if (workspace.system(params, name) / METRICS_NAME).exists()]
-    if not names:
+    results = Results(params, workspace)
+    systems = [results.system(name) for name in results.evaluated()]
+    if not systems:
         raise UserError("nothing to track: no results here; run `dvc repro`")
     tracker: Tracker = TRACKERS[to](params.report.title)
-    for name in names:
-        folder = workspace.system(params, name)
-        remedy = f"run `skinlesion evaluate --experiment {name}`"
-        notes = read_json(folder / NOTES_NAME, remedy)
-        settings = {key: str(value) for key, value in notes.get("config", notes.get("ensemble", {})).items()}
-        metrics = dict(read_json(folder / METRICS_NAME, remedy))
-        assessment = workspace.assessment(name) / ASSESSMENT_NAME
-        if assessment.exists():
-            metrics |= read_json(assessment, remedy)
-        tracker.log(name, settings, metrics, [folder / PREDICTIONS_NAME])
-    return len(names)
+    for system in systems:
+        configuration = system.notes["ensemble" if system.is_ensemble else "config"]
+        settings = {key: str(value) for key, value in configuration.items()}
+        assessment = results.assessment(system.name) if results.is_assessed(system.name) else {}
+        tracker.log(
+            system.name, settings, system.metrics | assessment, [results.folder(system.name) / PREDICTIONS_NAME]
+        )
+    return len(systems)
 
 
 def _module(name: str) -> Any:

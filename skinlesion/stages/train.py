@@ -1,240 +1,37 @@
 """train: every run (fold, seed) of one experiment."""
 
-import os
-import time
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import pandas as pd
-import torch
-
-from skinlesion.errors import UserError
-from skinlesion.files import write_csv, write_json
-from skinlesion.models.losses import Loss, make_loss
-from skinlesion.models.metadata_encoders import MetadataEncoder, fit_encoder
-from skinlesion.params import SplitParams, TrainParams
-from skinlesion.progress import TrainingProgress, training_progress
-from skinlesion.stages.inputs import Inputs
-from skinlesion.stages.spread import spread
-from skinlesion.stages.workspace import Workspace
-from skinlesion.training import runs
-from skinlesion.training.checkpoint import State
-from skinlesion.training.distributed import ALONE, World, join_world, leave_world
-from skinlesion.training.features import resolve_device
-from skinlesion.training.fit import Fitted, fit, initial_random
-from skinlesion.training.memory import keep_freed_memory
-from skinlesion.training.phases import HEAD, Phase, phases_of
-from skinlesion.vocabulary import CLASSES
-
-Run = tuple[int, int]  # fold, seed
-
-
-@dataclass(frozen=True)
-class RunSummary:
-    """What became of one run; validation figures only, the test part is for `evaluate`."""
-
-    fold: int
-    seed: int
-    skipped: bool
-    best_epoch: int
-    validation_balanced_accuracy: float
+from skinlesion.experiment.training_runs import RunSummary, train_experiment
+from skinlesion.params import Params, TrainParams
+from skinlesion.results.workspace import Workspace
 
 
 def train(
-    settings: TrainParams,
-    split: SplitParams,
+    params: Params,
     workspace: Workspace,
-    out: Path,
     experiment: str,
     *,
+    settings: TrainParams | None = None,
+    out: Path | None = None,
     exclusive: bool = False,
 ) -> list[RunSummary]:
-    """Train all runs of an experiment into `out`/fold<k>-seed<s>; complete ones are skipped, cut-off ones resumed.
+    """Train all runs of an experiment; complete ones are skipped, interrupted ones resumed.
 
-    Under torchrun every run is trained by all processes together; otherwise several CUDA devices share the runs out.
-    With `exclusive`, `out` holds these runs and no others: folders of folds and seeds not asked for are removed.
+    Args:
+        experiment: its name, in params.yaml unless `settings` are given.
+        settings: other settings than params.yaml has for it.
+        out: where the runs go, instead of models/<experiment>.
+        exclusive: remove runs of folds and seeds that are not asked for from `out`.
 
     Raises:
         UserError: the prepared data, the split, the backbone or its weights cannot be had, or memory is too small.
     """
-    world = join_world(settings.device)
-    try:
-        inputs = Inputs(workspace, settings, split)
-        wanted = [(fold, seed) for fold in settings.folds for seed in settings.seeds]
-        if exclusive and world.writes:
-            runs.prune(out, (runs.run_folder(out, fold, seed) for fold, seed in wanted))
-        prints = {run: runs.fingerprint(settings, *run, inputs.hashes) for run in wanted}
-        todo = [run for run in wanted if not runs.is_complete(runs.run_folder(out, *run), prints[run])]
-        world.wait()  # nobody writes before everybody has looked
-        devices = _devices(settings) if world.size == 1 and len(todo) > 1 else []
-        if len(devices) > 1:
-            spread(train_runs, (settings, split, workspace, out, experiment), todo, devices)
-        elif todo:
-            train_runs(settings, split, workspace, out, experiment, todo, world=world, inputs=inputs)
-        world.wait()
-    finally:
-        leave_world()
-    return [_summary(out, fold, seed, (fold, seed) not in todo) for fold, seed in wanted]
-
-
-def _devices(settings: TrainParams) -> list[str]:
-    if resolve_device(settings.device).type != "cuda":
-        return []
-    return [f"cuda:{index}" for index in range(torch.cuda.device_count())]
-
-
-def train_runs(
-    settings: TrainParams,
-    split: SplitParams,
-    workspace: Workspace,
-    out: Path,
-    experiment: str,
-    todo: list[Run],
-    *,
-    world: World = ALONE,
-    inputs: Inputs | None = None,
-) -> None:
-    """Train the runs `todo` one after the other on the current device."""
-    # cuBLAS is deterministic only with a workspace of fixed size, set before CUDA starts. Some CUDA kernels have no
-    # deterministic form; there they are allowed, with a warning.
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    inputs = inputs or Inputs(workspace, settings, split)
-    torch.use_deterministic_algorithms(True, warn_only=inputs.device.type == "cuda")
-    keep_freed_memory()
-    prints = {run: runs.fingerprint(settings, *run, inputs.hashes) for run in todo}
-    with training_progress(experiment, len(todo), quiet=not world.writes) as shown:
-        for fold, seed, examples in _open_runs(inputs, todo):
-            folder = runs.run_folder(out, fold, seed)
-            shown.run(f"fold {fold} seed {seed}")
-            try:
-                _train_run(folder, examples, inputs, prints[fold, seed], experiment, (fold, seed), world, shown)
-            except torch.cuda.OutOfMemoryError:
-                raise UserError(_too_large(settings, inputs)) from None
-
-
-def _too_large(settings: TrainParams, inputs: Inputs) -> str:
-    name = "finetune_batch_size" if settings.fine_tunes else "batch_size"
-    size = getattr(settings, name)
-    assert inputs.backbone is not None
-    return (
-        f"train.{name}: {size} images at {inputs.backbone.input_size} px do not fit into the device's memory; try "
-        f"{max(1, size // 2)}, precision: bf16, a smaller input_size, or fewer trainable_stages"
+    return train_experiment(
+        workspace,
+        settings or params.experiment(experiment),
+        params.split,
+        out or workspace.model(experiment),
+        experiment,
+        exclusive=exclusive,
     )
-
-
-class _FoldExamples:
-    """What the phases of a fold's runs train on; the seeds share it."""
-
-    def __init__(self, inputs: Inputs, fold: int) -> None:
-        self.inputs = inputs
-        self.rows = {role: inputs.rows(fold, role) for role in ("train", "validation")}
-        self.encoder: MetadataEncoder | None = None
-        settings = inputs.settings
-        if settings.uses_metadata:
-            self.encoder = fit_encoder(settings.metadata, inputs.table.iloc[self.rows["train"]], settings.age)
-        labels = torch.from_numpy(inputs.labels[self.rows["train"]])
-        self.counts = torch.bincount(labels, minlength=len(CLASSES))
-        self._made: dict[str, tuple[Any, Any]] = {}
-
-    def loss(self) -> Loss:
-        return make_loss(self.inputs.settings, self.counts)
-
-    def of(self, phase: Phase) -> tuple[Any, Any]:
-        """Return the training and the validation examples of a phase."""
-        if phase.name not in self._made:
-            make = self.inputs.feature_examples if phase.name == HEAD else self.inputs.pixel_examples
-            self._made[phase.name] = (
-                make(self.rows["train"], self.encoder, training=True),
-                make(self.rows["validation"], self.encoder, training=False),
-            )
-        return self._made[phase.name]
-
-
-def _open_runs(inputs: Inputs, todo: list[Run]) -> Iterator[tuple[int, int, _FoldExamples]]:
-    """Yield the runs with their fold's examples, which seeds share."""
-    loaded: tuple[int, _FoldExamples] | None = None
-    for fold, seed in todo:
-        if loaded is None or loaded[0] != fold:
-            loaded = (fold, _FoldExamples(inputs, fold))
-        yield fold, seed, loaded[1]
-
-
-def _train_run(
-    folder: Path,
-    examples: _FoldExamples,
-    inputs: Inputs,
-    print_: str,
-    experiment: str,
-    run: Run,
-    world: World,
-    shown: TrainingProgress,
-) -> None:
-    fold, seed = run
-    if world.writes:
-        runs.clear(folder)
-    began = time.monotonic()
-    settings, device = inputs.settings, inputs.device
-    with initial_random((seed, fold), 0):
-        head = inputs.head(examples.encoder).to(device)
-    state: State = {}
-    fitted: list[tuple[Phase, Fitted]] = []
-    for phase in phases_of(settings):
-        model: Any = head
-        if phase.name != HEAD:
-            model = inputs.network(head)
-        train, validation = examples.of(phase)
-        found = fit(
-            model,
-            phase,
-            train,
-            validation,
-            examples.loss(),
-            settings,
-            seed=(seed, fold),
-            checkpoint=folder / phase.checkpoint_name,
-            fingerprint=print_,
-            world=world,
-            report=shown,
-        )
-        fitted.append((phase, found))
-        state = found.state if phase.name != HEAD else {f"head.{name}": value for name, value in found.state.items()}
-    if not world.writes:
-        return
-    runs.save_weights(folder, state)
-    history = [row for _, one in fitted for row in one.history]
-    write_csv(folder / runs.HISTORY_NAME, pd.DataFrame(history))
-    described = _describe(fitted, inputs, examples.encoder, experiment)
-    described |= {"fold": fold, "seed": seed, "fingerprint": print_, "seconds": round(time.monotonic() - began, 2)}
-    described |= {"processes": world.size}
-    write_json(folder / runs.RUN_NAME, described)  # last: its presence says the run is complete
-    runs.finish(folder)
-
-
-def _describe(
-    fitted: list[tuple[Phase, Fitted]], inputs: Inputs, encoder: MetadataEncoder | None, experiment: str
-) -> dict[str, Any]:
-    last = fitted[-1][1]
-    best = last.history[last.best_epoch - 1]
-    return {
-        "experiment": experiment,
-        "config": inputs.settings.model_dump(mode="json"),
-        "data": inputs.hashes | {"source": inputs.described["source"], "synthetic": inputs.described["synthetic"]},
-        "backbone": None if inputs.backbone is None else inputs.backbone.description(),
-        "metadata_encoder": None if encoder is None else encoder.state(),
-        "phases": [
-            {"name": phase.name, "epochs": len(one.history), "best_epoch": one.best_epoch, "best_value": one.best_value}
-            for phase, one in fitted
-        ],
-        "epochs": len(last.history),
-        "best_epoch": last.best_epoch,
-        "validation_loss": best["validation_loss"],
-        "validation_balanced_accuracy": best["validation_balanced_accuracy"],
-        **runs.environment(inputs.device),
-    }
-
-
-def _summary(out: Path, fold: int, seed: int, skipped: bool) -> RunSummary:
-    run = runs.read_run(runs.run_folder(out, fold, seed))
-    return RunSummary(fold, seed, skipped, run["best_epoch"], run["validation_balanced_accuracy"])

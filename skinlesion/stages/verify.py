@@ -1,4 +1,4 @@
-"""verify: every figure again from the predictions, compared with what is written."""
+"""verify: computes every figure again from the predictions and compares it with what is written."""
 
 import json
 import math
@@ -8,28 +8,32 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from skinlesion.analysis.summary import mean_temperature, summarise
 from skinlesion.errors import UserError
-from skinlesion.evaluation.predictions import read_predictions
 from skinlesion.files import read_json, write_json
 from skinlesion.params import Params
 from skinlesion.progress import progress
-from skinlesion.stages.assess import assess
-from skinlesion.stages.contracts import (
+from skinlesion.report.numbers import count
+from skinlesion.results.names import (
     ASSESSMENT_NAME,
     METADATA_VALUE_NAME,
     METRICS_NAME,
-    PREDICTIONS_NAME,
-    VALIDATION_NAME,
+    REPORT_PAGE_NAME,
+    SPLIT_NAME,
+    STATISTICS_NAME,
+    SUBGROUP_PAGE_NAME,
+    TABLE_NAME,
 )
+from skinlesion.results.reader import Results
+from skinlesion.results.workspace import Workspace
+from skinlesion.stages.assess import assess
 from skinlesion.stages.metadata import metadata
 from skinlesion.stages.report import BEGIN, END, report
-from skinlesion.stages.results import mean_temperature, summarise
 from skinlesion.stages.stats import stats
-from skinlesion.stages.workspace import Workspace
 
 _TOLERANCE = 1e-9
-_PAGES = ("results.md", "results.csv", "results.tex", "report.html", "subgroups.html")
-_STATS = ("stats.json", "comparisons.csv", "claims.csv")
+_PAGES = (*(f"{TABLE_NAME}.{ending}" for ending in ("md", "csv", "tex")), REPORT_PAGE_NAME, SUBGROUP_PAGE_NAME)
+_STATS = (STATISTICS_NAME, "comparisons.csv", "claims.csv")
 
 
 def verify(params: Params, workspace: Workspace, readme: Path | None, *, quick: bool) -> list[str]:
@@ -60,7 +64,7 @@ def _copy(params: Params, workspace: Workspace, folder: Path, *, quick: bool) ->
     root, out = workspace.root.resolve(), again.reports
     out.mkdir()
     (folder / "data").symlink_to(root / "data")
-    given = ["split.json", "audit", "explanations", "dataset", *(["assessments", "metadata", "stats"] if quick else [])]
+    given = [SPLIT_NAME, "audit", "explanations", "dataset", *(["assessments", "metadata", "stats"] if quick else [])]
     for name in given:
         if (root / "reports" / name).exists():
             (out / name).symlink_to(root / "reports" / name)
@@ -76,81 +80,85 @@ def _copy(params: Params, workspace: Workspace, folder: Path, *, quick: bool) ->
 
 
 def _metrics(params: Params, workspace: Workspace, again: Workspace) -> Iterator[str]:
+    results = Results(params, again)
     with progress("metrics from predictions", len(params.systems), unit="systems") as advance:
         for name in params.systems:
-            folder = again.system(params, name)
-            tested, _ = read_predictions(folder / PREDICTIONS_NAME)
-            validation, _ = read_predictions(folder / VALIDATION_NAME)
+            tested = results.predictions(name)
             values, _ = summarise(tested, params.evaluate)
-            values["temperature"] = mean_temperature(tested, validation)
-            write_json(folder / METRICS_NAME, values)
-            yield from _same(workspace.system(params, name) / METRICS_NAME, folder / METRICS_NAME)
+            values["temperature"] = mean_temperature(tested, results.validation(name))
+            recomputed = results.folder(name) / METRICS_NAME
+            write_json(recomputed, values)
+            yield from _differences(workspace.system(params, name) / METRICS_NAME, recomputed)
             advance()
 
 
 def _rest(params: Params, workspace: Workspace, again: Workspace) -> Iterator[str]:
+    """Compute assessments, the value of metadata and the statistics; yield how their figures differ."""
     with progress("assessments from predictions", len(params.systems), unit="systems") as advance:
         for name in params.systems:
             assess(params, again, name)
-            yield from _same(workspace.assessment(name) / ASSESSMENT_NAME, again.assessment(name) / ASSESSMENT_NAME)
+            written, recomputed = (folder.assessment(name) / ASSESSMENT_NAME for folder in (workspace, again))
+            yield from _differences(written, recomputed)
             advance()
     with progress("metadata and statistics from predictions", 2, unit="stages") as advance:
         metadata(params, again)
         advance()
         stats(params, again)
         advance()
-    yield from _same(workspace.metadata_value / METADATA_VALUE_NAME, again.metadata_value / METADATA_VALUE_NAME)
+    yield from _differences(workspace.metadata_value / METADATA_VALUE_NAME, again.metadata_value / METADATA_VALUE_NAME)
     for name in _STATS:
-        yield from _same(workspace.reports / "stats" / name, again.reports / "stats" / name)
+        yield from _differences(workspace.statistics / name, again.statistics / name)
 
 
 def _pages(params: Params, workspace: Workspace, again: Workspace) -> Iterator[str]:
     names = [*_PAGES, *(f"cards/{name}.md" for name in params.experiments)]
     for name in names:
-        yield from _same(workspace.reports / name, again.reports / name)
+        yield from _differences(workspace.reports / name, again.reports / name)
 
 
 def _readme(readme: Path, again: Workspace) -> Iterator[str]:
     text = readme.read_text(encoding="utf-8")
     written = text.partition(BEGIN)[2].partition(END)[0].strip()
-    found = (again.reports / "results.md").read_text(encoding="utf-8").strip()
-    yield from _lines(str(readme), written, found)
+    recomputed = (again.reports / f"{TABLE_NAME}.md").read_text(encoding="utf-8").strip()
+    yield from _line_differences(str(readme), written, recomputed)
 
 
-def _same(written: Path, found: Path) -> Iterator[str]:
-    """Yield how two files differ: JSON beyond 1e-9, other text in any sign."""
+def _differences(written: Path, recomputed: Path) -> Iterator[str]:
+    """Yield how two files differ: JSON beyond 1e-9, other text in any character."""
     if not written.exists():
         yield f"{written}: missing; run `dvc repro`"
     elif written.suffix == ".json":
-        one, other = (_flat(read_json(path, "run `dvc repro`")) for path in (written, found))
-        for key in sorted(set(one) | set(other)):
-            if not _equal(one.get(key), other.get(key)):
-                yield f"{written}: {key} is {one.get(key)}, recomputed {other.get(key)}"
+        before, after = (_flat(read_json(path, "run `dvc repro`")) for path in (written, recomputed))
+        for key in sorted(set(before) | set(after)):
+            if not _equal(before.get(key), after.get(key)):
+                yield f"{written}: {key} is {before.get(key)}, recomputed {after.get(key)}"
     else:
-        yield from _lines(str(written), written.read_text(encoding="utf-8"), found.read_text(encoding="utf-8"))
+        texts = (path.read_text(encoding="utf-8") for path in (written, recomputed))
+        yield from _line_differences(str(written), *texts)
 
 
-def _lines(name: str, written: str, found: str) -> Iterator[str]:
-    one, other = written.splitlines(), found.splitlines()
-    for number, (a, b) in enumerate(zip(one, other, strict=False), start=1):
+def _line_differences(name: str, written: str, recomputed: str) -> Iterator[str]:
+    before, after = written.splitlines(), recomputed.splitlines()
+    for number, (a, b) in enumerate(zip(before, after, strict=False), start=1):
         if a != b:
             place = next((at for at, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
             around = slice(max(0, place - 30), place + 30)
             yield f"{name}, line {number}: “{a[around]}”, recomputed “{b[around]}”"
-    if len(one) != len(other):
-        yield f"{name}: {len(one)} lines, recomputed {len(other)}"
+    if len(before) != len(after):
+        yield f"{name}: {count(len(before), 'line')}, recomputed {len(after)}"
 
 
 def _flat(content: Any, prefix: str = "") -> dict[str, Any]:
+    """Return nested content by dotted keys; lists as JSON text."""
     if not isinstance(content, dict):
         return {prefix: json.dumps(content) if isinstance(content, list) else content}
-    found: dict[str, Any] = {}
+    flat: dict[str, Any] = {}
     for key, value in content.items():
-        found |= _flat(value, f"{prefix}.{key}" if prefix else str(key))
-    return found
+        flat |= _flat(value, f"{prefix}.{key}" if prefix else str(key))
+    return flat
 
 
-def _equal(one: Any, other: Any) -> bool:
-    if isinstance(one, float | int) and isinstance(other, float | int):
-        return math.isclose(one, other, rel_tol=_TOLERANCE, abs_tol=_TOLERANCE)
-    return bool(one == other)
+def _equal(a: Any, b: Any) -> bool:
+    if isinstance(a, float | int) and isinstance(b, float | int):
+        return math.isclose(a, b, rel_tol=_TOLERANCE, abs_tol=_TOLERANCE)
+    return bool(a == b)

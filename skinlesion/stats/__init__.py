@@ -1,5 +1,5 @@
-"""Paired comparison of classifiers on the same images: numpy and scipy only, no torch, no files.
+"""Paired comparison of classifiers on the same images: tests, intervals and power, on numpy and scipy alone.
 
-Images of one lesion are not independent. Functions that take `clusters` respect that; without it every image
-counts on its own, which is what most published comparisons do.
+Images of one lesion are not independent. Functions that take `clusters` account for that; without it images count as
+independent, which is what most published comparisons assume.
 """

@@ -1,4 +1,4 @@
-"""The paired cluster bootstrap: lesions are drawn with replacement, all models are judged on the same draw.
+"""The paired cluster bootstrap: lesions are resampled with replacement, all models share each resample.
 
 References:
     [1] Efron B, Tibshirani RJ. An Introduction to the Bootstrap (1993), ch. 13 (percentile) and 14 (BCa).
@@ -17,13 +17,13 @@ from scipy.special import ndtr, ndtri
 
 from skinlesion.stats.resampling import LayerPlan, Schema, check_predictions, plan_layer
 
-#: Replicates drawn from one child of the seed: fixed, so that neither chunks nor threads change a result.
+#: Replicates per child of the seed: fixed, so that the number of threads never changes a result.
 BLOCK = 64
 
 
 @dataclass(frozen=True)
 class Interval:
-    """An estimate with its interval; `undefined` replicates had no value and were left out."""
+    """An estimate with its confidence interval; `undefined` replicates have no value and are excluded."""
 
     estimate: float
     low: float
@@ -33,7 +33,7 @@ class Interval:
 
 @dataclass(frozen=True)
 class Difference:
-    """b − a with its interval and two-sided p-value; `undefined` replicates had no value and were left out."""
+    """The difference b − a with its interval and two-sided p-value; `undefined` replicates are excluded."""
 
     a: float
     b: float
@@ -48,13 +48,13 @@ class Difference:
 class Bootstrap:
     """Metrics of M models on the data and on R resamples of its lesions.
 
-    A model's metric is the mean over its seeds, so an interval is about training once, not about an ensemble.
+    A model's metric is the mean over its training seeds: it describes a single training, not an ensemble.
     """
 
     metrics: tuple[str, ...]  # (K,)
-    point: tuple[np.ndarray, ...]  # one (S, K) a model
-    replicates: tuple[np.ndarray, ...]  # one (R, S, K) a model
-    jackknife: tuple[np.ndarray, ...] | None = None  # one (L, S, K) a model, a lesion left out; for BCa
+    point: tuple[np.ndarray, ...]  # (S, K) per model
+    replicates: tuple[np.ndarray, ...]  # (R, S, K) per model
+    jackknife: tuple[np.ndarray, ...] | None = None  # (L, S, K) per model, one lesion left out; for BCa
 
     def draws(self, model: int, metric: str) -> np.ndarray:
         """Return the replicates (R,) of one model's metric."""
@@ -79,14 +79,14 @@ class Bootstrap:
         p = 2 · min(1 + #{d* ≤ 0}, 1 + #{d* ≥ 0}) / (R + 1), at most 1 and never 0.
         """
         draws = self.draws(b, metric) - self.draws(a, metric)
-        first, second = self.estimate(a, metric), self.estimate(b, metric)
-        one, other = self._left_out(a, metric, method), self._left_out(b, metric, method)
-        left_out = None if one is None or other is None else other - one
-        low, high, undefined = _limits(draws, second - first, left_out, confidence)
+        value_a, value_b = self.estimate(a, metric), self.estimate(b, metric)
+        left_out_a, left_out_b = self._left_out(a, metric, method), self._left_out(b, metric, method)
+        left_out = None if left_out_a is None or left_out_b is None else left_out_b - left_out_a
+        low, high, undefined = _limits(draws, value_b - value_a, left_out, confidence)
         kept = draws[~np.isnan(draws)]
         tail = min((kept <= 0).sum(), (kept >= 0).sum())
         pvalue = min(1.0, 2 * (1 + int(tail)) / (len(kept) + 1))
-        return Difference(first, second, second - first, low, high, pvalue, undefined)
+        return Difference(value_a, value_b, value_b - value_a, low, high, pvalue, undefined)
 
     def _left_out(self, model: int, metric: str, method: str) -> np.ndarray | None:
         if method == "percentile":
@@ -115,12 +115,12 @@ def bootstrap(
 
     Args:
         labels: (N,) positions in `schema.class_names`.
-        models: one array (S, N, C) of probabilities a model, one layer a training seed.
+        models: per model the probabilities (S, N, C), one layer per training seed.
         clusters: (N,) the lesion of each image; all different for the naive bootstrap of images.
-        metrics: names out of `schema.metrics()`.
-        stratified: draw lesions within the class of their first image, so that every class keeps its number of lesions.
-        jackknife: also leave every lesion out once, which BCa intervals need.
-        threads: how many to use; all cores by default. Neither this nor anything but `seed` changes the result.
+        metrics: names from `schema.metrics()`.
+        stratified: resample lesions within the class of their first image, which keeps the number of lesions per class.
+        jackknife: also compute the leave-one-lesion-out values that BCa intervals need.
+        threads: number of threads; all cores by default. Only `seed` changes the result.
 
     Raises:
         ValueError: input that `check_predictions` refuses.
@@ -128,7 +128,7 @@ def bootstrap(
     check_predictions(labels, models, clusters, metrics, schema)
     ids, first, lesion = np.unique(clusters, return_index=True, return_inverse=True)
     lesions = len(ids)
-    # Lesions are numbered stratum by stratum, so that a stratum is a range.
+    # Lesions are numbered stratum by stratum: each stratum is a range of numbers.
     strata = labels[first] if stratified else np.zeros(lesions, dtype=int)
     place = np.empty(lesions, dtype=int)
     place[np.argsort(strata, kind="stable")] = np.arange(lesions)
@@ -146,9 +146,9 @@ def bootstrap(
         return [values[:size] for values in _evaluate(plans, weights)]
 
     def leave_out(start: int) -> list[np.ndarray]:
-        gone = np.arange(start, min(start + BLOCK, lesions))
-        weights = np.ones((lesions, len(gone)), np.float32)
-        weights[gone, np.arange(len(gone))] = 0
+        excluded = np.arange(start, min(start + BLOCK, lesions))
+        weights = np.ones((lesions, len(excluded)), np.float32)
+        weights[excluded, np.arange(len(excluded))] = 0
         return _evaluate(plans, weights)
 
     with ThreadPoolExecutor(threads or os.cpu_count()) as pool:
@@ -159,7 +159,7 @@ def bootstrap(
 
 
 class _Memory(threading.local):
-    """Two arrays that a thread uses for every block: fresh megabytes cost more than the drawing itself."""
+    """Two arrays that a thread reuses for every block: allocating them anew costs more than drawing."""
 
     def __init__(self, lesions: int) -> None:
         self.counts = np.empty((BLOCK, lesions), np.float32)
@@ -169,11 +169,11 @@ class _Memory(threading.local):
 def draw_weights(
     rng: np.random.Generator, sizes: Sequence[int] | np.ndarray, memory: _Memory | None = None
 ) -> np.ndarray:
-    """Return (L, BLOCK) float32: how often each lesion comes up when each stratum is drawn anew with replacement.
+    """Return (L, BLOCK) float32: how often each lesion is drawn when each stratum is resampled with replacement.
 
     Args:
-        sizes: lesions in each stratum; they sum to L.
-        memory: where to work; the next call with the same memory overwrites what this one returned.
+        sizes: number of lesions per stratum; they sum to L.
+        memory: working arrays; the next call with the same memory overwrites the returned array.
     """
     memory = memory or _Memory(int(np.sum(sizes)))
     for row in memory.counts:
@@ -186,7 +186,7 @@ def draw_weights(
 
 
 def _evaluate(plans: list[list[LayerPlan]], weights: np.ndarray) -> list[np.ndarray]:
-    """Return one (R, S, K) a model."""
+    """Return the metrics (R, S, K) of each model."""
     return [np.stack([layer.evaluate(weights) for layer in model], axis=1) for model in plans]
 
 
@@ -197,7 +197,7 @@ def _joined(blocks) -> tuple[np.ndarray, ...]:  # type: ignore[no-untyped-def]
 def _limits(
     draws: np.ndarray, estimate: float, left_out: np.ndarray | None, confidence: float
 ) -> tuple[float, float, int]:
-    """Return low, high and how many draws had no value; BCa where `left_out` is given [1, eq. 14.10]."""
+    """Return low, high and the number of undefined draws; BCa limits if `left_out` is given [1, eq. 14.10]."""
     kept = draws[~np.isnan(draws)]
     undefined = len(draws) - len(kept)
     if len(kept) == 0:

@@ -1,14 +1,15 @@
-"""McNemar's test when images come in clusters (lesions): three statistics, all χ² with one degree of freedom.
+"""McNemar's test for clustered images (several per lesion): three statistics, all χ² with one degree of freedom.
 
-With d_k the images of lesion k that only a gets right less those that only b gets right, n_k its images and K lesions:
+With K lesions, n_k images of lesion k, and d_k those of them that only a classifies correctly minus those that only b
+does:
 
 - Yang et al. 2010:  (Σ d_k)² / Σ d_k²
-- Obuchowski 1998:   the same times (K − 1) / K: its variance is estimated with K / (K − 1)
-- Durkalski 2003:    (Σ d_k / n_k)² / Σ (d_k / n_k)²: every lesion weighs the same, whatever its number of images
+- Obuchowski 1998:   the same times (K − 1) / K, from a variance estimated with the factor K / (K − 1)
+- Durkalski 2003:    (Σ d_k / n_k)² / Σ (d_k / n_k)²: every lesion has the same weight
 
-Yang's is the default. It tests the difference of accuracies over images, the figure that is reported beside it; it is
-exactly McNemar's statistic (without correction) when every lesion has one image; and it needs no K. Durkalski's tests
-another quantity, the difference over lesions of the mean within a lesion. `benchmarks/validity.md` has the size of all.
+Yang's is the default. It tests the difference of the accuracies over images, which is the estimate reported beside it,
+and equals McNemar's statistic (without continuity correction) when every lesion has one image. Durkalski's tests
+another quantity, the mean over lesions of the difference within a lesion. `benchmarks/validity.md` has the size of all.
 
 References:
     [1] Obuchowski NA. Stat Med 17, 1495–1507 (1998).
@@ -26,26 +27,26 @@ METHODS = ("yang", "obuchowski", "durkalski")
 
 @dataclass(frozen=True)
 class ClusteredMcNemarResult:
-    """The statistic (χ², one degree of freedom), its p-value, and what it rests on."""
+    """The statistic (χ², one degree of freedom), its p-value, and the number of clusters behind it."""
 
     statistic: float
     pvalue: float
     method: str
     clusters: int
-    discordant_clusters: int  # lesions with d_k ≠ 0: the χ² approximation wants some ten of them
+    discordant_clusters: int  # lesions with d_k ≠ 0: the χ² approximation needs about ten
 
 
 def clustered_mcnemar(
     correct_a: np.ndarray, correct_b: np.ndarray, clusters: np.ndarray, method: str = "yang"
 ) -> ClusteredMcNemarResult:
-    """Return the two-sided test that a and b are right equally often, lesions being independent and images not.
+    """Return the two-sided test of equal accuracy of a and b, with lesions independent and images not.
 
     Args:
-        correct_a, correct_b: (N,) bool, whether each classifier is right.
+        correct_a, correct_b: (N,) bool, whether each classifier is correct.
         clusters: (N,) the lesion of each image.
         method: "yang", "obuchowski" or "durkalski".
 
-    Without lesions that lean to one side nothing speaks against equality: the statistic is 0 and p is 1.
+    If every d_k is 0, the statistic is 0 and p is 1.
 
     Raises:
         ValueError: unequal lengths or an unknown method.
@@ -56,13 +57,13 @@ def clustered_mcnemar(
     if method not in METHODS:
         raise ValueError(f"method {method!r} is not one of {', '.join(METHODS)}")
     ids, lesion = np.unique(clusters, return_inverse=True)
-    lean = correct_a.astype(float) - correct_b
-    leaning: np.ndarray = np.bincount(lesion, weights=lean, minlength=len(ids))  # (K,) d_k
+    difference = correct_a.astype(float) - correct_b
+    by_lesion: np.ndarray = np.bincount(lesion, weights=difference, minlength=len(ids))  # (K,) d_k
     if method == "durkalski":
-        leaning = leaning / np.bincount(lesion, minlength=len(ids))
-    spread = float(leaning @ leaning)
-    statistic = float(leaning.sum() ** 2 / spread) if spread else 0.0
+        by_lesion = by_lesion / np.bincount(lesion, minlength=len(ids))
+    variance = float(by_lesion @ by_lesion)
+    statistic = float(by_lesion.sum() ** 2 / variance) if variance else 0.0
     if method == "obuchowski":
         statistic *= (len(ids) - 1) / len(ids)
     pvalue = float(chdtrc(1, statistic))
-    return ClusteredMcNemarResult(statistic, pvalue, method, len(ids), int((leaning != 0).sum()))
+    return ClusteredMcNemarResult(statistic, pvalue, method, len(ids), int((by_lesion != 0).sum()))

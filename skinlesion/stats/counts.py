@@ -1,7 +1,8 @@
-"""Metrics of a confusion matrix, for many weightings of the same images at once.
+"""Metrics of a confusion matrix, for many weightings of the same images at once: their one definition.
 
-Every metric here is a function of three vectors a class: support (images of the class), hits (of these, rightly
-called) and calls (images called so). For weights w of lesions each is a product of w with per-lesion counts.
+Every metric here is a function of three counts per class: support (images of the class), hits (of these, those
+predicted as the class) and calls (images predicted as the class). For weights w of lesions each is a product of w
+with per-lesion counts.
 """
 
 from collections.abc import Callable
@@ -12,78 +13,91 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Counts:
-    """Weighted counts of R replicates: each (R, C)."""
+    """Weighted counts of R replicates: each (R, C), or of any shape (…, C)."""
 
     support: np.ndarray
     hits: np.ndarray
     calls: np.ndarray
 
 
+#: A metric of counts (…, C): one value (…) for each replicate, or one per class (…, C).
+CountMetric = Callable[[Counts], np.ndarray]
+
+
+def count_answers(labels: np.ndarray, predicted: np.ndarray, classes: int) -> Counts:
+    """Return the counts (1, C) of plain images.
+
+    Args:
+        labels: (N,) positions of the true classes.
+        predicted: (N,) positions of the predicted classes.
+    """
+    hits = labels[predicted == labels]
+    counted = [np.bincount(values, minlength=classes)[None] for values in (labels, hits, predicted)]
+    return Counts(*counted)
+
+
 def lesion_counts(values: np.ndarray, lesion: np.ndarray, lesions: int, classes: int) -> np.ndarray:
-    """Return (L, C) float32: how many of a lesion's images carry each class in `values` (N,); negative ones none."""
+    """Return (L, C) float32: the number of images per lesion and class, from classes `values` (N,), < 0 for none."""
     kept = values >= 0
     flat = np.bincount(lesion[kept] * classes + values[kept], minlength=lesions * classes)
     return flat.reshape(lesions, classes).astype(np.float32)
 
 
 def accuracy(counts: Counts) -> np.ndarray:
-    """Return the share of images rightly called (R,)."""
-    return _ratio(counts.hits.sum(axis=1), counts.support.sum(axis=1))
+    """Return the share of images predicted correctly (R,)."""
+    return _ratio(counts.hits.sum(axis=-1), counts.support.sum(axis=-1))
 
 
 def balanced_accuracy(counts: Counts) -> np.ndarray:
-    """Return the mean sensitivity over the classes present (R,)."""
-    return np.nanmean(_ratio(counts.hits, counts.support), axis=1)
+    """Return the mean sensitivity over the classes present (R,), NaN without images."""
+    return _mean_over_classes(sensitivity(counts))
 
 
 def macro_f1(counts: Counts) -> np.ndarray:
-    """Return the mean F1 over the classes present or called (R,), as scikit-learn averages it."""
-    return np.nanmean(f1(counts), axis=1)
+    """Return the mean F1 over the classes present or predicted (R,), as scikit-learn averages it."""
+    return _mean_over_classes(f1(counts))
 
 
 def weighted_f1(counts: Counts) -> np.ndarray:
     """Return the mean F1 weighted by support (R,)."""
     support = counts.support.astype(np.float64)
-    weights = support / support.sum(axis=1, keepdims=True)
-    return np.nansum(f1(counts) * weights, axis=1)
+    weights = support / support.sum(axis=-1, keepdims=True)
+    return np.nansum(f1(counts) * weights, axis=-1)
 
 
 def f1(counts: Counts) -> np.ndarray:
-    """Return F1 a class (R, C), NaN where it is neither present nor called."""
+    """Return F1 per class (R, C), NaN where it is neither present nor predicted."""
     return _ratio(2 * counts.hits, counts.support + counts.calls)
 
 
 def sensitivity(counts: Counts) -> np.ndarray:
-    """Return the sensitivity a class (R, C), NaN without cases."""
+    """Return the sensitivity per class (R, C), NaN without images of the class."""
     return _ratio(counts.hits, counts.support)
 
 
 def specificity(counts: Counts) -> np.ndarray:
-    """Return the specificity a class (R, C), NaN without other images."""
-    total = counts.support.sum(axis=1, keepdims=True)
+    """Return the specificity per class (R, C), NaN without images of other classes."""
+    total = counts.support.sum(axis=-1, keepdims=True)
     return _ratio(total - counts.support - counts.calls + counts.hits, total - counts.support)
 
 
 def precision(counts: Counts) -> np.ndarray:
-    """Return the precision a class (R, C), NaN where it is never called."""
+    """Return the precision per class (R, C), NaN where it is never predicted."""
     return _ratio(counts.hits, counts.calls)
 
 
-#: Metrics with one value a replicate.
-WHOLE: dict[str, Callable[[Counts], np.ndarray]] = {
-    "accuracy": accuracy,
-    "balanced_accuracy": balanced_accuracy,
-    "macro_f1": macro_f1,
-    "weighted_f1": weighted_f1,
+#: Metrics with one value for each replicate.
+WHOLE: dict[str, CountMetric] = {
+    metric.__name__: metric for metric in (accuracy, balanced_accuracy, macro_f1, weighted_f1)
 }
 
-#: Metrics with one value a replicate and class; named `<metric>_<class>`.
-BY_CLASS: dict[str, Callable[[Counts], np.ndarray]] = {
-    "sensitivity": sensitivity,
-    "specificity": specificity,
-    "precision": precision,
-    "f1": f1,
-}
+#: Metrics with one value for each replicate and class; named `<metric>_<class>`.
+BY_CLASS: dict[str, CountMetric] = {metric.__name__: metric for metric in (sensitivity, specificity, precision, f1)}
+
+
+def _mean_over_classes(values: np.ndarray) -> np.ndarray:
+    """Return the mean of values (R, C) over the classes that have one, NaN where none has."""
+    return _ratio(np.nansum(values, axis=-1), (~np.isnan(values)).sum(axis=-1))
 
 
 def _ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:

@@ -1,7 +1,7 @@
-"""DeLong's covariance of AUCs measured on the same images, and Obuchowski's for images that come in lesions.
+"""DeLong's covariance of correlated AUCs, and Obuchowski's extension to clustered images (several per lesion).
 
-Placements (the share of the other side that a score beats, ties half) come from float64 midranks by sorting and
-searching: O(n log n) [2]. With lesions of one image each the clustered covariance is DeLong's, exactly.
+Placements (for a positive, the fraction of negatives with a lower score, ties one half) are computed by sorting in
+O(n log n) [2]. With one image per lesion the clustered covariance is exactly DeLong's.
 
 References:
     [1] DeLong ER, DeLong DM, Clarke-Pearson DL. Biometrics 44, 837–845 (1988).
@@ -37,7 +37,7 @@ class AucDifference:
 
 
 def placements(positive: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return for each positive the share of negatives below it, for each negative the share of positives above it.
+    """Return per positive the fraction of negatives below it, and per negative the fraction of positives above it.
 
     Args:
         positive: (N,) bool.
@@ -55,11 +55,11 @@ def auc_covariance(positive: np.ndarray, scores: np.ndarray, clusters: np.ndarra
 
     Args:
         positive: (N,) bool.
-        scores: (M, N), one row a model.
-        clusters: (N,) the lesion of each image; None takes images as independent (DeLong).
+        scores: (M, N), one row per model.
+        clusters: (N,) the lesion of each image; None for independent images (DeLong).
 
     Raises:
-        ValueError: shapes that do not fit, NaN, fewer than two positives or negatives (lesions, when clustered).
+        ValueError: shapes that do not match, NaN, or fewer than two positives or negatives (lesions, if clustered).
     """
     positive = np.asarray(positive, dtype=bool)
     scores = np.atleast_2d(np.asarray(scores, dtype=np.float64))
@@ -108,7 +108,7 @@ def _lesion_sums(values: np.ndarray, lesion: np.ndarray, total: int) -> np.ndarr
 
 
 def auc_difference(covariance: AucCovariance, a: int, b: int, confidence: float = 0.95) -> AucDifference:
-    """Return AUC(b) − AUC(a) of two of the scores, with normal interval and p-value."""
+    """Return AUC(b) − AUC(a) of two of the scores, with its normal interval and two-sided p-value."""
     variance = covariance.covariance
     spread = variance[a, a] + variance[b, b] - 2 * variance[a, b]
     return _difference(covariance.auc[a], covariance.auc[b], spread, confidence)
@@ -119,16 +119,17 @@ def macro_auc_difference(
 ) -> AucDifference:
     """Return macro AUC(b) − macro AUC(a), one-vs-rest, with lesions as the units.
 
-    Each lesion's influence on a class's AUC is the sum of its centred placements on both sides; influences add up over
-    classes, and the variance is K / (K − 1) Σ influence². For one class this is [3] but for the small-sample factors.
+    The influence of a lesion on the AUC of a class is the sum of its centred placements, of positives and negatives;
+    influences are averaged over classes, and the variance is K / (K − 1) Σ influence². For one class this is [3] up to
+    small-sample factors.
 
     Args:
-        labels: (N,) positions of the true classes.
-        a, b: (N, C) scores.
+        labels: (N,) true classes, as columns of the scores.
+        a, b: (N, C) scores of the two models.
         clusters: (N,) the lesion of each image.
 
     Raises:
-        ValueError: a class has no image, or every image.
+        ValueError: a class has no image, or all of them.
     """
     ids, lesion = np.unique(clusters, return_inverse=True)
     influence, values = np.zeros(len(ids)), []
@@ -154,7 +155,7 @@ def _difference(a: float, b: float, variance: float, confidence: float) -> AucDi
     error = float(np.sqrt(max(variance, 0.0)))
     difference = float(b - a)
     half = float(ndtri((1 + confidence) / 2)) * error
-    # Without any spread: identical rankings are no evidence, different ones leave no doubt.
-    certain = 1.0 if difference == 0 else 0.0
-    pvalue = float(2 * ndtr(-abs(difference) / error)) if error else certain
+    # With zero variance, p is 1 for equal AUCs and 0 for different ones.
+    degenerate = 1.0 if difference == 0 else 0.0
+    pvalue = float(2 * ndtr(-abs(difference) / error)) if error else degenerate
     return AucDifference(float(a), float(b), difference, error, difference - half, difference + half, pvalue)

@@ -1,8 +1,8 @@
-"""One set of lesion resamples for every figure of a model: the same draws as `bootstrap`, whatever the statistic.
+"""The lesion-cluster bootstrap of any statistic of one model, on the same resamples as `bootstrap`.
 
-Most figures are functions of sums over images (counts, squared errors, benefits): `totals` gives those sums for all
-resamples as one product of matrices. Figures that need an order (average precision, risk against coverage) get the
-weights of the images, a block of resamples at a time.
+Most statistics are functions of sums over images (counts, squared errors, benefits): `totals` computes those sums for
+all resamples as one matrix product. Statistics of the order of images (average precision, risk–coverage curves) receive
+the image weights, a block of resamples at a time.
 
 References:
     [1] Davison AC, Hinkley DV. Bootstrap Methods and their Application (1997), §2.4 (means), §5.2 (basic and
@@ -19,23 +19,23 @@ from scipy.sparse import csr_array
 
 from skinlesion.stats.bootstrap import BLOCK, draw_weights
 
-_EXACT = 2**22  # sums of whole numbers that a resample cannot bring near float32's limit
+_EXACT = 2**22  # integer sums below this stay exact in float32 in every resample
 _ROWS = 512  # resamples multiplied at once
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A figure on the data and on R resamples of its lesions; NaN where it has no value."""
+    """A statistic on the data and on R resamples of the lesions; NaN where undefined."""
 
     value: float
     draws: np.ndarray  # (R,)
 
     def interval(self, confidence: float = 0.95, kind: str = "percentile") -> tuple[float, float]:
-        """Return the limits, NaN where the figure or every draw has no value [1].
+        """Return the confidence limits, NaN if the value or every draw is undefined [1].
 
         - percentile: quantiles of the draws.
-        - basic: the same, mirrored at the value. It takes a bias away instead of doubling it, as a calibration error
-          needs, whose bins are never quite right by chance; limits can then lie below the value.
+        - basic: the same, reflected about the value. It corrects a bias of the resamples instead of doubling it, as a
+          calibration error needs, whose resamples are biased upwards; both limits can lie below the value.
         """
         if kind not in ("percentile", "basic"):
             raise ValueError(f"kind {kind!r} is neither 'percentile' nor 'basic'")
@@ -60,19 +60,19 @@ class Estimate:
 
 
 def mixture(weights: Sequence[float], estimates: Sequence[Estimate]) -> Estimate:
-    """Return Σ weight · estimate, draw by draw; terms of weight 0 may be undefined."""
-    kept = [(weight, one) for weight, one in zip(weights, estimates, strict=True) if weight]
-    value = sum(weight * one.value for weight, one in kept)
-    return Estimate(float(value), np.sum([weight * one.draws for weight, one in kept], axis=0))
+    """Return the weighted sum of estimates, draw by draw; terms of weight 0 may be undefined."""
+    terms = [(weight, estimate) for weight, estimate in zip(weights, estimates, strict=True) if weight]
+    value = sum(weight * estimate.value for weight, estimate in terms)
+    return Estimate(float(value), np.sum([weight * estimate.draws for weight, estimate in terms], axis=0))
 
 
 def mean_estimate(estimates: Sequence[Estimate]) -> Estimate:
-    """Return the mean of estimates, one a training seed, draw by draw."""
+    """Return the mean of estimates (one per training seed), draw by draw."""
     return mixture([1 / len(estimates)] * len(estimates), estimates)
 
 
 class LesionBootstrap:
-    """R resamples of the lesions of N images, drawn once; every estimate made from it is paired with every other."""
+    """R resamples of the lesions of N images, drawn once, so that all estimates made from it are paired."""
 
     def __init__(self, clusters: np.ndarray, *, replicates: int, seed: int) -> None:
         """Draw the resamples.
@@ -94,23 +94,23 @@ class LesionBootstrap:
     def totals(self, columns: np.ndarray) -> np.ndarray:
         """Return the sums (R, K) of columns (N, K) over the images of each resample."""
         by_lesion = self._sums @ np.asarray(columns, dtype=float)  # (L, K)
-        found = np.empty((self.replicates, by_lesion.shape[1]))
-        # Whole numbers add up exactly in float32 below 2²⁴, in half the time.
+        sums = np.empty((self.replicates, by_lesion.shape[1]))
+        # Sums of integers are exact in float32 below 2²⁴, and take half the time.
         whole = (by_lesion == np.rint(by_lesion)).all(axis=0) & (np.abs(by_lesion).sum(axis=0) < _EXACT)
         for chosen, kind in ((whole, np.float32), (~whole, np.float64)):
             if chosen.any():
                 part = by_lesion[:, chosen].astype(kind)
                 for start in range(0, self.replicates, _ROWS):
                     rows = slice(start, start + _ROWS)
-                    found[rows, chosen] = self.weights[:, rows].T.astype(kind, copy=False) @ part
-        return found
+                    sums[rows, chosen] = self.weights[:, rows].T.astype(kind, copy=False) @ part
+        return sums
 
     def over_images(self, statistic: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
-        """Return `statistic` (R, …) of image weights, which it is given as (N, B) float32 and answers as (B, …)."""
+        """Return (R, …): `statistic` maps image weights (N, B) float32 of B resamples to values (B, …)."""
         return self._evaluate(lambda block: statistic(block[self.lesion]))
 
     def over_lesions(self, statistic: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
-        """Return `statistic` (R, …) of lesion weights, which it is given as (L, B) float32 and answers as (B, …)."""
+        """Return (R, …): `statistic` maps lesion weights (L, B) float32 of B resamples to values (B, …)."""
         return self._evaluate(statistic)
 
     def _evaluate(self, statistic: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:

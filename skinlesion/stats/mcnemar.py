@@ -1,10 +1,14 @@
-"""McNemar's test on two classifiers' hits and misses over the same images.
+"""Correct and wrong answers of classifiers on the same images: McNemar's test, Cochran's Q, and the discordant images.
+
+Images count as independent here; `clustered_mcnemar` accounts for lesions.
 
 References:
     [1] McNemar Q. Psychometrika 12, 153–157 (1947).
     [2] Fagerland MW, Lydersen S, Laake P. BMC Med Res Methodol 13, 91 (2013), eqs 3 and 4 (exact and mid-p).
+    [3] Cochran WG. Biometrika 37, 256–266 (1950).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +19,7 @@ METHODS = ("exact", "mid-p", "asymptotic", "asymptotic-corrected")
 
 @dataclass(frozen=True)
 class McNemarResult:
-    """Discordant counts and the p-value; `only_a` images are right under a alone, `only_b` under b alone."""
+    """The p-value and the discordant counts: images that only a, or only b, classifies correctly."""
 
     only_a: int
     only_b: int
@@ -24,19 +28,19 @@ class McNemarResult:
 
 
 def discordant(correct_a: np.ndarray, correct_b: np.ndarray) -> tuple[int, int]:
-    """Return how many images only a, and only b, gets right; both arguments are (N,) bool."""
+    """Return the number of images that only a, and only b, classifies correctly; both arguments are (N,) bool."""
     return int((correct_a & ~correct_b).sum()), int((correct_b & ~correct_a).sum())
 
 
 def mcnemar(correct_a: np.ndarray, correct_b: np.ndarray, method: str = "mid-p") -> McNemarResult:
-    """Return the two-sided test that a and b are right equally often; every image counts as independent.
+    """Return McNemar's two-sided test [1] of equal accuracy of a and b.
 
     Args:
-        correct_a, correct_b: (N,) bool, whether each classifier is right.
+        correct_a, correct_b: (N,) bool, whether each classifier is correct.
         method: "exact" (binomial, conservative), "mid-p" (half the probability of the outcome itself; recommended
             by [2]), "asymptotic" (χ², one degree of freedom) or "asymptotic-corrected" (continuity-corrected).
 
-    Without discordant images nothing speaks against equality: p is 1.
+    Without discordant images p is 1.
 
     Raises:
         ValueError: unequal lengths or an unknown method.
@@ -58,3 +62,63 @@ def mcnemar(correct_a: np.ndarray, correct_b: np.ndarray, method: str = "mid-p")
     else:
         raise ValueError(f"method {method!r} is not one of {', '.join(METHODS)}")
     return McNemarResult(only_a, only_b, float(min(1.0, pvalue)), method)
+
+
+@dataclass(frozen=True)
+class CochranResult:
+    """Cochran's Q, asymptotically χ² with `degrees` degrees of freedom under the null hypothesis, and its p-value."""
+
+    statistic: float
+    degrees: int
+    pvalue: float
+
+
+def cochran_q(correct: np.ndarray) -> CochranResult:
+    """Return Cochran's Q [3] that M classifiers have equal accuracy, the generalisation of McNemar's test to M > 2.
+
+    If all classifiers agree on every image, Q is 0 and p is 1.
+
+    Args:
+        correct: (N, M) bool, whether each classifier is correct.
+
+    Raises:
+        ValueError: fewer than two classifiers.
+    """
+    correct = np.asarray(correct, dtype=bool)
+    if correct.ndim != 2 or correct.shape[1] < 2:
+        raise ValueError(f"expected correct (N, M) of at least two classifiers, got {correct.shape}")
+    models = correct.shape[1]
+    columns, rows = correct.sum(axis=0), correct.sum(axis=1)
+    total = columns.sum()
+    denominator = float(models * total - (rows.astype(float) ** 2).sum())
+    numerator = (models - 1) * (models * float((columns.astype(float) ** 2).sum()) - float(total) ** 2)
+    statistic = numerator / denominator if denominator else 0.0
+    return CochranResult(float(statistic), models - 1, float(chdtrc(models - 1, statistic)))
+
+
+@dataclass(frozen=True)
+class Flips:
+    """Discordant images of one class, by id: only a is correct (lost), only b is correct (gained)."""
+
+    class_name: str
+    cases: int
+    lost: tuple[str, ...]
+    gained: tuple[str, ...]
+
+
+def flips(
+    labels: np.ndarray, answers_a: np.ndarray, answers_b: np.ndarray, ids: np.ndarray, class_names: Sequence[str]
+) -> list[Flips]:
+    """Return for each class the images that one classifier gets right and the other wrong.
+
+    Args:
+        labels, answers_a, answers_b: (N,) positions in `class_names`: the true classes and the predictions of a and b.
+        ids: (N,) image ids.
+    """
+    correct_a, correct_b = answers_a == labels, answers_b == labels
+    by_class = []
+    for position, name in enumerate(class_names):
+        cases = labels == position
+        lost, gained = ids[cases & correct_a & ~correct_b], ids[cases & ~correct_a & correct_b]
+        by_class.append(Flips(name, int(cases.sum()), tuple(map(str, np.sort(lost))), tuple(map(str, np.sort(gained)))))
+    return by_class

@@ -1,4 +1,4 @@
-"""Adjusting p-values for many comparisons.
+"""Adjustment of p-values for multiple comparisons: Holm and Benjamini–Hochberg.
 
 References:
     [1] Holm S. Scand J Stat 6, 65–70 (1979).
@@ -9,10 +9,10 @@ import numpy as np
 
 
 def holm(pvalues: np.ndarray) -> np.ndarray:
-    """Return Holm's adjusted p-values (K,): they control the family-wise error under any dependence [1].
+    """Return Holm-adjusted p-values (K,), which control the family-wise error rate under any dependence [1].
 
     Raises:
-        ValueError: a value outside 0..1.
+        ValueError: a value outside 0 to 1, or NaN.
     """
     pvalues = _checked(pvalues)
     order = np.argsort(pvalues, kind="stable")
@@ -23,10 +23,10 @@ def holm(pvalues: np.ndarray) -> np.ndarray:
 
 
 def benjamini_hochberg(pvalues: np.ndarray) -> np.ndarray:
-    """Return Benjamini–Hochberg's adjusted p-values (K,): they control the false discovery rate [2].
+    """Return Benjamini–Hochberg-adjusted p-values (K,), which control the false discovery rate [2].
 
     Raises:
-        ValueError: a value outside 0..1.
+        ValueError: a value outside 0 to 1, or NaN.
     """
     pvalues = _checked(pvalues)
     order = np.argsort(pvalues, kind="stable")[::-1]

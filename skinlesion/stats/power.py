@@ -1,4 +1,4 @@
-"""The smallest difference in a class's sensitivity that a test set of this size could show."""
+"""Power analysis: the smallest difference in sensitivity that a test set of this size can detect."""
 
 import numpy as np
 from scipy.special import chdtri
@@ -18,28 +18,28 @@ def minimum_detectable_difference(
 ) -> float:
     """Return the gain in sensitivity that Yang's clustered McNemar test detects with the given power, by simulation.
 
-    Each simulated test set draws lesions with replacement, gives every lesion's observed disagreement a random sign
-    (no difference between the classifiers) and then turns each image that b misses into a hit with a probability
-    that is raised until the test rejects often enough.
+    Each simulated test set draws lesions with replacement and gives every lesion's observed disagreement a random sign
+    (the null hypothesis). Then each image that b misses becomes correct with a probability that is increased until the
+    test rejects with the wanted power.
 
     Args:
-        leaning: (K,) images of each lesion that only b gets right less those that only a gets right.
-        misses: (K,) images of each lesion that b misses.
-        sizes: (K,) images of each lesion.
+        leaning: (K,) per lesion, the images that only b classifies correctly minus those that only a does.
+        misses: (K,) per lesion, the images that b misclassifies.
+        sizes: (K,) per lesion, its images.
 
     Returns:
-        The mean gain as a share of images in 0..1, or NaN where even every miss turned into a hit is not enough.
+        The mean gain as a fraction of images, 0 to 1, or NaN if the test lacks that power even without any miss.
     """
     rng = np.random.default_rng(seed)
     lesions = len(leaning)
     drawn = rng.integers(0, lesions, (simulations, lesions))
     null = leaning[drawn] * rng.choice((-1.0, 1.0), (simulations, lesions))
-    open_to_gain, images = misses[drawn].astype(int), sizes[drawn].sum(axis=1)
+    missed, images = misses[drawn].astype(int), sizes[drawn].sum(axis=1)
     critical = float(chdtri(1, alpha))
-    # One uniform draw an image, shared by all effect sizes: power then never falls as the effect grows.
-    most = max(int(open_to_gain.max(initial=0)), 1)
+    # One uniform draw per image, shared by all effect sizes: power then never decreases as the effect grows.
+    most = max(int(missed.max(initial=0)), 1)
     uniform = rng.random((most, simulations, lesions))
-    possible = np.arange(most)[:, None, None] < open_to_gain
+    possible = np.arange(most)[:, None, None] < missed
 
     def rejected(share: float) -> tuple[float, float]:
         gain = ((uniform < share) & possible).sum(axis=0)

@@ -1,4 +1,4 @@
-"""The corrected resampled t-test: differences over folds or repeats whose training sets overlap.
+"""The corrected resampled t-test, for differences over folds or repeats whose training sets overlap.
 
 References:
     [1] Nadeau C, Bengio Y. Machine Learning 52, 239–281 (2003), §3.3, eq. 7.
@@ -23,11 +23,11 @@ class ResampledTResult:
 
 
 def corrected_resampled_t(differences: np.ndarray, test_share: float, confidence: float = 0.95) -> ResampledTResult:
-    """Return the test that the mean of differences (J,) is zero, its variance being s² (1/J + n_test / n_train).
+    """Return the test that the mean of `differences` is zero, with the variance s² (1/J + n_test / n_train).
 
     Args:
-        differences: one difference a fold (or repeat).
-        test_share: n_test / n_train, 2/7 for our folds (validation counts on neither side).
+        differences: (J,) one per fold or repeat.
+        test_share: n_test / n_train; images of the validation part count in neither.
 
     Raises:
         ValueError: fewer than two differences, or NaN.

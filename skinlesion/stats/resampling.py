@@ -1,33 +1,34 @@
-"""Metrics of a model for many weightings of the lesions at once: the engine of bootstrap and permutation.
+"""Metrics of one model for many lesion weightings at once: the engine of the bootstrap and the permutation test.
 
-A metric of a confusion matrix is a ratio of lesion counts times weights, an AUC two sparse products and a short
-cumulative sum (`weighted_auc`): replicates are columns of a matrix, never turns of a loop.
+A metric of the confusion matrix is a ratio of products of counts and weights, an AUC is two sparse products and a
+cumulative sum (`weighted_auc`): replicates are columns of a matrix, not iterations of a loop.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from skinlesion.stats import counts as count_metrics
-from skinlesion.stats.counts import Counts, lesion_counts
+from skinlesion.stats.counts import BY_CLASS, WHOLE, CountMetric, Counts, lesion_counts
 from skinlesion.stats.weighted_auc import AucPlan, plan_auc, weighted_auc
 
 
 @dataclass(frozen=True)
 class Schema:
-    """What the columns of probabilities are called, and which classes `malignant_auc` adds up."""
+    """What the columns of probabilities are called, which classes `malignant_auc` adds up, and the count metrics."""
 
     class_names: tuple[str, ...]
     malignant: tuple[str, ...] = ()
+    whole: Mapping[str, CountMetric] = field(default_factory=lambda: WHOLE)
+    by_class: Mapping[str, CountMetric] = field(default_factory=lambda: BY_CLASS)
 
     def metrics(self) -> list[str]:
         """Return every metric there is."""
-        by_class = [f"{metric}_{name}" for metric in (*count_metrics.BY_CLASS, "auc") for name in self.class_names]
-        return [*count_metrics.WHOLE, *by_class, "macro_auc", *(["malignant_auc"] if self.malignant else [])]
+        by_class = [f"{metric}_{name}" for metric in (*self.by_class, "auc") for name in self.class_names]
+        return [*self.whole, *by_class, "macro_auc", *(["malignant_auc"] if self.malignant else [])]
 
     def aucs_behind(self, metrics: Sequence[str]) -> dict[str, list[int]]:
-        """Return the AUCs that some metrics need, by metric name: the columns whose sum is the score."""
+        """Return the AUCs that `metrics` need: by name, the columns whose sum is the score."""
         needed = {
             f"auc_{name}": [position]
             for position, name in enumerate(self.class_names)
@@ -40,7 +41,7 @@ class Schema:
 
 @dataclass(frozen=True)
 class LayerPlan:
-    """One layer of predictions (a model under one seed) made ready for weightings of L lesions."""
+    """One layer of predictions (a model of one training seed), prepared for weightings of L lesions."""
 
     schema: Schema
     metrics: tuple[str, ...]
@@ -48,7 +49,7 @@ class LayerPlan:
     aucs: dict[str, AucPlan]  # by metric name
 
     def evaluate(self, weights: np.ndarray) -> np.ndarray:
-        """Return the metrics (R, K) for lesion weights (L, R) float32 of whole numbers; NaN where undefined."""
+        """Return the metrics (R, K) for integer lesion weights (L, R) float32; NaN where undefined."""
         classes = len(self.schema.class_names)
         table = weights.T @ self.counted  # (R, 3 C), exact in float32 below 2²⁴
         counts = Counts(table[:, :classes], table[:, classes : 2 * classes], table[:, 2 * classes :])
@@ -56,14 +57,14 @@ class LayerPlan:
         return np.stack([self._one(metric, counts, aucs) for metric in self.metrics], axis=1)
 
     def _one(self, metric: str, counts: Counts, aucs: dict[str, np.ndarray]) -> np.ndarray:
-        if metric in count_metrics.WHOLE:
-            return count_metrics.WHOLE[metric](counts)
+        if metric in self.schema.whole:
+            return self.schema.whole[metric](counts)
         if metric == "macro_auc":
             return np.asarray(np.mean([aucs[f"auc_{name}"] for name in self.schema.class_names], axis=0))
         if metric in aucs:
             return aucs[metric]
-        kind, _, name = metric.partition("_")
-        return count_metrics.BY_CLASS[kind](counts)[:, self.schema.class_names.index(name)]
+        kind, _, name = metric.rpartition("_")
+        return self.schema.by_class[kind](counts)[:, self.schema.class_names.index(name)]
 
 
 def plan_layer(
@@ -79,7 +80,7 @@ def plan_layer(
     Args:
         labels: (N,) positions in `schema.class_names`.
         probabilities: (N, C).
-        lesion: (N,) the lesion of each image, 0..lesions-1.
+        lesion: (N,) the lesion of each image, 0 to lesions − 1.
     """
     size = lesions, len(schema.class_names)
     predicted = probabilities.argmax(axis=1)
@@ -94,7 +95,7 @@ def plan_layer(
 def check_predictions(
     labels: np.ndarray, models: Sequence[np.ndarray], clusters: np.ndarray, metrics: Sequence[str], schema: Schema
 ) -> None:
-    """Raise ValueError unless shapes fit, values are numbers in 0..1, rows sum to one and metrics are known."""
+    """Raise ValueError unless shapes match, values lie in 0 to 1, rows sum to one and metrics are known."""
     known = schema.metrics()
     for metric in metrics:
         if metric not in known:

@@ -1,4 +1,4 @@
-"""An exponential moving average of a model's weights."""
+"""Exponential moving average of a model's weights during training."""
 
 import torch
 from torch import nn
@@ -9,7 +9,8 @@ State = dict[str, torch.Tensor]
 class MovingAverage:
     """Weights averaged over steps: average ← d · average + (1 − d) · weights.
 
-    In the first steps d is (1 + steps) / (10 + steps), so that the start does not linger. Counters are copied.
+    In the first steps d is (1 + steps) / (10 + steps), so that the initial weights are soon forgotten. Counters
+    are copied.
     """
 
     def __init__(self, model: nn.Module, decay: float) -> None:

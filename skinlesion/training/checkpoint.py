@@ -1,4 +1,4 @@
-"""The state of a run that is under way, in one safetensors file that is replaced whole."""
+"""Checkpoints: the state of an unfinished run in one safetensors file that is replaced whole."""
 
 import json
 from dataclasses import dataclass, field

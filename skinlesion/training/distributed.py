@@ -1,4 +1,4 @@
-"""One run on several processes (torchrun): who this process is, and sums over all of them."""
+"""Distributed training of one run (torchrun): the rank of this process, and sums over all processes."""
 
 import os
 from dataclasses import dataclass
@@ -74,6 +74,6 @@ def join_world(device: str) -> World:
 
 
 def leave_world() -> None:
-    """Take leave of the other processes, where there are any."""
+    """Leave the process group, where there is one."""
     if torch.distributed.is_available() and torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()

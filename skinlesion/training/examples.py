@@ -1,4 +1,4 @@
-"""What a phase trains on: features or pixels, metadata and labels of some images, handed out in batches.
+"""Training examples: features or pixels, metadata and labels of some images, handed out in batches.
 
 Everything random about a batch is drawn for the whole batch from one generator on the CPU, and a process that trains
 with others then takes its share: so one process and several see the same images changed in the same ways.
@@ -56,15 +56,15 @@ class Records:
             return None
         shown = self.metadata[rows.to(self.metadata.device)]  # a copy
         if missing is not None:
-            gone = missing.to(shown.device)
+            missing = missing.to(shown.device)
             for place, field in enumerate(self.fields):
                 absent = torch.tensor(field.missing, device=shown.device)
-                shown[:, field.columns] = torch.where(gone[:, place : place + 1], absent, shown[:, field.columns])
+                shown[:, field.columns] = torch.where(missing[:, place : place + 1], absent, shown[:, field.columns])
         return shown
 
 
 class Examples:
-    """The base: `batches` yields batches of rows, with everything random drawn from `generator`, or plain."""
+    """The base class: `batches` yields batches of rows, with everything random drawn from `generator`, or unchanged."""
 
     records: Records
 
@@ -79,7 +79,7 @@ class Examples:
 
 
 class FeatureExamples(Examples):
-    """Frozen features, all on the device; `views` are versions of the same images, one drawn for each use."""
+    """Frozen features, all on the device; `views` are versions of the same images, one drawn per use."""
 
     def __init__(self, views: Sequence[torch.Tensor], records: Records) -> None:
         self.views = views  # each (N, F) or (N, F, H, W); none for metadata alone
@@ -88,14 +88,14 @@ class FeatureExamples(Examples):
     def batches(
         self, rows: Iterable[torch.Tensor], generator: torch.Generator | None = None, share: slice = slice(None)
     ) -> Iterator[Batch]:
-        for some in rows:
-            missing = None if generator is None else self.records.draw_missing(len(some), generator)
-            view = torch.zeros(len(some), dtype=torch.int64)
+        for batch_rows in rows:
+            missing = None if generator is None else self.records.draw_missing(len(batch_rows), generator)
+            view = torch.zeros(len(batch_rows), dtype=torch.int64)
             if generator is not None and len(self.views) > 1:
-                view = torch.randint(len(self.views), (len(some),), generator=generator)
-            mine = some[share]
-            gone = None if missing is None else missing[share]
-            yield Batch(self._image(mine, view[share]), self.records.shown(mine, gone), self.records.targets(mine))
+                view = torch.randint(len(self.views), (len(batch_rows),), generator=generator)
+            taken = batch_rows[share]
+            metadata = self.records.shown(taken, None if missing is None else missing[share])
+            yield Batch(self._image(taken, view[share]), metadata, self.records.targets(taken))
 
     def _image(self, rows: torch.Tensor, view: torch.Tensor) -> torch.Tensor | None:
         if not self.views:
@@ -128,7 +128,7 @@ class PixelStore:
 
 
 class PixelExamples(Examples):
-    """Images as the backbone takes them: read, resized, augmented, normalised a batch at a time."""
+    """Images as the backbone takes them: read, resized, augmented and normalised batch by batch."""
 
     def __init__(
         self,
@@ -149,7 +149,7 @@ class PixelExamples(Examples):
     def batches(
         self, rows: Iterable[torch.Tensor], generator: torch.Generator | None = None, share: slice = slice(None)
     ) -> Iterator[Batch]:
-        jobs = (self._plan(some, generator, share) for some in rows)
+        jobs = (self._plan(batch_rows, generator, share) for batch_rows in rows)
         if self.store.device.type == "cpu" or self.store.resident is not None:
             yield from (self._make(*job) for job in jobs)
             return
@@ -168,15 +168,15 @@ class PixelExamples(Examples):
         self, rows: torch.Tensor, generator: torch.Generator | None, share: slice
     ) -> tuple[torch.Tensor, Draw | None, Mix | None, torch.Tensor | None]:
         """Draw all that is random about a batch, in the thread that owns the generator."""
-        mine = rows[share]
+        taken = rows[share]
         if generator is None:
-            return mine, d4_draw(len(mine), self.element) if self.element else None, None, None
+            return taken, d4_draw(len(taken), self.element) if self.element else None, None, None
         missing = self.records.draw_missing(len(rows), generator)
         drawn = None if self.augmentation == NO_CHANGE else draw(self.augmentation, len(rows), generator)
         # Images blend within a process's share; a seed of its own keeps the common generator in step.
         seed = int(torch.randint(2**31, (1,), generator=generator)) + (share.start or 0)
-        mix = draw_mix(self.augmentation, len(mine), torch.Generator().manual_seed(seed))
-        return mine, drawn and drawn[share], mix, None if missing is None else missing[share]
+        mix = draw_mix(self.augmentation, len(taken), torch.Generator().manual_seed(seed))
+        return taken, drawn and drawn[share], mix, None if missing is None else missing[share]
 
     def _make(self, rows: torch.Tensor, drawn: Draw | None, mix: Mix | None, missing: torch.Tensor | None) -> Batch:
         with torch.no_grad():

@@ -1,4 +1,4 @@
-"""Features of a frozen backbone, computed once a view of the whole data set and kept under a key of what made them."""
+"""Feature cache: what a frozen backbone makes of all images, computed once and kept under a key of its inputs."""
 
 import json
 import os
@@ -10,31 +10,31 @@ import numpy as np
 import torch
 from filelock import FileLock
 
+from skinlesion.code_version import code_version
 from skinlesion.data.augment import Augmentation, Draw, augment, d4_draw, draw
 from skinlesion.errors import UserError
 from skinlesion.files import sha256_json, write_text
 from skinlesion.models.backbones import Backbone
 from skinlesion.progress import progress
+from skinlesion.training.batch_sizes import FEATURES
 from skinlesion.training.memory import keep_freed_memory
 
-#: Raise by one when this module, `Backbone.preprocess` or `data/augment.py` starts to compute something else.
-RECIPE = 2
+#: The module whose import closure is the code that makes features: this one, without the training loop.
+_ENTRY = "training.features"
 
-#: Images a forward pass. On a CPU small batches stay in the cache; a GPU wants large ones.
-_BATCH = {"cpu": 16, "cuda": 256}
 _FLUSH_EVERY = 1024  # images between notes of how far an extraction got: a multiple of every batch
 
 
 @dataclass(frozen=True)
 class View:
-    """What happens to every image before the backbone sees it."""
+    """How every image is changed before the backbone sees it."""
 
     kind: Literal["plain", "d4", "augmented"] = "plain"
     index: int = 0  # element of D4, or which of the augmented views
     augmentation: Augmentation | None = None
 
     def draw(self, count: int, first: int) -> Draw | None:
-        """Return what happens to `count` images from row `first` on, the same whenever asked."""
+        """Return how `count` images from row `first` on are changed: the same on every call."""
         if self.kind == "plain":
             return None
         if self.kind == "d4":
@@ -61,7 +61,7 @@ class FeatureRequest:
     precision: str
     device: str
     kind: str = "pooled"  # or "map"
-    grid: int | None = None  # cells a side that a map is pooled to
+    grid: int | None = None  # cells per side that a map is pooled to
     view: View = PLAIN
 
 
@@ -86,7 +86,7 @@ def cached_features(
     device = resolve_device(request.device)
     check_precision(request.precision, device)
     identity = {
-        "recipe": RECIPE,
+        "code": code_version(_ENTRY),
         "images": images_sha256,
         "backbone": backbone.description(),
         "precision": request.precision,
@@ -114,8 +114,8 @@ def forward(backbone: Backbone, batch: torch.Tensor, request: FeatureRequest, dr
     """Return features of uint8 images (B, S, S, 3): pooled (B, width) float32, or a map float16."""
     inputs = preprocess(backbone, batch, drawn)
     with torch.autocast(batch.device.type, torch.bfloat16, enabled=request.precision == "bf16"):
-        found = backbone.features(backbone.module, inputs, request.kind, request.grid)
-    return found.float() if request.kind == "pooled" else found.half()
+        features = backbone.features(backbone.module, inputs, request.kind, request.grid)
+    return features.float() if request.kind == "pooled" else features.half()
 
 
 def preprocess(backbone: Backbone, images: torch.Tensor, drawn: Draw | None) -> torch.Tensor:
@@ -147,7 +147,7 @@ def check_precision(precision: str, device: torch.device) -> None:
 def _extract(images: np.ndarray, backbone: Backbone, request: FeatureRequest, device: torch.device, path: Path) -> None:
     module = backbone.module.to(device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
     keep_freed_memory()
-    size = _BATCH[device.type]
+    size = FEATURES[device.type]
 
     def compute(first: int, count: int) -> np.ndarray:
         batch = torch.from_numpy(np.array(images[first : first + count])).to(device)
@@ -161,12 +161,12 @@ def _extract(images: np.ndarray, backbone: Backbone, request: FeatureRequest, de
     array = np.lib.format.open_memmap(partial, mode=mode, dtype=example.dtype, shape=shape)
     with progress(f"{backbone.name} {request.kind} features{request.view}", len(images), start=start) as advance:
         for first in range(start, len(images), size):
-            found = compute(first, size)
-            array[first : first + size] = found
-            advance(len(found))
+            features = compute(first, size)
+            array[first : first + size] = features
+            advance(len(features))
             if (first + size) % _FLUSH_EVERY == 0:
                 array.flush()
-                write_text(note, str(first + len(found)))
+                write_text(note, str(first + len(features)))
     array.flush()
     del module, array
     os.replace(partial, path)

@@ -26,7 +26,7 @@ from skinlesion.training.validate import logits_of, validation_values
 
 
 class Report(Protocol):
-    """Hears of every step and epoch."""
+    """Receives every step and epoch, to show progress."""
 
     def step(self, phase: str, epoch: int, epochs: int, done: float, images: int) -> None: ...
 
@@ -40,7 +40,7 @@ class Fitted:
     state: State
     best_epoch: int  # counted from 1
     best_value: float
-    history: list[dict[str, Any]]  # one row an epoch
+    history: list[dict[str, Any]]  # one row per epoch
 
 
 def fit(
@@ -140,15 +140,15 @@ class _Loop:
         monitor = self.settings.monitor
         with self._averaged():
             logits = logits_of(self.model, self.validation, pixels=self.pixels, bf16=self.bf16, world=self.world)
-        found = validation_values(logits, self.validation, self.loss, monitor)
+        validation = validation_values(logits, self.validation, self.loss, monitor)
         row = {
             "phase": self.phase.name,
             "epoch": epoch,
             "train_loss": train_loss,
-            **{f"validation_{name}": value for name, value in found.items()},
+            **{f"validation_{name}": value for name, value in validation.items()},
         }
         now.epoch, now.history = epoch, [*now.history, row]
-        value = found[monitor]
+        value = validation[monitor]
         better = value < now.best_value if monitor == "loss" else value > now.best_value
         if np.isfinite(value) and (better or np.isnan(now.best_value)):
             state = self.average.state if self.average is not None else self.model.state_dict()
@@ -165,7 +165,7 @@ class _Loop:
         records = self.train.records
         order = epoch_order(settings.sampler, records.labels, records.lesions, generator)
         # Batch statistics need two images on every process: a smaller rest waits for the next epoch.
-        rows = [some for some in order.split(phase.batch_size) if len(some) >= 2 * self.world.size]
+        rows = [batch for batch in order.split(phase.batch_size) if len(batch) >= 2 * self.world.size]
         total = torch.zeros((), device=self.device)
         images = 0
         for place, batch in enumerate(self.train.batches(rows, generator, self.world.share)):
@@ -196,14 +196,14 @@ class _Loop:
 
     @contextmanager
     def _averaged(self) -> Iterator[None]:
-        """Lend the averaged weights to the model for validation, where there are any."""
+        """Put the averaged weights into the model during validation, where there are any."""
         if self.average is None:
             yield
             return
-        own = _copy(self.model)
+        trained = _copy(self.model)
         self.model.load_state_dict(self.average.state)
         yield
-        self.model.load_state_dict(own)
+        self.model.load_state_dict(trained)
 
 
 def _copy(model: nn.Module) -> State:
@@ -211,13 +211,13 @@ def _copy(model: nn.Module) -> State:
 
 
 def seeded(seed: tuple[int, ...]) -> int:
-    """Return one number made of several, all of which matter."""
+    """Return one seed that depends on all the numbers of `seed`."""
     return int(np.random.SeedSequence(seed).generate_state(1)[0])
 
 
 @contextmanager
 def _random(seed: tuple[int, ...], epoch: int, rank: int = 0) -> Iterator[torch.Generator]:
-    """Run a stretch of code whose random numbers depend on (seed, fold, phase, epoch), and on nothing before it.
+    """Run code whose random numbers depend on (seed, fold, phase, epoch), and on nothing that ran before.
 
     The generator yielded is the same for all processes; dropout's is each one's own.
     """

@@ -1,4 +1,4 @@
-"""Optimisers and the groups of parameters they treat alike."""
+"""Optimisers: learning rates and weight decay by group of parameters."""
 
 from typing import Any
 
@@ -26,8 +26,8 @@ def make_optimizer(model: nn.Module, settings: TrainParams, lr: float) -> torch.
             decay = settings.weight_decay if parameter.ndim > 1 else 0.0
             groups.setdefault((scales.get(name, 1.0), decay), []).append(parameter)
     described = [
-        {"params": some, "lr": lr * scale, "base_lr": lr * scale, "weight_decay": decay}
-        for (scale, decay), some in groups.items()
+        {"params": parameters, "lr": lr * scale, "base_lr": lr * scale, "weight_decay": decay}
+        for (scale, decay), parameters in groups.items()
     ]
     return _KINDS[settings.optimizer](described, lr=lr, fused=True)
 

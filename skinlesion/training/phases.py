@@ -9,7 +9,7 @@ HEAD, FINE_TUNING = "head", "fine_tuning"
 
 @dataclass(frozen=True)
 class Phase:
-    """One stretch of training with its own rate, length and early stopping."""
+    """One phase of training with its own learning rate, length and early stopping."""
 
     name: str
     number: int

@@ -1,6 +1,5 @@
-"""One run (experiment, fold, seed) on disk, and the fingerprint that says what it was made from."""
+"""The folder of one run (experiment, fold, seed), and the fingerprint of what the run was made from."""
 
-import hashlib
 import platform
 import re
 import shutil
@@ -9,33 +8,28 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import torch
 from safetensors.torch import load_file, save_file
 
 import skinlesion
+from skinlesion.code_version import code_version
 from skinlesion.errors import UserError
-from skinlesion.files import read_json, replacing, sha256_json
+from skinlesion.files import read_csv, read_json, replacing, sha256_json
 from skinlesion.params import TrainParams
 from skinlesion.training.checkpoint import State
 
 WEIGHTS_NAME = "weights.safetensors"
 RUN_NAME = "run.json"
 HISTORY_NAME = "history.csv"
+TIMING_NAME = "timing.json"  # apart from run.json: .dvcignore names it, so that two runs of one training hash alike
 
 #: Fields that say which runs there are or how they are carried out, not what a run computes.
 NOT_IN_FINGERPRINT = frozenset({"folds", "seeds", "checkpoint_seconds", "device", "tta"})
 
-_CODE = (
-    "models",
-    "training",
-    "data/augment.py",
-    "data/metadata.py",
-    "data/sampling.py",
-    "data/splits.py",
-    "stages/inputs.py",
-    "stages/train.py",
-    "vocabulary.py",
-)
+#: The module whose import closure is the code that decides weights.
+ENTRY = "stages.train"
+
 _RUN_FOLDER = re.compile(r"fold\d+-seed\d+")
 
 
@@ -51,19 +45,9 @@ def fingerprint(settings: TrainParams, fold: int, seed: int, data: dict[str, str
     """
     config = settings.model_dump(mode="json", exclude=set(NOT_IN_FINGERPRINT))
     torch_version = torch.__version__.partition("+")[0]
-    content = {"config": config, "fold": fold, "seed": seed, "data": data, "code": code_hash(), "torch": torch_version}
+    code = code_version(ENTRY)
+    content = {"config": config, "fold": fold, "seed": seed, "data": data, "code": code, "torch": torch_version}
     return sha256_json(content)
-
-
-def code_hash() -> str:
-    """Return the SHA-256 of the source files that training runs through."""
-    package = Path(skinlesion.__file__).parent
-    digest = hashlib.sha256()
-    for name in _CODE:
-        path = package / name
-        for file in sorted(path.glob("*.py")) if path.is_dir() else [path]:
-            digest.update(f"{file.relative_to(package).as_posix()}\n".encode() + file.read_bytes())
-    return digest.hexdigest()
 
 
 def is_complete(folder: Path, expected: str) -> bool:
@@ -75,7 +59,7 @@ def is_complete(folder: Path, expected: str) -> bool:
 
 def clear(folder: Path) -> None:
     """Remove what another configuration left in a run's folder; a checkpoint guards itself."""
-    for name in (RUN_NAME, WEIGHTS_NAME, HISTORY_NAME):
+    for name in (RUN_NAME, WEIGHTS_NAME, HISTORY_NAME, TIMING_NAME):
         (folder / name).unlink(missing_ok=True)
 
 
@@ -103,8 +87,17 @@ def read_run(folder: Path) -> dict[str, Any]:
     return content
 
 
+def read_history(out: Path, fold: int, seed: int) -> pd.DataFrame:
+    """Return the training curves of a run: one row per epoch and phase.
+
+    Raises:
+        UserError: there are none.
+    """
+    return read_csv(run_folder(out, fold, seed) / HISTORY_NAME, ("phase", "epoch"), "run `skinlesion train` first")
+
+
 def load_weights(folder: Path, model: torch.nn.Module, prefix: str = "") -> None:
-    """Load a run's weights into `model`, whose tensors stand in the file under `prefix`.
+    """Load a run's weights into `model`, whose tensors have names in the file that begin with `prefix`.
 
     Raises:
         UserError: they do not fit it.

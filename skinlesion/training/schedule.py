@@ -1,10 +1,11 @@
-"""The course of the learning rate over a phase, as a factor on its base value."""
+"""Learning-rate schedules: the factor on the base rate over a phase."""
 
 import math
 
+from skinlesion.choices import Schedule, names
 from skinlesion.errors import UserError, choices
 
-SCHEDULES = ("constant", "cosine", "warm_restarts")
+SCHEDULES = names(Schedule)
 
 
 def learning_rate_factor(

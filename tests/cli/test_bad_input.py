@@ -206,11 +206,11 @@ def test_an_archive_that_is_not_there(tmp_path, run, monkeypatch):
 
 
 def test_a_bug_is_not_dressed_up_as_a_users_mistake(tmp_path, run, monkeypatch):
-    from skinlesion import params
+    from skinlesion import params_file
 
     def broken(*args, **kwargs):
         raise ZeroDivisionError
 
-    monkeypatch.setattr(params, "load_params", broken)
+    monkeypatch.setattr(params_file, "load_params", broken)
     with pytest.raises(ZeroDivisionError):
         run("prepare", cwd=tmp_path)

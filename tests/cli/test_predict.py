@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from skinlesion.interpret.neighbours import Neighbours
+from skinlesion.models.metadata_encoders import restore_encoder
 from skinlesion.vocabulary import PROBABILITY_COLUMNS
 from tests.conftest import small_params, trained_workspace
 
@@ -43,9 +44,9 @@ def rows_of(outcome):
 @pytest.mark.parametrize("name", ["image", "concat", "tuned"])
 def test_one_folds_model_says_what_evaluate_wrote(trained, run, name):
     """Uncalibrated answers of fold 0 to the images it was tested on, metadata from a table."""
-    from skinlesion.params import load_params
-    from skinlesion.stages.predictor import Predictor
-    from skinlesion.stages.workspace import Workspace
+    from skinlesion.experiment.predictor import Predictor
+    from skinlesion.params_file import load_params
+    from skinlesion.results.workspace import Workspace
 
     written = pd.read_csv(trained / f"reports/runs/{name}/predictions.csv")
     written = written[written["fold"] == 0].set_index("image_id")
@@ -54,7 +55,7 @@ def test_one_folds_model_says_what_evaluate_wrote(trained, run, name):
     table = pd.read_csv(workspace.prepared / "metadata.csv", keep_default_na=False, na_values={"age": [""]})
     rows = np.flatnonzero(table["image_id"].isin(written.index))
     images = np.load(workspace.prepared / "images.npy")[rows]
-    found = predictor.by_run(images, table.iloc[rows])
+    found = predictor.probabilities(images, table.iloc[rows])
     assert found.shape == (1, len(rows), 7)
     expected = written.loc[table["image_id"].iloc[rows], list(PROBABILITY_COLUMNS)].to_numpy()
     np.testing.assert_allclose(found[0], expected, atol=1e-5)
@@ -209,8 +210,10 @@ def test_neighbours_by_hand():
     features = np.array([[1.0, 0], [1, 0.1], [0, 1], [0.1, 1]])
     made = Neighbours(features, np.array([0, 1, 2, 3]))
     rows, cosines = made.nearest(np.array([[2.0, 0.05]]), 2)
-    assert set(rows[0]) == {0, 1}
-    assert cosines[0, 0] >= cosines[0, 1] > 0.99
+    assert rows[0].tolist() == [0, 1]
+    # (2, 0.05) against (1, 0) and (1, 0.1).
+    expected = [2 / np.sqrt(4.0025), 2.005 / np.sqrt(4.0025 * 1.01)]
+    np.testing.assert_allclose(cosines[0], expected, rtol=1e-6)
     assert made.percentile(np.array([[-1.0, -1.0]])).item() == 100
 
 
@@ -223,10 +226,19 @@ def test_an_exported_model_says_the_same(trained, run, tmp_path, name):
     assert described["largest_difference"] < 1e-4
     session = runtime.InferenceSession(str(tmp_path / "model.onnx"))
     size = described["image"]["size"]
-    given = {"image": np.zeros((2, 3, size, size), np.float32)}  # another batch size than was exported
+    # Fed as the description says, it gives the predictions that `evaluate` wrote (7 images: not the exported batch).
+    written = pd.read_csv(trained / f"reports/runs/{name}/predictions.csv")
+    written = written[written["fold"] == described["fold"]].set_index("image_id").iloc[:7]
+    photos = [np.asarray(Image.open(trained / f"photos/{image_id}.png")) for image_id in written.index]
+    assert photos[0].shape == (size, size, 3)
+    mean, deviation = described["image"]["mean"], described["image"]["std"]
+    given = {"image": ((np.stack(photos) / 255 - mean) / deviation).transpose(0, 3, 1, 2).astype(np.float32)}
     if described["metadata"]:
-        given["metadata"] = np.zeros((2, session.get_inputs()[1].shape[1]), np.float32)
-    np.testing.assert_allclose(session.run(None, given)[0].sum(axis=1), 1, atol=1e-5)
+        table = pd.read_csv(trained / "data/prepared/metadata.csv", keep_default_na=False, na_values={"age": [""]})
+        encoder = restore_encoder(described["metadata"].pop("encoding"), described["metadata"])
+        given["metadata"] = encoder.encode(table.set_index("image_id").loc[written.index])
+    probabilities = session.run(None, given)[0]
+    np.testing.assert_allclose(probabilities, written[list(PROBABILITY_COLUMNS)].to_numpy(), atol=1e-4)
 
 
 def test_export_needs_a_name_and_a_fold_that_exist(trained, run):

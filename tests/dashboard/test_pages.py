@@ -2,12 +2,15 @@
 
 import io
 import json
+import shutil
 import sys
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
+from skinlesion.training.phases import FINE_TUNING, HEAD
 from tests.cli.test_predict import png_of_claimed_size
 from tests.conftest import ROOT, small_params, write_params
 
@@ -61,10 +64,24 @@ def test_performance_shows_the_figures_of_metrics_json(app, finished):
     metrics = json.loads((finished / "reports/runs/concat/metrics.json").read_text())
     values = {one.label: one.value for one in shown.metric}
     assert values["balanced accuracy"] == f"{metrics['balanced_accuracy']:.3f}"
-    assert values["malignant auc"] == f"{metrics['malignant_auc']:.3f}"
+    assert values["malignant AUC"] == f"{metrics['malignant_auc']:.3f}"
     shown.toggle(key="performance_normalised").set_value(False).run()
     shown.selectbox(key="performance_name").set_value("both").run()
     assert not shown.exception
+
+
+def test_the_training_page_titles_the_phases_that_runs_write(app, finished, tmp_path):
+    """It asked for a phase `network`; runs write `fine_tuning`."""
+    folder = tmp_path / "workspace"
+    shutil.copytree(finished, folder)
+    path = folder / "reports/runs/concat/history.csv"
+    history = pd.read_csv(path)
+    assert set(history["phase"]) == {HEAD}
+    history = pd.concat([history, history.assign(phase=FINE_TUNING, step=history["step"] + len(history))])
+    history.to_csv(path, index=False)
+    shown = at(app(folder), "Training")
+    assert not shown.exception
+    assert [title.value for title in shown.subheader] == ["frozen backbone", "fine-tuned"]
 
 
 def test_the_data_page_filters(app):

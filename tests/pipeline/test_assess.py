@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from skinlesion.stages.twins import twin_of
+from skinlesion.results.selection import twin_of
 from tests.conftest import small_params, trained_workspace
 
 SEEDS = {"folds": [0, 1], "seeds": [0, 1], "epochs": 2}
@@ -70,15 +70,15 @@ def test_score_recomputes_every_figure_of_both_files(evaluated, run):
         cwd=evaluated,
     )  # fmt: skip
     assert outcome.code == 0, outcome.err
-    found = json.loads(outcome.out)
+    scored = json.loads(outcome.out)
     metrics = json.loads((folder / "metrics.json").read_text())
-    assert set(found["metrics"]) == set(metrics)
+    assert set(scored["metrics"]) == set(metrics)
     for name, value in metrics.items():
-        assert found["metrics"][name] == pytest.approx(value, abs=1e-9), name
+        assert scored["metrics"][name] == pytest.approx(value, abs=1e-9), name
     assessment = json.loads((evaluated / "reports/assessments/concat/assessment.json").read_text())
-    assert set(found["assessment"]) == set(assessment)
+    assert set(scored["assessment"]) == set(assessment)
     for name, value in assessment.items():
-        assert found["assessment"][name] == pytest.approx(value, abs=1e-9), name
+        assert scored["assessment"][name] == pytest.approx(value, abs=1e-9), name
 
 
 def test_score_without_validation_parts_fits_nothing(evaluated, run):
@@ -93,11 +93,11 @@ def test_score_without_validation_parts_fits_nothing(evaluated, run):
 
 def test_nothing_tested_reaches_what_is_fitted(evaluated, run, tmp_path):
     """Test labels turned into others change no temperature and no threshold."""
+    from skinlesion.analysis.assessment.conformal import fit_run
+    from skinlesion.analysis.assessment.decisions import thresholds
+    from skinlesion.analysis.assessment.inputs import AssessmentInputs
     from skinlesion.evaluation.predictions import read_predictions
-    from skinlesion.params import load_params
-    from skinlesion.stages.assessment.conformal import fit_run
-    from skinlesion.stages.assessment.decisions import thresholds
-    from skinlesion.stages.assessment.material import Material
+    from skinlesion.params_file import load_params
 
     params = load_params(evaluated / "params.yaml")
     folder = evaluated / "reports/runs/image"
@@ -107,15 +107,17 @@ def test_nothing_tested_reaches_what_is_fitted(evaluated, run, tmp_path):
     turned = type(tested)(
         tested.image_ids, tested.lesions, (tested.labels + 1) % 7, tested.folds, tested.seeds, tested.probabilities
     )
-    one, other = (Material.make(some, validation, table, params.evaluate, params.assess) for some in (tested, turned))
-    np.testing.assert_array_equal(one.calibrated, other.calibrated)
+    true, turned_labels = (
+        AssessmentInputs.make(some, validation, table, params.evaluate, params.assess) for some in (tested, turned)
+    )
+    np.testing.assert_array_equal(true.calibrated, turned_labels.calibrated)
     for side in ("specificity", "sensitivity"):
         np.testing.assert_array_equal(
-            thresholds(one, "malignant", side, 0.9), thresholds(other, "malignant", side, 0.9)
+            thresholds(true, "malignant", side, 0.9), thresholds(turned_labels, "malignant", side, 0.9)
         )
-    for mine, theirs in zip(one.runs(), other.runs(), strict=True):
+    for run, turned_run in zip(true.runs(), turned_labels.runs(), strict=True):
         np.testing.assert_array_equal(
-            fit_run(one, mine, "aps", True).thresholds, fit_run(other, theirs, "aps", True).thresholds
+            fit_run(true, run, "aps", True).thresholds, fit_run(turned_labels, turned_run, "aps", True).thresholds
         )
 
 
@@ -144,6 +146,19 @@ def test_metadata_says_what_it_adds_against_its_twin(evaluated, run):
     np.testing.assert_allclose(added, (whole - none).loc[added.index], atol=2e-5)
 
 
+def test_a_version_that_masked_predictions_lack_is_named(evaluated, run):
+    path = evaluated / "reports/runs/concat/masked.csv"
+    whole = path.read_text()
+    table = pd.read_csv(path, keep_default_na=False)
+    try:
+        table[table["shown"] != "age+sex"].to_csv(path, index=False)
+        outcome = run("metadata", cwd=evaluated)
+    finally:
+        path.write_text(whole)
+    assert outcome.code == 2
+    assert "masked.csv: no predictions of version age+sex; run `skinlesion evaluate" in outcome.err
+
+
 def test_a_twin_differs_in_metadata_alone():
     from skinlesion.params import Params
 
@@ -159,17 +174,17 @@ def test_a_twin_differs_in_metadata_alone():
 
 
 @pytest.mark.parametrize(
-    ("args", "said"),
+    ("args", "message"),
     [
         (("assess", "imgae"), "neither experiment nor ensemble"),
         (("assess", "image"), "predictions.csv"),
         (("metadata",), "predictions.csv"),
     ],
 )
-def test_what_is_missing_is_named_with_its_remedy(workspace_folder, run, args, said):
+def test_what_is_missing_is_named_with_its_remedy(workspace_folder, run, args, message):
     outcome = run(*args, cwd=workspace_folder)
     assert outcome.code == 2
-    assert said in outcome.err
+    assert message in outcome.err
     assert len(outcome.err.strip().splitlines()) == 1
 
 

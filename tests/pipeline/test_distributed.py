@@ -1,19 +1,23 @@
 """One run on two processes, and several runs on several devices, on the CPU."""
 
+import contextlib
 import os
+import signal
 import subprocess
 import sys
+import time
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from skinlesion.errors import UserError
+from skinlesion.experiment.training_runs import train_experiment, train_runs
 from skinlesion.params import SplitParams, TrainParams
-from skinlesion.stages.spread import spread
-from skinlesion.stages.train import train, train_runs
-from skinlesion.stages.workspace import Workspace
-from tests.conftest import TINY
+from skinlesion.results.workspace import Workspace
+from skinlesion.training.devices import run_on_devices
+from tests.conftest import ROOT, TINY
 
 # No dropout and fixed batch statistics: the rest is the same arithmetic in another order.
 SETTINGS = {
@@ -55,10 +59,10 @@ def fails(message, share):
 def test_runs_spread_over_devices_are_the_runs_of_one(workspace_folder):
     settings = TrainParams(backbone=TINY, weights="none", input_size=32, folds=[0, 1], seeds=[0, 1], epochs=2)
     workspace = Workspace(workspace_folder)
-    train(settings, SplitParams(), workspace, workspace_folder / "runs/one", "one")
+    train_experiment(workspace, settings, SplitParams(), workspace_folder / "runs/one", "one")
     todo = [(fold, seed) for fold in (0, 1) for seed in (0, 1)]
     out = workspace_folder / "runs/two"
-    spread(train_runs, (settings, SplitParams(), workspace, out, "two"), todo, ["cpu", "cpu"])
+    run_on_devices(train_runs, (workspace, settings, SplitParams(), out, "two"), todo, ["cpu", "cpu"])
     for fold, seed in todo:
         name = f"fold{fold}-seed{seed}/weights.safetensors"
         assert (out / name).read_bytes() == (workspace_folder / "runs/one" / name).read_bytes()
@@ -66,4 +70,84 @@ def test_runs_spread_over_devices_are_the_runs_of_one(workspace_folder):
 
 def test_a_mistake_in_a_process_is_the_users_to_see():
     with pytest.raises(UserError, match=r"too large \["):
-        spread(fails, ("too large",), [1, 2], ["cpu", "cpu"])
+        run_on_devices(fails, ("too large",), [1, 2], ["cpu", "cpu"])
+
+
+def is_killed_or_writes(folder, share):
+    if share == [1]:
+        os.kill(os.getpid(), signal.SIGKILL)
+    time.sleep(3)
+    (folder / "finished").touch()
+
+
+def test_a_killed_process_leaves_the_others_to_finish(tmp_path):
+    with pytest.raises(UserError, match="the process on cpu was killed"):
+        run_on_devices(is_killed_or_writes, (tmp_path,), [1, 2], ["cpu", "second"])
+    assert (tmp_path / "finished").exists()
+
+
+def breaks(share):
+    raise ZeroDivisionError(f"bug with {share}")
+
+
+def test_a_bug_in_a_process_ends_with_its_traceback():
+    with pytest.raises(ZeroDivisionError, match=r"bug with \[1\]") as caught:
+        run_on_devices(breaks, (), [1], ["cpu", "cpu"])
+    assert "in breaks" in str(caught.value.__cause__)  # the traceback of the process it happened in
+
+
+WAITING = """
+import os, sys, time
+from pathlib import Path
+from skinlesion.training.devices import run_on_devices
+
+def wait(folder, share):
+    Path(folder, f"{os.getpid()}.started").touch()
+    time.sleep(120)
+
+if __name__ == "__main__":
+    run_on_devices(wait, (sys.argv[1],), [0, 1], ["cpu", "cpu"])
+"""
+
+
+@pytest.mark.parametrize("how", ["SIGINT", "SIGKILL"])
+def test_processes_end_with_the_one_that_started_them(tmp_path, how):
+    """Ctrl-C reaches parent and children alike; a killed parent leaves no child that trains on."""
+    script = tmp_path / "waiting.py"
+    script.write_text(WAITING)
+    parent = subprocess.Popen(
+        [sys.executable, str(script), str(tmp_path)],
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])},
+        start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+    group = os.getpgid(parent.pid)
+    try:
+        until = time.monotonic() + 60
+        while len(list(tmp_path.glob("*.started"))) < 2 and time.monotonic() < until:
+            time.sleep(0.05)
+        children = [int(path.stem) for path in tmp_path.glob("*.started")]
+        assert len(children) == 2
+        if how == "SIGINT":
+            os.killpg(group, signal.SIGINT)
+        else:
+            parent.kill()
+        _, errors = parent.communicate(timeout=30)
+        until = time.monotonic() + 30
+        while any(map(runs, children)) and time.monotonic() < until:
+            time.sleep(0.05)
+        assert not any(map(runs, children))
+        assert errors.count("Traceback") == (1 if how == "SIGINT" else 0)  # the parent's own KeyboardInterrupt
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(group, signal.SIGKILL)
+
+
+def runs(process: int) -> bool:
+    """Return whether a process is there and not a zombie that nobody has waited for."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False

@@ -1,4 +1,7 @@
-"""The pipeline under DVC, in a repository of its own: what reruns, what does not, and what a branch shows."""
+"""The pipeline under DVC, in a repository of its own: what reruns, what does not, and what a branch shows.
+
+The package lies elsewhere, as if installed: the repository begins with dvc.yaml, params.yaml and ignored names alone.
+"""
 
 import json
 import os
@@ -14,6 +17,19 @@ from tests.conftest import ROOT, small_params, write_params
 
 BIN = str(Path(sys.executable).parent)
 
+#: `dvc status` where nothing is to be done: the code is looked at anew each time.
+UP_TO_DATE = "code:\n\talways changed\n"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def package(tmp_path_factory):
+    """A copy of the package that every command here runs, to edit."""
+    packages = tmp_path_factory.mktemp("packages")
+    ignored = shutil.ignore_patterns("__pycache__")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(packages))
+        yield shutil.copytree(ROOT / "skinlesion", packages / "skinlesion", ignore=ignored)
+
 
 def call(folder, *command):
     environment = os.environ | {
@@ -27,20 +43,18 @@ def call(folder, *command):
 
 
 def ran(output):
-    return [line.split("'")[1] for line in output.splitlines() if line.startswith("Running stage")]
+    """Return the stages that `dvc repro` ran, besides `code`, which always comes first."""
+    stages = [line.split("'")[1] for line in output.splitlines() if line.startswith("Running stage")]
+    assert stages[0] == "code"
+    return stages[1:]
 
 
 @pytest.fixture(scope="module")
-def repository(tmp_path_factory):
+def repository(tmp_path_factory, package):
     """A reproduced and committed pipeline: the real dvc.yaml on a 200-image phantom."""
     folder = tmp_path_factory.mktemp("repository")
-    text = (ROOT / "dvc.yaml").read_text()
-    (folder / "dvc.yaml").write_text(text.replace("- code: skinlesion\n", "- code: code\n"))
-    shutil.copytree(ROOT / "skinlesion", folder / "code", ignore=shutil.ignore_patterns("__pycache__"))
-    (folder / "raw").mkdir()
-    (folder / "raw" / "README").write_text("nothing is read for the phantom")
     ensembles = {"both": {"members": ["image", "concat"], "method": "weighted"}}
-    outside = {"name": "other", "source": "phantom", "path": "raw", "phantom": {"images": 150, "seed": 1}}
+    outside = {"name": "other", "source": "phantom", "path": "data/raw", "phantom": {"images": 150, "seed": 1}}
     changes = {
         "train": {"precision": "fp32", "device": "auto", "spatial_grid": None},
         "audit": {"replicates": 100},
@@ -48,13 +62,14 @@ def repository(tmp_path_factory):
         "explain": {"sanity_images": 10, "examples": 2},
         "external": [outside],
     }
-    write_params(folder, small_params(data={"path": "raw"}, ensembles=ensembles, published=[], **changes))
+    write_params(folder, small_params(data={"path": "data/raw"}, ensembles=ensembles, published=[], **changes))
+    shutil.copy(package / "pipeline.yaml", folder / "dvc.yaml")
     for name in (".gitignore", ".dvcignore"):
         shutil.copy(ROOT / name, folder / name)
     call(folder, "git", "init", "-q", "-b", "main")
     call(folder, "dvc", "init", "-q")
     call(folder, "dvc", "config", "core.analytics", "false")
-    assert len(ran(call(folder, "dvc", "repro"))) == 17  # 2 × train, evaluate, assess, and one of each other
+    assert len(ran(call(folder, "dvc", "repro"))) == 18  # 2 × train, evaluate, assess, and one of each other
     call(folder, "git", "add", "-A")
     call(folder, "git", "commit", "-qm", "baseline")
     return folder
@@ -62,7 +77,30 @@ def repository(tmp_path_factory):
 
 def test_a_second_repro_has_nothing_to_do(repository):
     assert ran(call(repository, "dvc", "repro")) == []
-    assert "up to date" in call(repository, "dvc", "status")
+    assert call(repository, "dvc", "status") == UP_TO_DATE
+    assert call(repository, "git", "status", "--short") == ""
+
+
+def test_an_edit_of_the_code_reruns_what_it_reaches_and_a_comment_nothing(repository, package):
+    for path in package.rglob("*.py"):
+        path.write_text(f"# a comment\n{path.read_text()}")
+    with (package / "report" / "tables.py").open("a") as stream:
+        stream.write("\nWIDTH = 1\n")
+    assert ran(call(repository, "dvc", "repro")) == ["report"]
+    call(repository, "git", "commit", "-qam", "the same results by other code")
+
+    losses = package / "models" / "losses.py"
+    before = losses.read_text()
+    losses.write_text(before + "\nWEIGHT = 1\n")
+    call(repository, "skinlesion", "code")
+    status = json.loads(call(repository, "dvc", "status", "--json"))
+    losses.write_text(before)
+    call(repository, "skinlesion", "code")
+    del status["code"]
+    assert set(status) == {"train@image", "train@concat"}
+    assert all(
+        {"changed deps": {"code.json": {name.partition("@")[0]: "modified"}}} in why for name, why in status.items()
+    )
 
 
 def test_git_holds_small_text_and_no_images_or_weights(repository):
@@ -135,7 +173,7 @@ def test_diff_shows_the_experiment_that_changed_with_interval_and_verdict(reposi
         assert "image: unchanged" in output
         assert "== image" not in output
     assert between.replace("HEAD − HEAD~1", "X") == shown.replace("workspace − HEAD~1", "X")
-    assert "up to date" in call(repository, "dvc", "status")  # results and cache are as they were
+    assert call(repository, "dvc", "status") == UP_TO_DATE  # results and cache are as they were
     for name in ("image", "concat"):
         assert (repository / f"reports/runs/{name}/predictions.csv").stat().st_size > 1000
 
@@ -149,5 +187,5 @@ def test_diff_says_plainly_what_it_cannot_have(repository, tmp_path):
         [f"{BIN}/skinlesion", "diff", "nonsense"], cwd=repository, capture_output=True, text=True, check=False
     )
     assert wrong.returncode == 2
-    assert "nonsense is no revision" in wrong.stderr
+    assert "nonsense is not a revision" in wrong.stderr
     assert "Traceback" not in wrong.stderr

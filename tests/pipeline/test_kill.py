@@ -65,19 +65,19 @@ def test_ctrl_c_ends_with_one_line_and_the_same_command_goes_on(workspace_folder
         process.kill()
     assert process.returncode == 130
     assert "Traceback" not in said
-    assert said.strip().splitlines()[-1] == "stopped; the same command goes on where it was"
+    assert said.strip().splitlines()[-1] == "stopped; the same command resumes where it was"
     assert checkpoints(workspace_folder)
 
 
 def test_memory_that_runs_out_names_the_batch_and_what_to_try(workspace_folder, run, monkeypatch):
     import torch
 
-    from skinlesion.stages import train as stage
+    from skinlesion.experiment import training_runs
 
     def no_memory(*args, **kwargs):
         raise torch.cuda.OutOfMemoryError("CUDA out of memory")
 
-    monkeypatch.setattr(stage, "fit", no_memory)
+    monkeypatch.setattr(training_runs, "fit", no_memory)
     outcome = run("train", "--regime", "full", "--set", "finetune_batch_size=48", cwd=workspace_folder)
     assert outcome.code == 2
     assert "train.finetune_batch_size: 48 images at 32 px do not fit" in outcome.err

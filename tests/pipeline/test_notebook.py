@@ -6,13 +6,12 @@ import warnings
 import pytest
 
 from tests.conftest import ROOT
-from tests.dashboard.conftest import finished  # noqa: F401 - a fixture
 
 nbformat = pytest.importorskip("nbformat")
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_the_notebook_runs(finished, monkeypatch):  # noqa: F811
+def test_the_notebook_runs(finished, monkeypatch):
     from nbclient import NotebookClient
 
     monkeypatch.setenv("SKINLESION_WORKSPACE", str(finished))

@@ -1,4 +1,4 @@
-"""What must hold for any data: swapping models, permuting rows, monotone changes of scores."""
+"""Properties of the statistics on any data: swapped models, permuted rows, monotone transforms of scores."""
 
 import numpy as np
 from hypothesis import given, settings
@@ -30,14 +30,14 @@ METRICS = ["accuracy", "balanced_accuracy", "macro_f1"]
 @given(paired())
 def test_swapping_models_negates_the_difference_and_keeps_p(data):
     labels, (a, b), lesion, order = data
-    one = bootstrap(labels, [a, b], lesion, METRICS, schema=SCHEMA, replicates=100)
-    other = bootstrap(labels, [b, a], lesion, METRICS, schema=SCHEMA, replicates=100)
+    forward_order = bootstrap(labels, [a, b], lesion, METRICS, schema=SCHEMA, replicates=100)
+    reverse_order = bootstrap(labels, [b, a], lesion, METRICS, schema=SCHEMA, replicates=100)
     shuffled = bootstrap(
         labels[order], [a[:, order], b[:, order]], lesion[order], METRICS, schema=SCHEMA, replicates=100
     )
-    np.testing.assert_allclose(shuffled.replicates, one.replicates, atol=1e-12)
+    np.testing.assert_allclose(shuffled.replicates, forward_order.replicates, atol=1e-12)
     for metric in METRICS:
-        forward, back = one.difference(0, 1, metric), other.difference(0, 1, metric)
+        forward, back = forward_order.difference(0, 1, metric), reverse_order.difference(0, 1, metric)
         np.testing.assert_allclose(
             [forward.difference, forward.low, forward.high, forward.pvalue],
             [-back.difference, -back.high, -back.low, back.pvalue],

@@ -1,1 +1,1 @@
-"""The synthetic data set: who is in it (population) and what it looks like (drawing)."""
+"""The phantom, a synthetic data set: its lesions and patients (population) and its images (drawing)."""

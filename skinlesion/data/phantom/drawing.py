@@ -1,8 +1,8 @@
-"""What the phantom looks like: a dermoscopy-like image drawn from two seeds.
+"""Images of the phantom: dermoscopy-like drawings from two seeds.
 
-The lesion's seed fixes what images of one lesion share (shape, colours, structures, skin), so a split by image
-leaks. The image's seed fixes how this picture was taken (turn, shift, zoom, light, hairs, ruler, noise).
-Classes differ in the distributions below and overlap: no single feature tells them apart.
+The seed of the lesion determines what its images share (shape, colours, structures, skin), so a split by image leaks.
+The seed of the image determines the acquisition (rotation, shift, zoom, light, hairs, ruler, noise). Classes differ in
+the distributions below, which overlap: no single feature separates them.
 """
 
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ _ANGLES = 512  # steps of the border's outline
 
 @dataclass(frozen=True)
 class Look:
-    """Means of what a class looks like; strengths in 0..1, counts of structures, colours as RGB in 0..1."""
+    """Mean appearance of a class: strengths in 0 to 1, expected counts of structures, RGB colours in 0 to 1."""
 
     colour: tuple[float, float, float]
     second: tuple[float, float, float]
@@ -46,7 +46,7 @@ LOOKS = {
 
 @cache
 def _grid(size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Return x, y, radius (S, S) in -1..1 and each pixel's step of the outline (S, S)."""
+    """Return x, y and radius (S, S) with x, y in −1 to 1, and the step of the outline (S, S) at each pixel's angle."""
     line = (np.arange(size, dtype=np.float32) + 0.5) * (2 / size) - 1
     x, y = np.meshgrid(line, line)
     step = (np.arctan2(y, x) / (2 * np.pi) % 1 * _ANGLES).astype(np.intp) % _ANGLES
@@ -54,13 +54,13 @@ def _grid(size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
 
 
 def _clouds(rng: np.random.Generator, cells: int, size: int) -> np.ndarray:
-    """Return smooth noise (S, S), about unit variance, with `cells` bumps across."""
+    """Return smooth noise (S, S) of about unit variance, interpolated from `cells` × `cells` values."""
     coarse = rng.standard_normal((cells, cells)).astype(np.float32)
     return np.asarray(Image.fromarray(coarse).resize((size, size), Image.Resampling.BICUBIC))
 
 
 def draw(dx: str, size: int, lesion_seed: tuple[int, ...], image_seed: tuple[int, ...]) -> np.ndarray:
-    """Return one image (size, size, 3) uint8; the same seeds and size give the same bytes."""
+    """Return one image (size, size, 3) uint8, deterministic in the seeds and the size."""
     lesion_rng, image_rng = np.random.default_rng(lesion_seed), np.random.default_rng(image_seed)
     skin = np.array([0.80, 0.62, 0.54]) + lesion_rng.normal(0, 0.035) + lesion_rng.normal(0, 0.015, 3)
     layer = _lesion(LOOKS[dx], size, lesion_rng)
@@ -84,18 +84,18 @@ def _lesion(look: Look, size: int, rng: np.random.Generator) -> Image.Image:
     inside = outline.astype(np.float32)[step] - radius  # (S, S), positive inside
     alpha = 1 / (1 + np.exp(-np.clip(inside * (4 + 2 * jitter(look.sharpness)), -20, 20)))
 
-    # Colour: two pigments mixed by clouds and by how far out one is.
+    # Colour: two pigments, mixed by smooth noise and by the distance from the border.
     tint = rng.normal(0, 0.055) + rng.normal(0, 0.022, 3)
     first, second = np.array(look.colour) + tint, np.array(look.second) + tint
     mix = np.clip(jitter(look.variegation) * (1 + _clouds(rng, 5, size)) + 0.25 * (inside - 0.1), 0, 1)[..., None]
     colour = (first * (1 - mix) + second * mix).astype(np.float32)
 
-    # Pigment network: a bent honeycomb of two crossed waves.
+    # Pigment network: two crossed waves, distorted by smooth noise.
     frequency, bend = rng.uniform(24, 34), 0.9 * _clouds(rng, 4, size)
     waves = np.sin(frequency * x + bend) * np.sin(frequency * (0.5 * x + 0.87 * y) + bend)
     colour *= (1 - 0.5 * jitter(look.network) * np.clip(waves, 0, 1))[..., None]
 
-    # Blue-white veil, scale and a pale centre lighten or tint regions.
+    # Blue-white veil, scale and a pale centre.
     veil = jitter(look.veil) * np.clip(_clouds(rng, 3, size), 0, 1)[..., None]
     colour = colour * (1 - veil) + np.array([0.46, 0.50, 0.60], np.float32) * veil
     scale = jitter(look.scale) * (_clouds(rng, 22, size) > 0.9)[..., None]
@@ -130,7 +130,7 @@ def _structures(layer: Image.Image, look: Look, radius: float, rng: np.random.Ge
 
 
 def _photograph(lesion: Image.Image, skin: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarray:
-    """Return the lesion laid on skin as a camera saw it: turned, shifted, lit, with hairs, ruler and noise."""
+    """Return a photograph of the lesion on skin: rotated, shifted, lit, with hairs, ruler and noise."""
     x, y, radius, _ = _grid(size)
     turn, zoom = rng.uniform(0, 2 * np.pi), rng.uniform(0.88, 1.15)
     shift = size * rng.normal(0, 0.045, 2)

@@ -1,7 +1,7 @@
-"""Who is in the phantom: lesions, their images, age, sex and site, with HAM10000's frequencies.
+"""The population of the phantom: lesions with their images, age, sex and site, at HAM10000's frequencies.
 
-The tables are counts of lesions in HAM10000_metadata.csv (Tschandl et al. 2018), first image of each lesion;
-`tests/reference/test_phantom_population.py` recounts them on the real file.
+The tables are counts of lesions in HAM10000_metadata.csv (Tschandl et al. 2018), by the first image of each lesion;
+`tests/data/test_phantom_population.py` recounts them on the real file.
 """
 
 import math
@@ -10,11 +10,12 @@ import numpy as np
 import pandas as pd
 
 from skinlesion.errors import UserError
+from skinlesion.folds import PARTS
 from skinlesion.vocabulary import CLASSES, LOCALIZATIONS, UNKNOWN
 
 SITES = tuple(sorted((*LOCALIZATIONS, UNKNOWN)))
 
-#: Lesions with 1, 2, … 6 images.
+#: Number of lesions with 1, 2, … 6 images.
 LESION_SIZES = {
     "akiec": (151, 57, 18, 2, 0, 0),
     "bcc": (175, 118, 33, 1, 0, 0),
@@ -25,7 +26,7 @@ LESION_SIZES = {
     "vasc": (64, 25, 8, 1, 0, 0),
 }
 
-#: Mean and standard deviation of age in years; lesions without an age.
+#: Mean and standard deviation of age in years, and the number of lesions without an age.
 AGES = {
     "akiec": (66.6, 11.6, 0),
     "bcc": (66.9, 13.5, 0),
@@ -36,7 +37,7 @@ AGES = {
     "vasc": (52.5, 20.3, 0),
 }
 
-#: Lesions by sex: female, male, unknown.
+#: Number of lesions by sex: female, male, unknown.
 SEX_COUNTS = {
     "akiec": (80, 148, 0),
     "bcc": (122, 205, 0),
@@ -47,7 +48,7 @@ SEX_COUNTS = {
     "vasc": (48, 50, 0),
 }
 
-#: Lesions by site, in the order of SITES.
+#: Number of lesions by site, in the order of SITES.
 SITE_COUNTS = {
     "akiec": (3, 0, 22, 9, 2, 84, 0, 0, 8, 41, 8, 8, 1, 0, 42),
     "bcc": (9, 0, 123, 32, 0, 61, 2, 0, 1, 36, 11, 11, 6, 3, 32),
@@ -58,22 +59,22 @@ SITE_COUNTS = {
     "vasc": (22, 0, 12, 3, 0, 5, 0, 0, 3, 16, 2, 2, 27, 0, 6),
 }
 
-#: Ten parts need ten lesions of every class; below that a small phantom could not be split.
-FEWEST_LESIONS = 10
+#: Lesions of every class at least: a split needs one for each part.
+FEWEST_LESIONS = PARTS
 
 _MOST_IMAGES = 6
 _IMAGES_PER_LESION = 10_015 / 7_470
 
 
 def draw_population(images: int, seed: int, metadata_signal: float) -> pd.DataFrame:
-    """Return one row an image: `image_id, lesion_id, dx, age, sex, localization`, `images` rows.
+    """Return `images` rows `image_id, lesion_id, dx, age, sex, localization`, one per image.
 
-    A record's age, sex and site follow the lesion's own diagnosis with probability `metadata_signal`, else a
-    diagnosis drawn at random from the class frequencies: at 0 they are independent of the diagnosis by
-    construction, and their marginal distribution is the same at every value.
+    Age, sex and site are drawn given the lesion's diagnosis with probability `metadata_signal`, else given a diagnosis
+    drawn from the class frequencies: at 0 they are independent of the diagnosis, and their marginal distribution is the
+    same at every value.
 
     Raises:
-        UserError: `images` is too small for ten lesions a class.
+        UserError: `images` is too small for FEWEST_LESIONS per class.
     """
     fewest = math.ceil(FEWEST_LESIONS * len(CLASSES) * _IMAGES_PER_LESION)
     if images < fewest:
@@ -89,12 +90,10 @@ def draw_population(images: int, seed: int, metadata_signal: float) -> pd.DataFr
     sizes = _fit_total(_lesion_sizes(labels, rng), images, rng)  # (L,) images of each lesion
 
     follows = rng.random(len(labels)) < metadata_signal
-    spoken_for = np.where(follows, labels, rng.choice(len(CLASSES), size=len(labels), p=frequencies))
-    people = pd.DataFrame(
-        [_person(CLASSES[label], rng) for label in spoken_for], columns=["age", "sex", "localization"]
-    )
+    profiles = np.where(follows, labels, rng.choice(len(CLASSES), size=len(labels), p=frequencies))
+    people = pd.DataFrame([_person(CLASSES[label], rng) for label in profiles], columns=["age", "sex", "localization"])
     people.insert(0, "dx", [CLASSES[label] for label in labels])
-    series = f"PHANTOM{seed or ''}"  # two populations share no id
+    series = f"PHANTOM{seed or ''}"  # populations of different seeds share no id
     people.insert(0, "lesion_id", [f"{series}_L{lesion:06d}" for lesion in range(len(labels))])
     table = people.loc[people.index.repeat(sizes)].reset_index(drop=True)
     table.insert(0, "image_id", [f"{series}_{image:07d}" for image in range(len(table))])
@@ -102,7 +101,7 @@ def draw_population(images: int, seed: int, metadata_signal: float) -> pd.DataFr
 
 
 def _apportion(total: int, shares: np.ndarray) -> np.ndarray:
-    """Return whole counts (C,) that sum to `total`: largest remainders, none below FEWEST_LESIONS."""
+    """Return integer counts (C,) that sum to `total`, by largest remainders, none below FEWEST_LESIONS."""
     exact = total * shares
     counts = np.floor(exact).astype(int)
     counts[np.argsort(counts - exact, kind="stable")[: total - counts.sum()]] += 1
@@ -115,18 +114,18 @@ def _lesion_sizes(labels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     sizes = np.empty(len(labels), dtype=int)
     for label, dx in enumerate(CLASSES):
         shares = np.array(LESION_SIZES[dx], dtype=float)
-        mine = labels == label
-        sizes[mine] = rng.choice(np.arange(1, _MOST_IMAGES + 1), size=mine.sum(), p=shares / shares.sum())
+        of_class = labels == label
+        sizes[of_class] = rng.choice(np.arange(1, _MOST_IMAGES + 1), size=of_class.sum(), p=shares / shares.sum())
     return sizes
 
 
 def _fit_total(sizes: np.ndarray, total: int, rng: np.random.Generator) -> np.ndarray:
-    """Return sizes that sum to `total`, by adding or taking single images at random lesions."""
+    """Return sizes that sum to `total`, after adding or removing single images of random lesions."""
     sizes = sizes.copy()
     while (gap := total - sizes.sum()) != 0:
         step = int(np.sign(gap))
-        open_to_it = np.flatnonzero(sizes < _MOST_IMAGES if step > 0 else sizes > 1)
-        chosen = rng.permutation(open_to_it)[: abs(gap)]
+        changeable = np.flatnonzero(sizes < _MOST_IMAGES if step > 0 else sizes > 1)
+        chosen = rng.permutation(changeable)[: abs(gap)]
         sizes[chosen] += step
     return sizes
 

@@ -1,4 +1,4 @@
-"""Where images and metadata come from: one module a source, one factory."""
+"""Sources of images and metadata: one module per data set, opened by one factory."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import importlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from skinlesion.choices import Source as SourceName
+from skinlesion.choices import names
 from skinlesion.errors import UserError, choices
 
 if TYPE_CHECKING:
@@ -14,29 +16,29 @@ if TYPE_CHECKING:
     from skinlesion.data.decode import Photograph
     from skinlesion.params import DataParams, PrepareParams
 
-#: Name → module. Imported only when asked for, so that a stage depends on the source it uses and on no other.
-SOURCES = ("ham10000", "isic_challenge", "isic_archive", "pad_ufes_20", "derm7pt", "folder", "phantom")
+#: Each is a module of this folder, imported only when asked for.
+SOURCES = names(SourceName)
 
 
 class Source(Protocol):
-    """Images and metadata of one data set, before any check."""
+    """The images and raw metadata of one data set."""
 
     synthetic: bool
     attribution: str
-    #: The data set's own word for a diagnosis → images left out because it has no class here.
+    #: Diagnosis in the data set's own words → number of images excluded because it has no class here.
     dropped: dict[str, int]
 
     def records(self) -> pd.DataFrame:
-        """Return one row an image with at least `image_id, lesion_id, dx, age, sex, localization`, unchecked."""
+        """Return one row per image with at least `image_id, lesion_id, dx, age, sex, localization`, unchecked."""
 
     def has_image(self, image_id: str) -> bool:
         """Return whether an image of that id exists."""
 
     def read(self, image_id: str, settings: PrepareParams) -> Photograph:
-        """Return the image as `settings` wants it; raises OSError or ValueError when it cannot be decoded."""
+        """Return the image prepared as `settings` asks; raises OSError or ValueError if it cannot be decoded."""
 
     def checksums(self) -> dict[str, str]:
-        """Return what identifies the raw data: file (or recipe) → SHA-256."""
+        """Return the identity of the raw data: file (or recipe) → SHA-256."""
 
 
 def make_source(data: DataParams, root: Path) -> Source:

@@ -1,4 +1,4 @@
-"""derm7pt: dermoscopy with the seven-point checklist (Kawahara et al., IEEE J-BHI 23, 2019). It has no ages."""
+"""derm7pt: dermoscopy with the seven-point checklist (Kawahara et al., IEEE J-BHI 23, 2019). Without ages."""
 
 from pathlib import Path
 
@@ -36,7 +36,7 @@ _COLUMNS = ("case_num", "diagnosis", "location", "sex", "derm")
 
 
 def open_source(data: DataParams, root: Path) -> TableSource:
-    """Return the source over release_v0 below `data.path`: meta/meta.csv and images/, dermoscopic ones alone.
+    """Return the source in `data.path`, which holds release_v0 (meta/meta.csv and images/); dermoscopic images only.
 
     Raises:
         UserError: no meta.csv, or one that lacks a column.
@@ -60,6 +60,6 @@ def open_source(data: DataParams, root: Path) -> TableSource:
 
 
 def _image_id(name: str) -> str:
-    """Return the id of an image: file names repeat between its folders, so the last folder is part of it."""
+    """Return the id of an image: its last folder and name, as names repeat between folders."""
     path = Path(name)
     return f"{path.parent.name}_{path.stem}".lower()

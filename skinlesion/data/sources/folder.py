@@ -1,4 +1,4 @@
-"""Any table with a folder of images: `data.folder` says which column is what and which word is which class."""
+"""Any table with a folder of images: `data.folder` names the columns and maps the diagnoses to classes."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from skinlesion.vocabulary import CLASSES
 
 
 def open_source(data: DataParams, root: Path) -> TableSource:
-    """Return the source over `data.path` as `data.folder` describes it.
+    """Return the source in `data.path` as `data.folder` describes it.
 
     Raises:
         UserError: no such table or column, or a diagnosis mapped to no class.

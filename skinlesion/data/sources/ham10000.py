@@ -1,4 +1,4 @@
-"""HAM10000 from a local folder: the archive's zips, unzipped folders, or Kaggle's doubled layout.
+"""HAM10000 from a local folder: the archive's zips, unzipped folders, or Kaggle's layout with doubled folders.
 
 Tschandl, Rosendahl & Kittler, Scientific Data 5, 180161 (2018), doi:10.7910/DVN/DBW86T.
 """
@@ -26,12 +26,13 @@ _COLUMNS = ("lesion_id", "image_id", "dx", "age", "sex", "localization")
 
 
 def open_source(data: DataParams, root: Path) -> "Ham10000":
-    """Return the source over `data.path` (from `root`).
+    """Return the source in `data.path` (relative to `root`).
 
-    SKINLESION_DATA, where it is set, is linked into it first; else, with `data.download`, what is absent is fetched.
+    If SKINLESION_DATA is set, it is linked into the folder first; else, with `data.download`, a missing archive is
+    fetched.
 
     Raises:
-        UserError: the archive is not there, or cannot be fetched.
+        UserError: the archive is missing, or cannot be fetched.
     """
     folder = root / data.path
     outside = os.environ.get(ENVIRONMENT)
@@ -47,20 +48,20 @@ def open_source(data: DataParams, root: Path) -> "Ham10000":
 
 
 def is_absent(folder: Path) -> bool:
-    """Return whether there is no image below a folder, or a download that was cut off.
+    """Return whether a folder holds no image, or an incomplete download.
 
-    A link in the place of the archive says that it lies elsewhere: then nothing is missing here.
+    With a link to an archive elsewhere, nothing is missing here.
     """
     if (folder / LINK_NAME).is_symlink():
         return False
     if not folder.is_dir():
         return True
-    cut_off = any(path.suffix == ".part" for path in files_below(folder))
-    return cut_off or not len(ImageIndex(folder, _image_id, _holds_images))
+    incomplete = any(path.suffix == ".part" for path in files_below(folder))
+    return incomplete or not len(ImageIndex(folder, _image_id, _holds_images))
 
 
 class Ham10000:
-    """The images and metadata found below a folder; each image is taken once, however often it lies there."""
+    """The images and metadata below a folder; copies of an image count once."""
 
     synthetic = False
     dropped: ClassVar[dict[str, int]] = {}
@@ -70,10 +71,10 @@ class Ham10000:
         if not folder.is_dir():
             raise UserError(f"data.path: {folder} is not a folder; {_remedy(folder)}")
         self._images = ImageIndex(folder, _image_id, _holds_images)
-        found = [path for path in files_below(folder) if path.name in METADATA_NAMES]
-        if not found:
+        tables = [path for path in files_below(folder) if path.name in METADATA_NAMES]
+        if not tables:
             raise UserError(f"data.path: no {METADATA_NAMES[0]} in {folder}; {_remedy(folder)}")
-        self._metadata = found[0]
+        self._metadata = tables[0]
         if not len(self._images):
             raise UserError(
                 f"data.path: no HAM10000_images_part_*.zip and no ISIC_*.jpg in {folder}; {_remedy(folder)}"
@@ -96,20 +97,20 @@ class Ham10000:
 
 
 def _image_id(name: str) -> str | None:
-    """Return the id of a photograph; masks and what else may lie there are none."""
+    """Return the id of a photograph, or None for masks and other files."""
     path = Path(name)
     is_image = path.suffix.lower() == ".jpg" and path.name.startswith("ISIC_")
     return path.stem if is_image else None
 
 
 def _holds_images(path: Path) -> bool:
-    """Return whether a zip is one of the archive's, or of the ISIC Challenge 2018, which has the same images."""
+    """Return whether a zip is the archive's or the ISIC Challenge 2018's, which has the same images."""
     name = path.name.lower()
     return "images_part" in name or "task3_training_input" in name
 
 
 def _link(folder: Path, target: Path) -> None:
-    """Make `folder/ham10000` point to `target`, so that DVC hashes what SKINLESION_DATA names."""
+    """Link `folder/ham10000` to `target`, so that DVC hashes the folder that SKINLESION_DATA names."""
     if not target.is_dir():
         raise UserError(f"{ENVIRONMENT}: {target} is not a folder; name the folder that holds the HAM10000 archive")
     link = folder / LINK_NAME

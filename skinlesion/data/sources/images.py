@@ -1,4 +1,4 @@
-"""Images of a data set by id, loose or inside zips, each taken once."""
+"""Index of a data set's image files by id, in folders or inside zips."""
 
 import hashlib
 import os
@@ -13,7 +13,7 @@ from skinlesion.files import sha256_file
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff"})
 
-#: Bounds on what a zip may claim: more is a bomb, or not a data set of photographs.
+#: Limits on the contents of a zip: beyond them it is a zip bomb, or no data set of photographs.
 MOST_MEMBERS = 200_000
 MOST_BYTES = 200_000_000  # of one image, unpacked
 
@@ -22,7 +22,7 @@ _DEEPEST = 4  # folders below the root that are searched
 
 @dataclass(frozen=True)
 class _Place:
-    """Where an image lies: a file, or a member of a zip."""
+    """The location of an image: a file, or a member of a zip."""
 
     path: Path
     member: str | None
@@ -30,9 +30,9 @@ class _Place:
 
 
 class ImageIndex:
-    """Every image below a folder under its id, by default its file's name without ending.
+    """The images below a folder by id, by default the file name without its suffix.
 
-    Members of zips are read in memory, never unpacked: their names reach no file system.
+    Members of zips are read into memory, never unpacked: their names never reach the file system.
     """
 
     def __init__(
@@ -74,11 +74,11 @@ class ImageIndex:
             return place.path.read_bytes()
         try:
             return self._zip(place.path).read(place.member)
-        except zipfile.BadZipFile as error:  # a member whose checksum does not hold
+        except zipfile.BadZipFile as error:  # the member's checksum is wrong
             raise OSError(str(error)) from None
 
     def checksums(self) -> dict[str, str]:
-        """Return the SHA-256 of each zip, and one of all loose images together."""
+        """Return the SHA-256 of each zip, and one of all other image files together."""
         sums = {path.name: sha256_file(path) for path in sorted(self._zips)}
         loose = sorted(name for name, place in self._places.items() if place.member is None)
         if loose:
@@ -119,7 +119,7 @@ class ImageIndex:
 
 
 def files_below(folder: Path) -> Iterator[Path]:
-    """Yield the files below `folder` in a fixed order, through links, not deeper than any known layout."""
+    """Yield the files below `folder` in a fixed order, following links, as deep as any known layout."""
     for name, folders, files in os.walk(folder, followlinks=True):
         here = Path(name)
         # Capitals sort first: Kaggle's `HAM10000_images_part_1` before its byte-identical `ham10000_…` twin.

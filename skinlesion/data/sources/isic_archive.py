@@ -1,4 +1,4 @@
-"""The ISIC Archive: metadata as its API and its command line deliver them, images beside.
+"""The ISIC Archive: metadata as its API and its command-line tool deliver them, with a folder of images.
 
 The API nests (`metadata.clinical.age_approx`), the downloaded CSV is flat; anatomical sites are `anatom_site_general`
 or `anatom_site_1` … `anatom_site_5`, the coarsest first; diagnoses `diagnosis_1` … `diagnosis_5`.
@@ -43,7 +43,7 @@ _ATTRIBUTION = "ISIC Archive; each image under its own licence, see copyright_li
 
 
 def open_source(data: DataParams, root: Path) -> TableSource:
-    """Return the source over `data.path`: metadata*.csv or *.json (one answer of the API a file) and the images.
+    """Return the source in `data.path`, which holds metadata*.csv or *.json (one API response per file) and images.
 
     Raises:
         UserError: no metadata, or none with an id.
@@ -92,21 +92,21 @@ def _flat(result: dict[str, Any]) -> dict[str, Any]:
 
 
 def _finest_diagnosis(raw: pd.DataFrame) -> pd.Series:
-    """Return the deepest level that has a class here, else the deepest that is given."""
-    found = pd.Series(pd.NA, index=raw.index, dtype="string")
+    """Return the most specific diagnosis that has a class here, else the most specific one given."""
+    diagnosis = pd.Series(pd.NA, index=raw.index, dtype="string")
     for name in ("diagnosis", *(f"diagnosis_{level}" for level in range(1, 6))):
         if name in raw.columns:
             given = raw[name].astype("string")
-            mapped, before = map_words(given, DIAGNOSES).notna(), map_words(found, DIAGNOSES).notna()
-            found = given.where(given.notna() & (mapped | ~before), found)
-    return found
+            mapped, before = map_words(given, DIAGNOSES).notna(), map_words(diagnosis, DIAGNOSES).notna()
+            diagnosis = given.where(given.notna() & (mapped | ~before), diagnosis)
+    return diagnosis
 
 
 def _finest_site(raw: pd.DataFrame) -> pd.Series:
-    """Return the deepest site that has a word here, under either spelling of the columns."""
-    found = pd.Series(UNKNOWN, index=raw.index)
+    """Return the most specific site that the vocabulary has, under either naming of the columns."""
+    finest = pd.Series(UNKNOWN, index=raw.index)
     for name in ("anatom_site_general", *(f"anatom_site_{level}" for level in range(1, 6))):
         if name in raw.columns:
             site = map_sites(raw[name], ISIC_SITES)
-            found = site.where(site != UNKNOWN, found)
-    return found
+            finest = site.where(site != UNKNOWN, finest)
+    return finest

@@ -1,4 +1,4 @@
-"""ISIC Challenge 2018 (task 3) and 2019: one-hot ground truth, metadata where there are any, images in zips or folders.
+"""ISIC Challenge 2018 (task 3) and 2019: one-hot ground truth, optional metadata, images in zips or folders.
 
 ISIC 2019's training set contains HAM10000 (ids ISIC_0024306 to ISIC_0034320): never test on both.
 """
@@ -23,10 +23,10 @@ _ATTRIBUTION = "ISIC Challenge data, CC BY-NC 4.0; https://challenge.isic-archiv
 
 
 def open_source(data: DataParams, root: Path) -> TableSource:
-    """Return the source over every *GroundTruth.csv below `data.path`.
+    """Return the source of all *GroundTruth.csv files below `data.path`.
 
     Raises:
-        UserError: no ground truth, no images, or an image with other than one diagnosis.
+        UserError: no ground truth, no images, or an image without exactly one diagnosis.
     """
     folder = root / data.path
     truths = find(folder, "*GroundTruth*.csv", "ground truth")
@@ -47,10 +47,10 @@ def _read_truth(path: Path) -> pd.DataFrame:
     if not columns:
         raise UserError(f"{path}: has none of the columns {', '.join(sorted(_TRUTHS))}; take the challenge's own file")
     answers = table[columns].astype(float)
-    odd = (answers.sum(axis=1) != 1) | ~answers.isin([0, 1]).all(axis=1)
-    if odd.any():
-        raise UserError(f"{path}: not exactly one diagnosis at {', '.join(table.loc[odd, 'image'].head(10))}")
-    # Matched by name: the order of columns differs between years, and from ours.
+    invalid = (answers.sum(axis=1) != 1) | ~answers.isin([0, 1]).all(axis=1)
+    if invalid.any():
+        raise UserError(f"{path}: not exactly one diagnosis at {', '.join(table.loc[invalid, 'image'].head(10))}")
+    # By name: the order of the columns differs between years.
     return pd.DataFrame({"image_id": table["image"], "raw": answers.idxmax(axis=1).map(lambda name: str(name).upper())})
 
 

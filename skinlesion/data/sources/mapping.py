@@ -1,4 +1,4 @@
-"""Other data sets' words in ours: diagnoses, sexes and anatomical sites, always by name."""
+"""Mapping of other data sets' diagnoses, sexes and anatomical sites to HAM10000's vocabulary, by name."""
 
 from collections.abc import Mapping
 
@@ -6,7 +6,7 @@ import pandas as pd
 
 from skinlesion.vocabulary import LOCALIZATIONS, SEXES, UNKNOWN
 
-#: ISIC's general sites. Where one covers several of HAM10000's, the commonest of these there.
+#: ISIC's general sites. One that covers several of HAM10000's maps to the most frequent of them there.
 ISIC_SITES = {
     "head/neck": "face",
     "head and neck": "face",
@@ -24,13 +24,13 @@ ISIC_SITES = {
 
 
 def map_words(values: pd.Series, words: Mapping[str, str]) -> pd.Series:
-    """Return our word for each value, whatever its case and outer spaces; NaN where there is none."""
+    """Return the mapped values, ignoring case and surrounding spaces; NaN where `words` has no entry."""
     lowered = {key.lower(): value for key, value in words.items()}
     return values.astype("string").str.strip().str.lower().map(lowered)
 
 
 def map_sites(values: pd.Series, words: Mapping[str, str]) -> pd.Series:
-    """Return localizations; what has no word, ours included, is unknown."""
+    """Return localizations; values that neither `words` nor the vocabulary holds are unknown."""
     own = {name: name for name in LOCALIZATIONS}
     return map_words(values, own | dict(words)).fillna(UNKNOWN).astype(str)
 
@@ -42,8 +42,8 @@ def map_sexes(values: pd.Series) -> pd.Series:
 
 
 def drop_unmapped(table: pd.DataFrame, raw: pd.Series, words: Mapping[str, str]) -> tuple[pd.DataFrame, dict[str, int]]:
-    """Return `table` with dx mapped from `raw`, rows without a word left out, and how many of each were."""
+    """Return `table` with dx mapped from `raw`, without unmapped rows, and the number of these by raw diagnosis."""
     dx = map_words(raw, words)
-    lost = raw[dx.isna()].fillna("no diagnosis").astype(str).value_counts()
+    unmapped = raw[dx.isna()].fillna("no diagnosis").astype(str).value_counts()
     kept = table.assign(dx=dx)[dx.notna()].reset_index(drop=True)
-    return kept.astype({"dx": str}), {str(name): int(count) for name, count in lost.items()}
+    return kept.astype({"dx": str}), {str(name): int(count) for name, count in unmapped.items()}

@@ -1,7 +1,7 @@
 """PAD-UFES-20: clinical photographs by smartphone (Pacheco et al., Data in Brief 32, 2020; CC BY 4.0).
 
-`biopsed` leaks the label and is never read. A patient may have several lesions: for testing, not for splitting, until
-splits know patients.
+`biopsed` leaks the label and is never read. A patient may have several lesions, which splits do not account for: use it
+for testing only.
 """
 
 from pathlib import Path
@@ -22,10 +22,10 @@ _COLUMNS = ("patient_id", "lesion_id", "img_id", "age", "gender", "region", "dia
 
 
 def open_source(data: DataParams, root: Path) -> TableSource:
-    """Return the source over `data.path`, which holds metadata.csv and the images.
+    """Return the source in `data.path`, which holds metadata.csv and the images.
 
     Raises:
-        UserError: no metadata.csv, or one that lacks a column.
+        UserError: metadata.csv is missing or lacks a column.
     """
     folder = root / data.path
     path = find(folder, "metadata.csv", "PAD-UFES-20 metadata")[0]

@@ -1,4 +1,4 @@
-"""The synthetic data set as a source: a population drawn from one seed, images drawn by code."""
+"""The synthetic data set (phantom) as a source."""
 
 import hashlib
 from pathlib import Path
@@ -14,7 +14,7 @@ from skinlesion.params import DataParams, PrepareParams
 
 
 def open_source(data: DataParams, root: Path) -> "Phantom":
-    """Return the phantom that `data.phantom` describes; `root` is not used, nothing is read."""
+    """Return the phantom that `data.phantom` describes; `root` is not used."""
     settings = data.phantom
     return Phantom(settings.images, settings.seed, settings.metadata_signal)
 
@@ -39,7 +39,7 @@ class Phantom:
         return image_id in self._rows
 
     def read(self, image_id: str, settings: PrepareParams) -> Photograph:
-        """Return an image drawn at the size asked for; there is no file, and no frame to make square."""
+        """Return an image drawn at the requested size, as if its file held exactly these pixels."""
         size = settings.image_size
         row = self._table.iloc[self._rows[image_id]]
         lesion = int(row["lesion_id"].rpartition("_L")[2])

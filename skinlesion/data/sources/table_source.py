@@ -1,4 +1,4 @@
-"""What sources with one table and a folder of images share."""
+"""The common part of sources that are a table and a folder of images."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from skinlesion.params import PrepareParams
 
 
 class TableSource:
-    """Images found below a folder, records made by the module of the data set."""
+    """A source with an index of images and the records that the data set's module made."""
 
     synthetic = False
 
@@ -25,7 +25,7 @@ class TableSource:
         dropped: dict[str, int],
     ) -> None:
         self.attribution = attribution
-        #: Diagnosis in the data set's own words → images that have no class here and are left out.
+        #: Diagnosis in the data set's own words → number of images excluded because it has no class here.
         self.dropped = dropped
         self._records, self._images, self._tables = records, images, tables
 
@@ -43,12 +43,12 @@ class TableSource:
 
 
 def find(folder: Path, pattern: str, what: str) -> list[Path]:
-    """Return the files below `folder` whose names match `pattern`, in order.
+    """Return the files below `folder` whose names match `pattern`, sorted.
 
     Raises:
-        UserError: there is none; the message says what is looked for.
+        UserError: there is none; the message names `what` is missing.
     """
-    found = sorted(folder.rglob(pattern)) if folder.is_dir() else []
-    if not found:
+    paths = sorted(folder.rglob(pattern)) if folder.is_dir() else []
+    if not paths:
         raise UserError(f"data.path: no {what} ({pattern}) in {folder}; put the data set there")
-    return found
+    return paths

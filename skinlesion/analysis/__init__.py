@@ -1,0 +1,1 @@
+"""Analysis of predictions: assessment, comparison and the value of metadata, as tables; reads and writes no file."""

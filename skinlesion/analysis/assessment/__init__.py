@@ -1,0 +1,1 @@
+"""Calibration, conformal sets, decisions and subgroups of one system, as tables."""

@@ -1,0 +1,86 @@
+"""The assessment of one system from its predictions alone: every table, the headline figures, and notes."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from skinlesion.analysis.assessment.calibration import calibration_table, reliability_table
+from skinlesion.analysis.assessment.conformal import conformal_table, fit_run
+from skinlesion.analysis.assessment.decisions import (
+    cost_table,
+    decision_curve,
+    decision_table,
+    missed_melanomas,
+    precision_recall,
+    run_thresholds,
+)
+from skinlesion.analysis.assessment.headline import headline
+from skinlesion.analysis.assessment.inputs import AssessmentInputs
+from skinlesion.analysis.assessment.lesions import lesion_table
+from skinlesion.analysis.assessment.selective import selective_tables, uncertainty_table
+from skinlesion.analysis.assessment.subgroups import subgroup_table
+from skinlesion.evaluation.predictions import Predictions, Run
+from skinlesion.evaluation.subgroups import make_groups
+from skinlesion.params import AssessParams, EvaluateParams
+
+
+def assess_predictions(
+    tested: Predictions,
+    validation: Predictions,
+    metadata: pd.DataFrame,
+    evaluate: EvaluateParams,
+    settings: AssessParams,
+) -> tuple[dict[str, float], dict[str, pd.DataFrame], dict[str, Any]]:
+    """Return the headline figures, all tables by name, and notes.
+
+    Args:
+        tested: predictions of test parts.
+        validation: predictions of validation parts by the same runs; all that is fitted is fitted on these.
+        metadata: a table with `image_id` that holds every tested image, and the columns that make subgroups.
+
+    Raises:
+        UserError: validation lacks a run that was tested, or metadata an image.
+    """
+    inputs = AssessmentInputs.make(tested, validation, metadata, evaluate, settings)
+    groups, absent = make_groups(inputs.table, settings.subgroups)
+    conformal, pooled = conformal_table(inputs, groups)
+    selective, risk_coverage = selective_tables(inputs)
+    tables = {
+        "calibration": calibration_table(inputs),
+        "reliability": reliability_table(inputs),
+        "conformal": conformal,
+        "selective": selective,
+        "risk_coverage": risk_coverage,
+        "uncertainty": uncertainty_table(inputs),
+        "decisions": decision_table(inputs),
+        "decision_curve": decision_curve(inputs),
+        "precision_recall": precision_recall(inputs),
+        "costs": cost_table(inputs),
+        "missed": missed_melanomas(inputs),
+        "subgroups": subgroup_table(inputs, groups),
+        "lesions": lesion_table(tested, evaluate),
+    }
+    notes = {
+        "images": len(tested.labels),
+        "lesions": len(np.unique(tested.lesions)),
+        "folds": sorted({int(fold) for fold in tested.folds}),
+        "seeds": list(tested.seeds),
+        "runs": [_fitted(inputs, run) for run in inputs.runs()],
+        "classes_with_pooled_conformal_threshold": pooled,
+        "subgroup_columns_not_in_the_data": absent,
+        "interval": f"{evaluate.confidence:.0%} bootstrap over lesions, {evaluate.replicates} replicates; percentile, "
+        "basic for calibration errors",
+    }
+    return headline(tables, settings), tables, notes
+
+
+def _fitted(inputs: AssessmentInputs, run: Run) -> dict[str, Any]:
+    """Return what was fitted on a run's validation part, for `predict`: calibrator, conformal sets, thresholds."""
+    return {
+        "seed": run.seed,
+        "fold": run.fold,
+        "calibrator": inputs.calibrators[run.seed, run.fold].state(),
+        "conformal": fit_run(inputs, run, "lac", by_class=True).state(),
+        "thresholds": run_thresholds(inputs, run),
+    }

@@ -1,0 +1,107 @@
+"""The inputs of an assessment: predictions, their calibrated form, metadata, and lesion resamples."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from skinlesion.analysis.estimates import Key, described, estimate_sums, estimate_weighted
+from skinlesion.errors import UserError
+from skinlesion.evaluation.predictions import Predictions, Run, runs_of
+from skinlesion.evaluation.recalibration import Calibrator, fit_calibrator
+from skinlesion.evaluation.sums import SumStatistic
+from skinlesion.params import AssessParams, EvaluateParams
+from skinlesion.stats.lesion_bootstrap import Estimate, LesionBootstrap
+
+
+@dataclass(frozen=True)
+class AssessmentInputs:
+    """Test and validation predictions of a system, as the model gave them and calibrated."""
+
+    tested: Predictions
+    validation: Predictions
+    calibrated: np.ndarray  # (S, N, 7) of the tested images
+    validation_calibrated: np.ndarray  # (S, V, 7)
+    calibrators: dict[tuple[int, int], Calibrator]  # (seed, fold) → fitted on that run's validation part
+    table: pd.DataFrame  # metadata of the tested images, in their order
+    bootstrap: LesionBootstrap
+    evaluate: EvaluateParams
+    assess: AssessParams
+
+    @classmethod
+    def make(
+        cls,
+        tested: Predictions,
+        validation: Predictions,
+        metadata: pd.DataFrame,
+        evaluate: EvaluateParams,
+        assess: AssessParams,
+    ) -> "AssessmentInputs":
+        """Return the inputs of a system's assessment; calibrators are fitted run by run, on validation parts alone.
+
+        Args:
+            metadata: a table with `image_id` that holds every tested image.
+
+        Raises:
+            UserError: validation predictions lack a run that was tested, or metadata an image.
+        """
+        calibrated = np.empty_like(tested.probabilities)
+        validation_calibrated = np.empty_like(validation.probabilities)
+        calibrators = {}
+        for run in runs_of(tested, validation):
+            fitted = fit_calibrator(
+                assess.calibration,
+                validation.labels[run.validation],
+                validation.probabilities[run.layer, run.validation],
+            )
+            calibrators[run.seed, run.fold] = fitted
+            calibrated[run.layer, run.tested] = fitted.apply(tested.probabilities[run.layer, run.tested])
+            validation_calibrated[run.layer, run.validation] = fitted.apply(
+                validation.probabilities[run.layer, run.validation]
+            )
+        known = metadata.set_index("image_id")
+        missing = ~np.isin(tested.image_ids, known.index.to_numpy(dtype=str))
+        if missing.any():
+            raise UserError(f"metadata: no row for {tested.image_ids[missing][0]}; run `skinlesion prepare` again")
+        table = known.loc[list(tested.image_ids)].reset_index()
+        bootstrap = LesionBootstrap(tested.lesions, replicates=evaluate.replicates, seed=evaluate.seed)
+        return cls(
+            tested, validation, calibrated, validation_calibrated, calibrators, table, bootstrap, evaluate, assess
+        )
+
+    @property
+    def labels(self) -> np.ndarray:
+        return self.tested.labels
+
+    def runs(self) -> Iterator[Run]:
+        return runs_of(self.tested, self.validation)
+
+    def recalibrated(self, method: str) -> np.ndarray:
+        """Return the tested probabilities (S, N, 7) calibrated run by run with a method, the chosen one or another."""
+        if method == self.assess.calibration:
+            return self.calibrated
+        recalibrated = np.empty_like(self.calibrated)
+        for run in self.runs():
+            labels = self.validation.labels[run.validation]
+            fitted = fit_calibrator(method, labels, self.validation.probabilities[run.layer, run.validation])
+            recalibrated[run.layer, run.tested] = fitted.apply(self.tested.probabilities[run.layer, run.tested])
+        return recalibrated
+
+    def estimates(self, figures: Mapping[Key, Sequence[SumStatistic]]) -> dict[Key, Estimate]:
+        """Return each figure as the mean over seeds of its statistic, all from the same resamples.
+
+        Args:
+            figures: key → one statistic per seed.
+        """
+        return estimate_sums(self.bootstrap, figures)
+
+    def estimate_weighted(
+        self, statistics: Sequence[Callable[[np.ndarray], np.ndarray]], names: Sequence[str]
+    ) -> dict[str, Estimate]:
+        """Return figures that need an order of the images, as means over seeds; see `estimates.estimate_weighted`."""
+        return estimate_weighted(self.bootstrap, statistics, names)
+
+    def row(self, estimate: Estimate, kind: str = "percentile") -> dict[str, float]:
+        """Return `value, low, high` of an estimate."""
+        return described(estimate, self.evaluate.confidence, kind)

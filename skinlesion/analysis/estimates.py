@@ -1,0 +1,67 @@
+"""Estimates of many figures on the same lesion resamples, as means over training seeds."""
+
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from typing import TypeVar
+
+import numpy as np
+
+from skinlesion.evaluation.sums import SumStatistic
+from skinlesion.stats.lesion_bootstrap import Estimate, LesionBootstrap, mean_estimate
+
+#: What a figure is called: a name, or a tuple of what it is about.
+Key = TypeVar("Key", bound=Hashable)
+
+_COLUMNS_AT_ONCE = 4096  # of sums; bounds the memory
+
+
+def estimate_sums(bootstrap: LesionBootstrap, figures: Mapping[Key, Sequence[SumStatistic]]) -> dict[Key, Estimate]:
+    """Return each figure as the mean over its statistics (one per seed), resampled together."""
+    estimates: dict[Key, Estimate] = {}
+    batch: list[tuple[Key, Sequence[SumStatistic]]] = []
+    width = 0
+    for key, statistics in figures.items():
+        batch.append((key, statistics))
+        width += sum(statistic.columns.shape[1] for statistic in statistics)
+        if width > _COLUMNS_AT_ONCE:
+            estimates |= _resample(bootstrap, batch)
+            batch, width = [], 0
+    return estimates | (_resample(bootstrap, batch) if batch else {})
+
+
+def _resample(bootstrap: LesionBootstrap, batch: Iterable[tuple[Key, Sequence[SumStatistic]]]) -> dict[Key, Estimate]:
+    # Several statistics can read the same columns.
+    columns = {id(statistic.columns): statistic.columns for _, statistics in batch for statistic in statistics}
+    totals = bootstrap.totals(np.hstack(list(columns.values())))
+    ends = np.cumsum([array.shape[1] for array in columns.values()])
+    parts = {
+        identity: totals[:, end - array.shape[1] : end]
+        for (identity, array), end in zip(columns.items(), ends, strict=True)
+    }
+    return {
+        key: mean_estimate(
+            [Estimate(statistic.value, statistic.function(parts[id(statistic.columns)])) for statistic in statistics]
+        )
+        for key, statistics in batch
+    }
+
+
+def estimate_weighted(
+    bootstrap: LesionBootstrap, statistics: Sequence[Callable[[np.ndarray], np.ndarray]], names: Sequence[str]
+) -> dict[str, Estimate]:
+    """Return figures that need an order of the images, as means over seeds.
+
+    Args:
+        statistics: one per seed: image weights (N, B) → (B, K), K the number of names.
+    """
+    ones = np.ones((len(bootstrap.lesion), 1), np.float32)
+    by_seed = []
+    for statistic in statistics:
+        point, draws = statistic(ones)[0], bootstrap.over_images(statistic)
+        by_seed.append([Estimate(float(point[place]), draws[:, place]) for place in range(len(names))])
+    return {name: mean_estimate([estimates[place] for estimates in by_seed]) for place, name in enumerate(names)}
+
+
+def described(estimate: Estimate, confidence: float, kind: str = "percentile") -> dict[str, float]:
+    """Return `value, low, high` of an estimate; `kind` is "percentile" or "basic"."""
+    low, high = estimate.interval(confidence, kind)
+    return {"value": estimate.value, "low": low, "high": high}

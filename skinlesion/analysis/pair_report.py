@@ -1,0 +1,136 @@
+"""The report of a comparison, as `compare --json` prints it: every pair of models, their design effects and flips."""
+
+from dataclasses import replace
+from itertools import combinations
+from typing import Any, Literal
+
+import numpy as np
+from pydantic import BaseModel, Field
+
+from skinlesion.analysis.columns import BOOTSTRAP_METHOD, NAIVE_METHOD
+from skinlesion.analysis.comparison import Plan, compare, pair_flips
+from skinlesion.errors import UserError, name_some
+from skinlesion.evaluation.predictions import Predictions
+
+
+class FlipReport(BaseModel):
+    """Images of one class whose answer changes from a to b."""
+
+    cases: int = Field(description="Images of the class.")
+    lost: list[str] = Field(description="Ids right under a and wrong under b.")
+    gained: list[str] = Field(description="Ids wrong under a and right under b.")
+
+
+class ComparisonRow(BaseModel):
+    """One pair, metric and method; the columns of comparisons.csv. A value that is undefined is null."""
+
+    a: str = Field(description="The model it starts from.")
+    b: str = Field(description="The model compared with it.")
+    metric: str
+    a_value: float | None = Field(description="The metric of a; null where it is undefined, a class being absent.")
+    b_value: float | None
+    difference: float | None = Field(description="b − a.")
+    low: float | None = Field(description="Lower end of the interval of the difference, where the method has one.")
+    high: float | None
+    p: float = Field(description="Two-sided p-value.")
+    p_adjusted: float = Field(description="Holm over the pairs for the primary metric, Benjamini–Hochberg otherwise.")
+    method: str
+    verdict: Literal["", "equivalent", "superior", "inferior", "non-inferior", "inconclusive"] = Field(
+        description="What the clustered interval and the margin say of b; empty for other methods."
+    )
+
+
+class ComparisonReport(BaseModel):
+    """What `skinlesion compare --json` prints."""
+
+    images: int
+    lesions: int = Field(description="Clusters of the bootstrap: lesions, or images with --cluster none.")
+    replicates: int
+    seed: int
+    margin: float
+    confidence: float
+    warnings: list[str]
+    comparisons: list[ComparisonRow]
+    design_effect: dict[str, float] = Field(
+        description="`a vs b: metric` → (clustered / naive interval width)²: images for each independent one."
+    )
+    flips: dict[str, dict[str, FlipReport]] = Field(description="`a vs b` → class → flips.")
+
+
+def report_pairs(
+    predictions: dict[str, Predictions], cluster: str, plan: Plan, warnings: list[str]
+) -> ComparisonReport:
+    """Compare every pair of predictions of the same images.
+
+    Args:
+        predictions: by model, in the order in which pairs (a, b) are made.
+        cluster: "lesion_id", or "none" to take images as independent.
+        plan: the metrics, the margin and the resamples.
+        warnings: what the report passes on.
+
+    Raises:
+        UserError: images, diagnoses or lesions differ; ids are named.
+    """
+    names = list(predictions)
+    for name in names[1:]:
+        _check_same_images(names[0], predictions[names[0]], name, predictions[name])
+    if cluster == "none":
+        predictions = {name: replace(members, lesions=members.image_ids) for name, members in predictions.items()}
+    pairs = list(combinations(names, 2))
+    compared = compare(predictions, pairs, plan)
+    first = predictions[names[0]]
+    rows = compared.table.astype(object).where(compared.table.notna(), None).to_dict("records")
+    return ComparisonReport(
+        images=len(first.labels),
+        lesions=len(np.unique(first.lesions)),
+        replicates=plan.replicates,
+        seed=plan.seed,
+        margin=plan.margin,
+        confidence=plan.confidence,
+        warnings=warnings,
+        comparisons=[ComparisonRow.model_validate(row) for row in rows],
+        design_effect=_design_effects(rows),
+        flips={
+            f"{a} vs {b}": {
+                flips.class_name: FlipReport(cases=flips.cases, lost=list(flips.lost), gained=list(flips.gained))
+                for flips in pair_flips(predictions[a], predictions[b])
+            }
+            for a, b in pairs
+        },
+    )
+
+
+def _check_same_images(a: str, first: Predictions, b: str, second: Predictions) -> None:
+    only_a, only_b = set(first.image_ids) - set(second.image_ids), set(second.image_ids) - set(first.image_ids)
+    if only_a or only_b:
+        parts = [
+            f"{len(ids):,} only in {name}: {name_some(sorted(ids), 5)}"
+            for name, ids in ((a, only_a), (b, only_b))
+            if ids
+        ]
+        raise UserError(f"{a} and {b} hold different images ({'; '.join(parts)}); compare the same test set")
+    differ = first.labels != second.labels
+    if differ.any():
+        raise UserError(
+            f"{a} and {b} give different diagnoses to {name_some(first.image_ids[differ], 5)}; correct the column dx"
+        )
+    differ = first.lesions != second.lesions
+    if differ.any():
+        raise UserError(
+            f"{a} and {b} give different lesions to {name_some(first.image_ids[differ], 5)}; "
+            "add lesion_id to both files, or give one table with --truth"
+        )
+
+
+def _design_effects(rows: list[dict[Any, Any]]) -> dict[str, float]:
+    width = {(row["a"], row["b"], row["metric"], row["method"]): _width(row) for row in rows}
+    effects = {}
+    for (a, b, metric, method), clustered in width.items():
+        naive = width.get((a, b, metric, NAIVE_METHOD))
+        if method == BOOTSTRAP_METHOD and clustered and naive:
+            effects[f"{a} vs {b}: {metric}"] = (clustered / naive) ** 2
+    return effects
+
+
+def _width(row: dict[Any, Any]) -> float | None:
+    return None if row["low"] is None or row["high"] is None else row["high"] - row["low"]

@@ -1,0 +1,115 @@
+"""Tables of pairs of experiments beside their comparison: flips, variance budget, detectable differences."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+from skinlesion.analysis.comparison import Compared, Plan, fold_values, pair_flips
+from skinlesion.errors import UserError
+from skinlesion.evaluation.predictions import Predictions
+from skinlesion.stats.mcnemar import cochran_q
+from skinlesion.stats.power import minimum_detectable_difference
+from skinlesion.stats.variance import variance_budget
+from skinlesion.vocabulary import CLASSES
+
+#: Two experiments, a and b; differences are b − a.
+Pair = tuple[str, str]
+
+_POWER_SIMULATIONS = 300
+
+
+def shared_images(
+    predictions: Mapping[str, Predictions], pairs: list[Pair]
+) -> tuple[list[tuple[np.ndarray, list[Pair]]], list[str]]:
+    """Return the pairs grouped by the images both models were tested on, and in words the pairs not compared.
+
+    A model tested on one fold is compared on that fold with a model tested on all of them.
+
+    Raises:
+        UserError: diagnoses of the same images differ between models.
+    """
+    groups: dict[tuple[str, ...], tuple[np.ndarray, list[Pair]]] = {}
+    skipped = []
+    for a, b in pairs:
+        first, second = predictions[a], predictions[b]
+        common, rows, other_rows = np.intersect1d(first.image_ids, second.image_ids, return_indices=True)
+        if not len(common):
+            skipped.append(f"{a} and {b} were tested on different images")
+            continue
+        if not (first.labels[rows] == second.labels[other_rows]).all():
+            raise UserError(f"{a} and {b}: diagnoses of the same images differ in their predictions; run `dvc repro`")
+        groups.setdefault(tuple(common), (common, []))[1].append((a, b))
+    return list(groups.values()), skipped
+
+
+def cochran(members: Mapping[str, Predictions]) -> dict[str, float]:
+    """Return Cochran's Q over all experiments on the same images, for stats.json; images are taken as independent."""
+    if len(members) < 3:
+        return {}
+    test = cochran_q(np.stack([_correct(predictions) for predictions in members.values()], axis=1))
+    return {"cochran_q": test.statistic, "cochran_degrees": test.degrees, "cochran_p": test.pvalue}
+
+
+def flips_table(members: Mapping[str, Predictions], pairs: Sequence[Pair]) -> pd.DataFrame:
+    """Return per pair and class how many images b loses and gains against a; of melanomas also which."""
+    rows = []
+    for a, b in pairs:
+        for flips in pair_flips(members[a], members[b]):
+            named = flips.class_name == "mel"
+            rows.append({
+                "a": a, "b": b, "dx": flips.class_name, "cases": flips.cases, "lost": len(flips.lost),
+                "gained": len(flips.gained), "lost_ids": " ".join(flips.lost) if named else "",
+                "gained_ids": " ".join(flips.gained) if named else "",
+            })  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def variance_table(
+    members: Mapping[str, Predictions], pairs: Sequence[Pair], compared: Compared, plan: Plan
+) -> pd.DataFrame:
+    """Return the variance budget of each pair's primary difference; seeds are paired where both models have them."""
+    metric = compared.clustered.metrics.index(plan.primary)
+    by_fold = {name: fold_values(predictions, plan.primary) for name, predictions in members.items()}
+    rows = []
+    for a, b in pairs:
+        shared = [seed for seed in members[a].seeds if seed in members[b].seeds]
+        if not shared:
+            continue
+        place = {name: [members[name].seeds.index(seed) for seed in shared] for name in (a, b)}
+        index = {name: compared.names.index(name) for name in (a, b)}
+        point = [compared.clustered.point[index[name]][place[name], metric] for name in (a, b)]
+        draws = [compared.clustered.replicates[index[name]][:, place[name], metric] for name in (a, b)]
+        budget = variance_budget(
+            point[1] - point[0], draws[1] - draws[0], by_fold[b] - by_fold[a], confidence=plan.confidence
+        )
+        rows.append({"a": a, "b": b, "metric": plan.primary} | vars(budget))
+    return pd.DataFrame(rows)
+
+
+def detectable_table(members: Mapping[str, Predictions], pairs: Sequence[Pair], plan: Plan) -> pd.DataFrame:
+    """Return per pair and class the gain in sensitivity that these images would show with 80 % power."""
+    rows = []
+    for a, b in pairs:
+        first = members[a]
+        correct = [_correct(members[name]) for name in (a, b)]
+        for position, name in enumerate(CLASSES):
+            cases = first.labels == position
+            if not cases.any():
+                continue
+            ids, lesion = np.unique(first.lesions[cases], return_inverse=True)
+            count = [np.bincount(lesion, weights=hits[cases].astype(float), minlength=len(ids)) for hits in correct]
+            sizes = np.bincount(lesion, minlength=len(ids))
+            smallest = minimum_detectable_difference(
+                count[1] - count[0], sizes - count[1], sizes, simulations=_POWER_SIMULATIONS, seed=plan.seed
+            )
+            rows.append(
+                {"a": a, "b": b, "dx": name, "images": int(cases.sum()), "lesions": len(ids), "detectable": smallest}
+            )
+    return pd.DataFrame(rows)
+
+
+def _correct(predictions: Predictions) -> np.ndarray:
+    """Return whether the answer of the seeds' mean is right (N,)."""
+    hits: np.ndarray = predictions.probabilities.mean(axis=0).argmax(axis=1) == predictions.labels
+    return hits

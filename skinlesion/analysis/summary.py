@@ -1,0 +1,102 @@
+"""The summary of one set of predictions: metrics with intervals, notes, and the mean temperature."""
+
+from typing import Any
+
+import numpy as np
+
+from skinlesion.evaluation.metrics import score
+from skinlesion.evaluation.predictions import Predictions, restrict_classes, runs_of
+from skinlesion.evaluation.recalibration import fit_temperature
+from skinlesion.evaluation.registry import SCHEMA, make_schema
+from skinlesion.params import EvaluateParams
+from skinlesion.stats.bootstrap import bootstrap
+from skinlesion.stats.resampling import Schema
+from skinlesion.vocabulary import CLASSES
+
+#: Of external data, also with all seven classes to choose from, as in use, though the data show only some of them.
+_OPEN = ("balanced_accuracy", "accuracy")
+
+
+def mean_temperature(tested: Predictions, validation: Predictions) -> float:
+    """Return the mean over runs of the temperature fitted on each run's validation part.
+
+    Raises:
+        UserError: validation predictions lack a run that was tested.
+    """
+    temperatures = [
+        fit_temperature(validation.labels[run.validation], validation.probabilities[run.layer, run.validation])
+        for run in runs_of(tested, validation)
+    ]
+    return float(np.mean(temperatures))
+
+
+def summarise(
+    predictions: Predictions, settings: EvaluateParams, schema: Schema = SCHEMA
+) -> tuple[dict[str, float], dict[str, Any]]:
+    """Return metrics.json (without temperature) and notes.json of some predictions.
+
+    A value is the mean over seeds of the metric on that seed's predictions, all folds pooled. Every metric of `schema`
+    has an interval, the percentile bootstrap over lesions; `schema` names the classes of labels and columns.
+    """
+    by_seed = [
+        score(predictions.labels, layer, settings.ece_bins, schema.class_names) for layer in predictions.probabilities
+    ]
+    undefined = {name: reason for scores in by_seed for name, reason in scores.undefined.items()}
+    values = {
+        name: float(np.mean([scores.values[name] for scores in by_seed]))
+        for name in by_seed[0].values
+        if name not in undefined
+    }
+    if len(by_seed) > 1:
+        spread = [scores.values["balanced_accuracy"] for scores in by_seed]
+        values["balanced_accuracy_seed_sd"] = float(np.std(spread, ddof=1))
+    wanted = [name for name in schema.metrics() if name in values]
+    resampled = bootstrap(
+        predictions.labels,
+        [predictions.probabilities],
+        predictions.lesions,
+        wanted,
+        schema,
+        replicates=settings.replicates,
+        seed=settings.seed,
+    )
+    for name in wanted:
+        interval = resampled.interval(0, name, settings.confidence)
+        if np.isnan(interval.low):
+            undefined[f"{name}_low"] = undefined[f"{name}_high"] = "no bootstrap replicate has a value"
+        else:
+            values[f"{name}_low"], values[f"{name}_high"] = interval.low, interval.high
+    notes = {
+        "undefined": undefined,
+        "images": len(predictions.labels),
+        "lesions": len(np.unique(predictions.lesions)),
+        "folds": sorted({int(fold) for fold in predictions.folds}),
+        "seeds": list(predictions.seeds),
+        "interval": f"{settings.confidence:.0%} percentile bootstrap over lesions, {settings.replicates} replicates",
+    }
+    return values, notes
+
+
+def summarise_external(predictions: Predictions, settings: EvaluateParams) -> tuple[dict[str, float], dict[str, str]]:
+    """Return the metrics of external predictions among the classes they show, and reasons for what has none.
+
+    `open_…` are the same with all seven classes to choose from, as in use.
+    """
+    present = tuple(name for position, name in enumerate(CLASSES) if (predictions.labels == position).any())
+    values, notes = summarise(restrict_classes(predictions, present), settings, make_schema(present))
+    wanted = [*_OPEN, *(f"sensitivity_{name}" for name in present)]
+    resampled = bootstrap(
+        predictions.labels,
+        [predictions.probabilities],
+        predictions.lesions,
+        wanted,
+        SCHEMA,
+        replicates=settings.replicates,
+        seed=settings.seed,
+    )
+    for name in wanted:
+        interval = resampled.interval(0, name, settings.confidence)
+        values[f"open_{name}"] = interval.estimate
+        values[f"open_{name}_low"], values[f"open_{name}_high"] = interval.low, interval.high
+    values["images"], values["lesions"] = notes["images"], notes["lesions"]
+    return values, notes["undefined"]

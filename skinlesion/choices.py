@@ -1,0 +1,45 @@
+"""The names that params.yaml and the command line let a user choose from, each list written once.
+
+The schema in `skinlesion.params`, the help of commands and the registries (losses, fusions, sources and so on) read
+these types; `names` turns one into a tuple. A test holds that every registry has an entry for each of its names.
+Nothing but the standard library is imported, so that `skinlesion --help` stays quick.
+"""
+
+from typing import Any, Literal, get_args
+
+# Data
+Source = Literal["ham10000", "isic_challenge", "isic_archive", "pad_ufes_20", "derm7pt", "folder", "phantom"]
+Protocol = Literal["lesion", "image"]
+Square = Literal["crop", "squash", "pad"]
+ColorConstancy = Literal["none", "shades_of_gray"]
+HairRemoval = Literal["none", "dullrazor"]
+
+# Training
+Preset = Literal["none", "flips", "dermoscopy"]
+Fusion = Literal["none", "concat", "film", "cross_attention", "metablock", "metadata_only"]
+MetadataEncoding = Literal["onehot", "ordinal", "embedding"]
+Loss = Literal["cross_entropy", "focal", "cost_sensitive", "logit_adjusted"]
+ClassWeights = Literal["none", "balanced", "effective"]
+Sampler = Literal["shuffle", "class_balanced", "lesion"]
+Regime = Literal["frozen", "two_stage", "full"]
+Optimizer = Literal["adam", "adamw"]
+Schedule = Literal["constant", "cosine", "warm_restarts"]
+Monitor = Literal["loss", "balanced_accuracy", "macro_f1", "macro_auc", "accuracy"]
+
+# After training
+Metric = Literal["balanced_accuracy", "macro_f1", "macro_auc"]
+Calibration = Literal["temperature", "vector", "isotonic"]
+CamMethod = Literal["gradcam", "gradcam++", "rollout"]
+EnsembleMethod = Literal["mean", "weighted", "greedy"]
+Tracker = Literal["mlflow", "wandb"]
+
+
+def names(choice: Any) -> tuple[str, ...]:
+    """Return the names of a choice: ("lesion", "image") for `Protocol`."""
+    return get_args(choice)
+
+
+def listed(choice: Any) -> str:
+    """Return the names of a choice in words: "frozen, two_stage or full"."""
+    *others, last = names(choice)
+    return f"{', '.join(others)} or {last}" if others else last

@@ -1,0 +1,30 @@
+"""The command line: each command parses, calls one stage, prints through `console`.
+
+A mistake of the user ends with one line and exit code 2. Nothing heavy is imported before a command runs:
+`skinlesion --help` needs neither torch nor pandas nor pydantic. A new command goes into the module of its group.
+"""
+
+import sys
+
+from skinlesion.cli.app import app
+from skinlesion.errors import UserError
+
+# Importing a group registers its commands; `--help` lists them in this order.
+# isort: off
+from skinlesion.cli import data, training, results, files, use  # noqa: F401
+# isort: on
+
+_INTERRUPTED = 130
+
+
+def main() -> None:
+    """Run the command line; a UserError becomes one line and exit code 2."""
+    try:
+        app()
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except SystemExit as ended:
+        if ended.code == _INTERRUPTED:  # Typer turns Ctrl-C into this
+            print("stopped; the same command resumes where it was", file=sys.stderr)
+        raise

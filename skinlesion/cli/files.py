@@ -1,0 +1,117 @@
+"""Commands on prediction files, from anywhere or from two revisions: compare, score, diff."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from skinlesion.cli.app import ParamsOption, app, load
+from skinlesion.errors import UserError
+
+
+@app.command()
+def compare(
+    files: Annotated[list[Path], typer.Argument(help="Two or more prediction files, from anywhere.")],
+    truth: Annotated[
+        Path | None, typer.Option(help="A metadata table (image_id, dx, lesion_id) for files that lack these.")
+    ] = None,
+    metric: Annotated[
+        list[str] | None, typer.Option(help="A metric; repeatable, the first is the primary one.")
+    ] = None,
+    cluster: Annotated[str, typer.Option(help="lesion_id, or none to take images as independent.")] = "lesion_id",
+    replicates: Annotated[int, typer.Option(min=100, help="Bootstrap replicates.")] = 10_000,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the bootstrap.")] = 0,
+    margin: Annotated[float, typer.Option(min=1e-9, max=1, help="The smallest difference that matters.")] = 0.02,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print JSON; its schema is docs/compare.schema.json.")
+    ] = False,
+) -> None:
+    """Compare classifiers on their own prediction files: intervals that respect lesions, verdicts, flips."""
+    from skinlesion import console
+    from skinlesion.analysis.comparison import Plan
+    from skinlesion.params import StatsParams
+    from skinlesion.stages import compare as stage
+
+    metrics = tuple(dict.fromkeys(metric or StatsParams().metrics))
+    plan = Plan(metrics, metrics[0], margin, 0.95, replicates, seed, naive=cluster != "none")
+    report = stage.compare_files(files, truth, cluster, plan)
+    if as_json:
+        print(report.model_dump_json(indent=2))
+    else:
+        console.show_comparison(report)
+
+
+@app.command()
+def score(
+    file: Annotated[Path, typer.Argument(help="A prediction file, from anywhere.")],
+    truth: Annotated[
+        Path | None, typer.Option(help="A metadata table (image_id, dx, lesion_id) for a file that lacks these.")
+    ] = None,
+    validation: Annotated[
+        Path | None,
+        typer.Option(help="Predictions of validation parts by the same runs: adds all that is fitted on them."),
+    ] = None,
+    metadata_table: Annotated[
+        Path | None, typer.Option("--metadata", help="A prepared metadata.csv, for subgroups; with --validation.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Where the assessment's tables go; with --validation.")] = None,
+    replicates: Annotated[int | None, typer.Option(min=100, help="Bootstrap replicates.  [default: 2000]")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Seed of the bootstrap.  [default: 0]")] = None,
+    params: Annotated[
+        Path | None, typer.Option(help="A params.yaml whose sections evaluate and assess are used.")
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print JSON: values, and reasons for what is undefined.")
+    ] = False,
+) -> None:
+    """Every metric of a prediction file, with intervals; with --validation also calibration, decisions and the rest."""
+    import json
+
+    from skinlesion import console
+    from skinlesion.params import Params
+    from skinlesion.params_file import load_params
+    from skinlesion.stages.compare import score_file
+
+    if validation is None and (metadata_table or out):
+        raise UserError("score: --metadata and --out belong to the assessment; give --validation too")
+    loaded = Params() if params is None else load_params(params)
+    changes = {"replicates": replicates, "seed": seed}
+    settings = loaded.evaluate.model_copy(update={name: value for name, value in changes.items() if value is not None})
+    values, notes = score_file(file, truth, settings, validation)
+    figures: dict[str, float] = {}
+    if validation is not None:
+        from skinlesion.stages.assess import assess_files, write_tables
+
+        figures, tables = assess_files(file, validation, truth, metadata_table, settings, loaded.assess)
+        if out is not None:
+            write_tables(out, tables)
+    if as_json:
+        content = {"metrics": values, **notes} | ({"assessment": figures} if figures else {})
+        print(json.dumps(content, indent=2, sort_keys=True))
+        return
+    console.show_scores(values, notes, figures)
+
+
+@app.command()
+def diff(
+    first: Annotated[str, typer.Argument(metavar="[REV_A]", help="A revision.")] = "HEAD",
+    second: Annotated[str, typer.Argument(metavar="[REV_B]", help="Another, or what is there now.")] = "workspace",
+    replicates: Annotated[int, typer.Option(min=100, help="Bootstrap replicates.")] = 10_000,
+    params: ParamsOption = Path("params.yaml"),
+) -> None:
+    """Show what `dvc metrics diff` shows, with paired intervals, verdicts and flips per changed experiment."""
+    import dataclasses
+
+    from skinlesion import console
+    from skinlesion.stages.diff import diff as run_diff
+    from skinlesion.stages.stats import plan_of
+
+    loaded, workspace = load(params)
+    plan = dataclasses.replace(plan_of(loaded), replicates=replicates, permutations=0)
+    reports, lines = run_diff(workspace.root, first, second, plan)
+    for name, report in reports.items():
+        print(f"== {name}")
+        console.show_comparison(report)
+        print()
+    for line in lines:
+        print(line)

@@ -1,0 +1,123 @@
+"""Commands on results of the benchmark: assess, metadata, stats, explain, report, track, verify."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from skinlesion.choices import Tracker, listed
+from skinlesion.cli.app import ParamsOption, app, load
+from skinlesion.errors import UserError
+
+
+@app.command()
+def assess(
+    name: Annotated[str, typer.Argument(help="An evaluated experiment or ensemble of params.yaml.")],
+    params: ParamsOption = Path("params.yaml"),
+) -> None:
+    """Calibration, conformal sets, decisions and subgroups of an evaluated system, fitted on validation parts."""
+    from skinlesion import console
+    from skinlesion.errors import choices
+    from skinlesion.stages import assess as stage
+
+    loaded, workspace = load(params)
+    if name not in loaded.systems:
+        raise UserError(f"{name}: neither experiment nor ensemble of {params}; {choices(loaded.systems, name)}")
+    console.show_figures(stage.assess(loaded, workspace, name))
+    print(f"written to {workspace.assessment(name)}")
+
+
+@app.command()
+def metadata(params: ParamsOption = Path("params.yaml")) -> None:
+    """What metadata add: fields hidden, records exchanged, 0 to 100% missing, Shapley values, image-only models."""
+    from skinlesion import console
+    from skinlesion.stages import metadata as stage
+
+    loaded, workspace = load(params)
+    console.show_figures_of(stage.metadata(loaded, workspace), workspace.metadata_value)
+
+
+@app.command()
+def stats(params: ParamsOption = Path("params.yaml")) -> None:
+    """Compare the experiments pair by pair: differences with lesion-clustered intervals, McNemar, Holm."""
+    from skinlesion import console
+    from skinlesion.analysis.columns import BOOTSTRAP_METHOD
+    from skinlesion.stages import stats as stage
+
+    loaded, workspace = load(params)
+    comparisons = stage.stats(loaded, workspace)
+    shown = comparisons[(comparisons["metric"] == loaded.stats.primary) & (comparisons["method"] == BOOTSTRAP_METHOD)]
+    console.show_verdicts(shown)
+
+
+@app.command()
+def explain(
+    experiment: Annotated[str | None, typer.Option(help="An experiment; with --image.")] = None,
+    image: Annotated[list[str] | None, typer.Option(help="A prepared image's id; repeatable.")] = None,
+    params: ParamsOption = Path("params.yaml"),
+) -> None:
+    """Show where models look: overlays of images, or a test fold of the best experiments against lesion masks."""
+    from skinlesion import console
+    from skinlesion.stages import explain as stage
+
+    loaded, workspace = load(params)
+    if (experiment is None) != (not image):
+        raise UserError("explain: give --experiment NAME and --image ID together, or neither for the best experiments")
+    if experiment is not None:
+        for path in stage.explain_images(loaded, workspace, experiment, image or []):
+            print(path)
+        return
+    console.show_figures_of(stage.explain_best(loaded, workspace), workspace.reports / "explanations")
+
+
+@app.command()
+def report(
+    readme: Annotated[
+        Path | None, typer.Option(help="Also write the results table between this file's markers.")
+    ] = None,
+    params: ParamsOption = Path("params.yaml"),
+) -> None:
+    """Write reports/report.html (self-contained) and reports/results.md from what the other stages wrote."""
+    from skinlesion.stages import report as stage
+
+    loaded, workspace = load(params)
+    page = stage.report(loaded, workspace)
+    if readme is not None:
+        stage.write_readme_table(workspace, readme)
+    print(f"open {page}")
+
+
+@app.command()
+def verify(
+    readme: Annotated[
+        Path | None, typer.Option(help="Also check the results table between this file's markers.")
+    ] = None,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Metrics, pages and cards alone: trust assessments and statistics.")
+    ] = False,
+    params: ParamsOption = Path("params.yaml"),
+) -> None:
+    """Recompute every figure of report, cards and README from the predictions; fail where one differs."""
+    from skinlesion.report.numbers import count
+    from skinlesion.stages import verify as stage
+
+    loaded, workspace = load(params)
+    problems = stage.verify(loaded, workspace, readme, quick=quick)
+    for line in problems[:50]:
+        print(line)
+    if problems:
+        raise UserError(f"{count(len(problems), 'difference')} from what predictions give; run `dvc repro`")
+    print("every figure comes out again")
+
+
+@app.command()
+def track(
+    to: Annotated[str, typer.Argument(help=f"{listed(Tracker)}; each is an extra of its own.")],
+    params: ParamsOption = Path("params.yaml"),
+) -> None:
+    """Send every evaluated system's settings, figures and predictions to an experiment tracker."""
+    from skinlesion.report.numbers import count
+    from skinlesion.stages import track as stage
+
+    loaded, workspace = load(params)
+    print(f"{count(stage.track(loaded, workspace, to), 'system')} sent to {to}")

@@ -1,0 +1,161 @@
+"""Commands that train and predict the benchmark: train, evaluate, ensemble, export."""
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from skinlesion.choices import Fusion, MetadataEncoding, Protocol, Regime, listed
+from skinlesion.cli.app import ParamsOption, app, load
+from skinlesion.errors import UserError
+from skinlesion.folds import FOLDS
+
+if TYPE_CHECKING:
+    from skinlesion.params import Params, TrainParams
+
+
+@app.command()
+def train(
+    experiment: Annotated[
+        str | None, typer.Option(help="An experiment of params.yaml; trains it into models/.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Where runs go, instead of models/NAME or runs/.")] = None,
+    backbone: Annotated[str | None, typer.Option(help="A timm model name.")] = None,
+    weights: Annotated[str | None, typer.Option(help="imagenet, none, or a .safetensors file.")] = None,
+    regime: Annotated[str | None, typer.Option(help=f"{listed(Regime)}.")] = None,
+    fusion: Annotated[str | None, typer.Option(help=f"{listed(Fusion)}.")] = None,
+    metadata: Annotated[
+        str | None, typer.Option(help=f"How metadata becomes numbers: {listed(MetadataEncoding)}.")
+    ] = None,
+    protocol: Annotated[str | None, typer.Option(help=f"Split by {listed(Protocol)}.")] = None,
+    fold: Annotated[list[int] | None, typer.Option(help=f"Test fold 0 to {FOLDS - 1}; repeat for several.")] = None,
+    seed: Annotated[list[int] | None, typer.Option(help="Training seed; repeat for several.")] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="Any other field of train, as FIELD=VALUE; repeatable.")
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Train nothing: print shapes, parameters, memory and time.")
+    ] = False,
+    params: ParamsOption = Path("params.yaml"),
+) -> None:
+    """Train an experiment of params.yaml, or whatever the flags say (into runs/, no DVC needed)."""
+    from skinlesion import console
+    from skinlesion.params_file import parse_setting
+
+    loaded, workspace = load(params, required=experiment is not None)
+    flags: dict[str, Any] = {
+        "backbone": backbone, "weights": weights, "regime": regime, "fusion": fusion, "metadata": metadata,
+        "protocol": protocol, "folds": fold, "seeds": seed,
+    }  # fmt: skip
+    changes = {name: value for name, value in flags.items() if value is not None}
+    changes |= dict(parse_setting(text) for text in settings or [])
+    resolved = _resolve(loaded, experiment, changes)
+    folder = out or (workspace.model(experiment) if experiment else workspace.root / "runs" / _run_name(resolved))
+    if dry_run:
+        from skinlesion.training.dry_run import dry_run as dry_run_text
+
+        print(dry_run_text(resolved, experiment or "these settings"))
+        return
+    if experiment and changes and out is None:
+        raise UserError(f"--experiment {experiment}: flags are not in params.yaml; add --out DIR, or edit params.yaml")
+    prints = int(os.environ.get("RANK", "0")) == 0  # under torchrun one process alone
+    if prints:
+        console.show_settings(resolved, folder)
+
+    from skinlesion.stages import train as stage
+
+    summaries = stage.train(
+        loaded,
+        workspace,
+        experiment or folder.name,
+        settings=resolved,
+        out=folder,
+        exclusive=experiment is not None,
+    )
+    if prints:
+        console.show_runs(summaries, folder)
+
+
+@app.command()
+def evaluate(
+    experiment: Annotated[str | None, typer.Option(help="An experiment of params.yaml, trained in models/.")] = None,
+    models: Annotated[
+        Path | None, typer.Option(help="A folder that `skinlesion train` wrote, such as runs/NAME.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Where results go, instead of reports/runs/NAME or the folder.")
+    ] = None,
+    params: ParamsOption = Path("params.yaml"),
+) -> None:
+    """Predict the test parts of trained runs; write predictions, metrics with intervals, and curves."""
+    loaded, workspace = load(params, required=experiment is not None)
+    if (experiment is None) == (models is None):
+        raise UserError("evaluate: give either --experiment NAME or --models DIR")
+    from skinlesion import console
+    from skinlesion.stages import evaluate as stage
+
+    if experiment is not None:
+        out = out or workspace.results(experiment)
+        metrics = stage.evaluate(loaded, workspace, experiment, out=out)
+    else:
+        assert models is not None
+        out = out or models
+        metrics = stage.evaluate(loaded, workspace, models.name, settings=_settings_of(models), models=models, out=out)
+    console.show_metrics(metrics, out)
+
+
+@app.command()
+def ensemble(
+    name: Annotated[str, typer.Option(help="An entry of `ensembles:` in params.yaml; its members are evaluated.")],
+    params: ParamsOption = Path("params.yaml"),
+) -> None:
+    """Combine experiments' predictions, weights fitted on validation parts; write what evaluate writes."""
+    from skinlesion import console
+    from skinlesion.stages import ensemble as stage
+
+    loaded, workspace = load(params)
+    console.show_metrics(stage.ensemble(loaded, workspace, name), workspace.ensemble(name))
+
+
+@app.command()
+def export(
+    experiment: Annotated[str, typer.Argument(help="A trained experiment of params.yaml.")],
+    out: Annotated[Path, typer.Option(help="The .onnx file; a .json beside it describes its inputs.")],
+    fold: Annotated[int, typer.Option(help="Whose model; its first seed is used.")] = 0,
+    params: ParamsOption = Path("params.yaml"),
+) -> None:
+    """Write one trained model as ONNX (extra `onnx`), checked against torch."""
+    from skinlesion.stages import export as stage
+
+    loaded, workspace = load(params)
+    written = stage.export(loaded, workspace, experiment, fold, out)
+    print(f"{out} and {out.with_suffix('.json')}; ONNX Runtime and torch differ by {written['largest_difference']:.1e}")
+
+
+def _resolve(loaded: "Params", experiment: str | None, changes: dict[str, Any]) -> "TrainParams":
+    if experiment is None:
+        return loaded.resolve(changes, "train")
+    loaded.experiment(experiment)
+    return loaded.resolve({**(loaded.experiments[experiment] or {}), **changes}, f"experiments.{experiment}")
+
+
+def _run_name(settings: "TrainParams") -> str:
+    """Return a name that says what matters and tells any two configurations apart."""
+    import hashlib
+
+    digest = hashlib.sha256(settings.model_dump_json(exclude={"folds", "seeds", "checkpoint_seconds"}).encode())
+    inputs: list[str] = ["image"] if settings.fusion == "none" else [settings.fusion, settings.metadata]
+    return "-".join([settings.backbone, *inputs, settings.protocol, digest.hexdigest()[:8]])
+
+
+def _settings_of(models: Path) -> "TrainParams":
+    """Return the parameters that the runs in a folder were trained with."""
+    from skinlesion.params import TrainParams
+    from skinlesion.training.runs import RUN_NAME, read_run
+
+    runs = [read_run(path.parent) for path in sorted(models.glob(f"fold*-seed*/{RUN_NAME}"))]
+    if not runs:
+        raise UserError(f"--models {models}: holds no finished run; run `skinlesion train` first")
+    folds, seeds = {run["fold"] for run in runs}, {run["seed"] for run in runs}
+    return TrainParams.model_validate({**runs[0]["config"], "folds": sorted(folds), "seeds": sorted(seeds)})

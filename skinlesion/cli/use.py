@@ -1,0 +1,85 @@
+"""Commands that use trained models: predict photographs, open the dashboard."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from skinlesion.cli.app import ParamsOption, app, load
+from skinlesion.errors import UserError
+
+
+@app.command()
+def predict(
+    images: Annotated[list[Path], typer.Argument(help="Photographs, or folders of them.")],
+    experiment: Annotated[
+        str | None, typer.Option(help="Which model; by default the best by validation, with metadata if you give any.")
+    ] = None,
+    fold: Annotated[int | None, typer.Option(help="The models of one fold; by default the mean over all.")] = None,
+    age: Annotated[float | None, typer.Option(help="In years.")] = None,
+    sex: Annotated[str | None, typer.Option(help="female or male.")] = None,
+    localization: Annotated[str | None, typer.Option(help="Anatomical site, such as back or face.")] = None,
+    table: Annotated[
+        Path | None, typer.Option(help="A CSV of image_id, age, sex, localization for many photographs.")
+    ] = None,
+    unlike: Annotated[
+        bool, typer.Option("--unlike", help="Say how unlike the prepared images each photograph is.")
+    ] = False,
+    cam: Annotated[Path | None, typer.Option(help="A folder for pictures of where one fold's model looks.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object per line.")] = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
+    params: ParamsOption = Path("params.yaml"),
+) -> None:
+    """Predict photographs with a trained experiment: probabilities, conformal set, malignancy. Not for diagnosis."""
+    from skinlesion.training.memory import share_one_heap
+
+    share_one_heap()  # before the imports that start threads
+    from skinlesion.console import PredictionPrinter
+    from skinlesion.data.patient_records import PatientRecord
+    from skinlesion.stages import predict as stage
+
+    if as_json and as_csv:
+        raise UserError("predict: give either --json or --csv")
+    loaded, workspace = load(params)
+    predicted = stage.predict(
+        loaded,
+        workspace,
+        images,
+        record=PatientRecord(age, sex, localization),
+        table=table,
+        experiment=experiment,
+        fold=fold,
+        unlike=unlike,
+        overlays=cam,
+    )
+    form = "json" if as_json else "csv" if as_csv else "text"
+    printer = PredictionPrinter(form, predicted.experiment, predicted.predictor, predicted.count)
+    for row in predicted.rows:
+        printer.show(row)
+    printer.end()
+    if printer.failed:
+        raise typer.Exit(2)
+
+
+@app.command()
+def dashboard(
+    port: Annotated[int, typer.Option(min=1024, max=65535, help="The port on 127.0.0.1.")] = 8501,
+    params: ParamsOption = Path("params.yaml"),
+) -> None:
+    """Open the dashboard on this machine alone: data, training, performance, prediction, comparison."""
+    import importlib.util
+    import subprocess
+
+    load(params)
+    if importlib.util.find_spec("streamlit") is None:
+        raise UserError("dashboard: streamlit is not installed; pip install 'skinlesion[dashboard]'")
+    page = Path(__file__).parents[1] / "dashboard" / "app.py"
+    settings = {
+        "server.address": "127.0.0.1", "server.port": str(port), "server.headless": "true",
+        "server.fileWatcherType": "none", "server.maxUploadSize": "20", "browser.gatherUsageStats": "false",
+    }  # fmt: skip
+    flags = [part for name, value in settings.items() for part in (f"--{name}", value)]
+    print(f"open http://127.0.0.1:{port} (Ctrl-C ends it)", file=sys.stderr)
+    command = [sys.executable, "-m", "streamlit", "run", str(page), *flags, "--", str(params.resolve())]
+    raise typer.Exit(subprocess.run(command, check=False).returncode)

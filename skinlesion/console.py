@@ -1,0 +1,250 @@
+"""What commands print on the terminal: results for people, and predictions as text, CSV or JSON lines."""
+
+import csv
+import json
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from skinlesion.progress import progress
+from skinlesion.report.numbers import count, figure, interval, number, p_value, percent
+from skinlesion.vocabulary import CLASS_NAMES, PROBABILITY_COLUMNS
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from skinlesion.analysis.pair_report import ComparisonReport, ComparisonRow, FlipReport
+    from skinlesion.experiment.predictor import Predictor
+    from skinlesion.experiment.training_runs import RunSummary
+    from skinlesion.params import TrainParams
+
+_NOTICE = "research software, not for diagnosis"
+_PLACES = 4  # after the point of a metric
+_MOST_IDS = 8
+
+
+def warn(warnings: Iterable[str]) -> None:
+    """Print warnings to standard error, one line each."""
+    for warning in warnings:
+        print(f"warning: {warning}", file=sys.stderr)
+
+
+def show_prepared(summary: Mapping[str, Any], folder: Path) -> None:
+    """Print what `prepare` stored in `folder`; `summary` is the content of prepared.json."""
+    classes = ", ".join(f"{dx} {number(images, 0)}" for dx, images in summary["images_by_class"].items())
+    print(summary["attribution"])
+    images, lesions = count(summary["images"], "image"), count(summary["lesions"], "lesion")
+    print(f"{images} of {lesions} at {summary['image_size']} px: {classes}")
+    for word, dropped in summary.get("dropped", {}).items():
+        print(f"left out, no class here: {word} {number(dropped, 0)}")
+    for problem, ids in summary["rejected"].items():
+        print(f"left out, {problem}: {', '.join(ids)}")
+    left_out = sum(len(ids) for ids in summary["rejected"].values())
+    if left_out:
+        print(f"{count(left_out, 'finding')} left out; listed in {folder}")
+
+
+def show_splits(certificate: Mapping[str, Any]) -> None:
+    """Print how much each protocol leaks; `certificate` is the content of split.json."""
+    for protocol in ("lesion", "image"):
+        shares = certificate[protocol]["test_images_with_lesion_in_training"].values()
+        crossing = count(certificate[protocol]["lesions_across_parts"], "lesion")
+        leak = percent(sum(shares) / len(shares), 1)
+        print(f"{protocol} protocol: {crossing} across parts, {leak} of test images leak")
+
+
+def show_audit(audit: Mapping[str, Any]) -> None:
+    """Print the duplicates and overlaps that `audit` found."""
+    rule = audit["calibration"]
+    print(f"exact duplicates: {count(audit['exact_duplicates'], 'pair')}")
+    print(
+        f"near-duplicates under different lesion ids: {count(audit['near_duplicates'], 'pair')}, "
+        f"{number(audit['near_duplicates_across_parts'], 0)} across parts "
+        f"(cosine ≥ {number(rule['cosine_threshold'], 3)}, {rule['false_positive_rate']:.1e} of "
+        f"{count(rule['different_lesion_pairs'], 'pair')} of different lesions)"
+    )
+    if audit["known_pairs"]:
+        print(
+            f"known pairs of one lesion under two ids: {audit['known_pairs_found']} of {audit['known_pairs']} detected"
+        )
+    for name, images in audit["overlap"].items():
+        verb = "is" if images == 1 else "are"
+        print(f"{name}: {count(images, 'image')} {verb} also in the data set and left out")
+
+
+def show_settings(settings: "TrainParams", folder: Path) -> None:
+    """Print every field that a training run uses, and the folder it writes to."""
+    fields = settings.model_dump(mode="json")
+    width = max(len(name) for name in fields)
+    print("\n".join([f"training into {folder}", *(f"  {name:<{width}}  {value}" for name, value in fields.items())]))
+
+
+def show_runs(summaries: Sequence["RunSummary"], folder: Path) -> None:
+    """Print one line per training run."""
+    for run in summaries:
+        state = "already complete" if run.skipped else "trained"
+        print(
+            f"fold {run.fold} seed {run.seed}: {state}, best epoch {run.best_epoch}, "
+            f"validation balanced accuracy {number(run.validation_balanced_accuracy, _PLACES)}"
+        )
+    print(f"{count(len(summaries), 'run')} in {folder}; next: `skinlesion evaluate`")
+
+
+def show_metrics(metrics: Mapping[str, float], folder: Path) -> None:
+    """Print the main metrics of metrics.json with their intervals."""
+    from skinlesion.evaluation.registry import SUMMARY
+
+    for name in SUMMARY:
+        if name in metrics:
+            print(f"{name:>18} {figure(metrics, name, _PLACES)}")
+    print(f"written to {folder}")
+
+
+def show_figures(figures: Mapping[str, float]) -> None:
+    """Print flat figures, one line each, with their intervals."""
+    names = [name for name in figures if not name.endswith(("_low", "_high"))]
+    width = max((len(name) for name in names), default=0)
+    for name in names:
+        print(f"  {name:>{width}}  {figure(figures, name, _PLACES)}")
+
+
+def show_figures_of(systems: Mapping[str, Mapping[str, float]], folder: Path) -> None:
+    """Print flat figures under the name of the experiment or ensemble they belong to."""
+    for name, figures in systems.items():
+        print(name)
+        show_figures(figures)
+    print(f"written to {folder}")
+
+
+def show_verdicts(comparisons: "pd.DataFrame") -> None:
+    """Print one line per row of comparisons.csv: difference, interval and verdict."""
+    for row in comparisons.to_dict("records"):
+        difference = interval(row["difference"], row["low"], row["high"], _PLACES, signed=True)
+        print(f"{row['b']} − {row['a']}: {row['metric']} {difference}, {row['verdict']}")
+
+
+def show_comparison(report: "ComparisonReport") -> None:
+    """Print every pair of a comparison: metrics, tests, design effect, and answers lost and gained."""
+    print(
+        f"{count(report.images, 'image')} in {count(report.lesions, 'cluster')}, "
+        f"{count(report.replicates, 'replicate')}, seed {report.seed}, "
+        f"{percent(report.confidence)} intervals, margin {report.margin:g}"
+    )
+    for a, b in dict.fromkeys((row.a, row.b) for row in report.comparisons):
+        print(f"\n{b} − {a}")
+        for row in report.comparisons:
+            if (row.a, row.b) == (a, b):
+                print(_comparison_line(row))
+        effects = [
+            f"{key.partition(': ')[2]} {number(value, 2)}"
+            for key, value in report.design_effect.items()
+            if key.startswith(f"{a} vs {b}:")
+        ]
+        if effects:
+            print(f"  design effect (clustered / naive variance): {', '.join(effects)}")
+        _show_flips(report.flips[f"{a} vs {b}"])
+    warn(report.warnings)
+
+
+def _comparison_line(row: "ComparisonRow") -> str:
+    figures = f"{'undefined: a class is absent':<48}"
+    if row.a_value is not None and row.b_value is not None:
+        difference = interval(row.b_value - row.a_value, row.low, row.high, _PLACES, signed=True)
+        figures = f"{number(row.a_value, _PLACES)} → {number(row.b_value, _PLACES)}  {difference:<30}"
+    verdict = f"  {row.verdict.upper()}" if row.verdict else ""
+    return f"  {row.metric:<18} {figures}  p {p_value(row.p):<8}  {row.method}{verdict}"
+
+
+def _show_flips(flips: Mapping[str, "FlipReport"]) -> None:
+    changed = [f"{dx} −{len(flip.lost)} +{len(flip.gained)} of {flip.cases}" for dx, flip in flips.items()]
+    print(f"  answers lost and gained: {', '.join(changed)}")
+    for change, ids in (("lost", flips["mel"].lost), ("gained", flips["mel"].gained)):
+        if ids:
+            more = f" and {len(ids) - _MOST_IDS} more" if len(ids) > _MOST_IDS else ""
+            print(f"  melanomas {change}: {', '.join(ids[:_MOST_IDS])}{more}")
+
+
+def show_scores(metrics: Mapping[str, float], notes: Mapping[str, Any], assessment: Mapping[str, float]) -> None:
+    """Print every metric of a prediction file, what is undefined and why, and the assessment if there is one."""
+    print(f"{count(notes['images'], 'image')} of {count(notes['lesions'], 'lesion')}; {notes['interval']}")
+    show_figures(metrics)
+    for name, reason in notes["undefined"].items():
+        print(f"  {name}  undefined: {reason}")
+    if assessment:
+        print("fitted on validation:")
+        show_figures(assessment)
+    warn(notes["warnings"])
+
+
+class PredictionPrinter:
+    """Prints one row per photograph; what could not be read goes to standard error and is counted in `failed`."""
+
+    def __init__(self, form: str, name: str, predictor: "Predictor", photographs: int) -> None:
+        self.form, self.failed = form, 0
+        self._writer: Any = None
+        about = f"{name}, {count(len(predictor.runs), 'model')}"
+        if not predictor.calibrated:
+            about += f"; not calibrated, no sets, no thresholds: run `skinlesion assess {name}`"
+        print(f"{about}; {_NOTICE}", file=sys.stderr)
+        shown = form != "text" and photographs > 1
+        self._progress = progress("photographs", photographs, unit="images") if shown else None
+        self._advance = self._progress.__enter__() if self._progress else None
+
+    def show(self, row: Mapping[str, Any]) -> None:
+        """Print one row of `predict`."""
+        if self._advance:
+            self._advance()
+        if row["error"]:
+            self.failed += 1
+            print(f"error: {row['error']}", file=sys.stderr)
+        if self.form == "json":
+            print(json.dumps(row), flush=True)
+        elif self.form == "csv":
+            self._show_csv(row)
+        elif not row["error"]:
+            print(_prediction_text(row), flush=True)
+
+    def end(self) -> None:
+        """Close the progress bar and print how many photographs could not be read."""
+        if self._progress:
+            self._progress.__exit__(None, None, None)
+        if self.failed:
+            print(f"{self.failed} could not be read", file=sys.stderr)
+
+    def _show_csv(self, row: Mapping[str, Any]) -> None:
+        flat = {name: row.get(name, "") for name in ("file", "answer", *PROBABILITY_COLUMNS, "malignant")}
+        flat["set"] = " ".join(row.get("set") or [])
+        flat["called"] = "; ".join(rule for rule, called in row.get("called", {}).items() if called)
+        flat["unlike"] = "" if row.get("unlike") is None else row["unlike"]
+        flat["error"] = row["error"]
+        if self._writer is None:
+            self._writer = csv.DictWriter(sys.stdout, list(flat), lineterminator="\n")
+            self._writer.writeheader()
+        self._writer.writerow(flat)
+
+
+def _prediction_text(row: Mapping[str, Any]) -> str:
+    ranked = sorted(PROBABILITY_COLUMNS, key=lambda name: -row[name])
+    first = ranked[0].removeprefix("p_")
+    lines = [
+        row["file"],
+        f"  {percent(row[ranked[0]], 1)} {first} ({CLASS_NAMES[first]}); then "
+        + ", ".join(f"{percent(row[name], 1)} {name.removeprefix('p_')}" for name in ranked[1:3]),
+        f"  malignant (akiec, bcc, mel): {percent(row['malignant'], 1)}" + _thresholds_text(row["called"]),
+    ]
+    if row["set"] is not None:
+        lines.append(f"  cannot be ruled out: {', '.join(row['set']) or 'none of the seven fits well'}")
+    if row["unlike"] is not None:
+        lines.append(f"  unlike the training images: farther from them than {number(row['unlike'], 0)}% of them are")
+    return "\n".join(lines)
+
+
+def _thresholds_text(calls: Mapping[str, bool]) -> str:
+    if not calls:
+        return ""
+    above = [rule for rule, called in calls.items() if called]
+    below = [rule for rule, called in calls.items() if not called]
+    parts = [f"above the threshold at {', '.join(above)}"] if above else []
+    parts += [f"below the threshold at {', '.join(below)}"] if below else []
+    return "; " + "; ".join(parts)

@@ -1,0 +1,213 @@
+"""The data of one experiment: prepared images and table, the split, the backbone and its frozen features."""
+
+import copy
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from skinlesion.data.augment import D4_SIZE, make_augmentation
+from skinlesion.data.metadata import METADATA_NAME, read_metadata
+from skinlesion.data.splits import assign_parts, lesion_groups, read_split, roles, table_hash
+from skinlesion.data.store import IMAGES_NAME, PREPARED_NAME, open_images
+from skinlesion.errors import UserError
+from skinlesion.files import read_json, sha256_file, sha256_json
+from skinlesion.models.backbones import Backbone, load_backbone
+from skinlesion.models.classifier import FeatureClassifier, ImageClassifier
+from skinlesion.models.fusion import image_features_of
+from skinlesion.models.metadata_encoders import MetadataEncoder
+from skinlesion.params import SplitParams, TrainParams
+from skinlesion.results.workspace import Workspace
+from skinlesion.training.examples import FeatureExamples, PixelExamples, PixelStore, Records
+from skinlesion.training.features import PLAIN, FeatureRequest, Features, View, cached_features, resolve_device
+from skinlesion.vocabulary import CLASSES
+
+#: Views of an image that test-time augmentation averages over: elements of D4, the first of which changes nothing.
+_VIEWS = {"none": 1, "d4": D4_SIZE}
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The prepared data of a workspace under one protocol, as one experiment sees it.
+
+    Everything is read or computed when it is first asked for.
+    """
+
+    workspace: Workspace
+    settings: TrainParams
+    split_settings: SplitParams
+    shared_backbone: Backbone | None = field(default=None, repr=False, compare=False)
+
+    def sharing_backbone(self, *, workspace: Workspace | None = None, settings: TrainParams | None = None) -> "Inputs":
+        """Return inputs with another workspace or other settings that use the backbone as it is loaded here."""
+        return replace(
+            self,
+            workspace=workspace or self.workspace,
+            settings=settings or self.settings,
+            shared_backbone=self.backbone,
+        )
+
+    @cached_property
+    def described(self) -> dict[str, Any]:
+        content: dict[str, Any] = read_json(self.workspace.prepared / PREPARED_NAME, "run `skinlesion prepare` first")
+        return content
+
+    @cached_property
+    def table(self) -> pd.DataFrame:
+        return read_metadata(self.workspace.prepared / METADATA_NAME)
+
+    @cached_property
+    def labels(self) -> np.ndarray:
+        """Return (N,) int64, positions in CLASSES."""
+        return pd.Categorical(self.table["dx"], categories=list(CLASSES)).codes.astype(np.int64)
+
+    @cached_property
+    def lesions(self) -> np.ndarray:
+        """Return (N,) int64, the number of each image's lesion."""
+        return np.unique(lesion_groups(self.table), return_inverse=True)[1].astype(np.int64)
+
+    @cached_property
+    def split(self) -> pd.DataFrame:
+        """Return the split aligned with the table; computed here where `skinlesion split` was not run."""
+        path = self.workspace.splits / f"{self.settings.protocol}.csv"
+        if path.exists():
+            return read_split(path, self.table["image_id"])
+        print(f"{path} is not there: splitting by {self.settings.protocol} with seed {self.split_settings.seed}")
+        split = assign_parts(self.table, self.settings.protocol, self.split_settings.seed)
+        return split.set_index("image_id").loc[self.table["image_id"]].reset_index()
+
+    def rows(self, fold: int, role: str) -> np.ndarray:
+        """Return the rows of the table whose role in a fold is train, validation or test."""
+        return np.flatnonzero(roles(self.split["part"].to_numpy(), fold) == role)
+
+    @property
+    def device(self) -> torch.device:
+        return resolve_device(self.settings.device)
+
+    @property
+    def kind(self) -> str:
+        """Return which image features the fusion looks at: none, pooled or map."""
+        return image_features_of(self.settings.fusion)
+
+    @cached_property
+    def images(self) -> np.ndarray:
+        images = open_images(self.workspace.prepared / IMAGES_NAME)
+        if len(images) != len(self.table):
+            raise UserError(
+                f"{self.workspace.prepared}: images and table differ in length; run `skinlesion prepare` again"
+            )
+        return images
+
+    @cached_property
+    def store(self) -> PixelStore:
+        return PixelStore(self.images, self.device)
+
+    @cached_property
+    def backbone(self) -> Backbone | None:
+        """Return the backbone with its first weights; None for models without image."""
+        if self.kind == "none":
+            return None
+        if self.shared_backbone is not None:
+            return self.shared_backbone
+        return load_backbone(self.settings.backbone, self.settings.weights, self.settings.input_size)
+
+    def features(self, view: View = PLAIN) -> Features:
+        """Return the frozen features of one view of all images."""
+        assert self.backbone is not None
+        settings = self.settings
+        request = FeatureRequest(settings.precision, settings.device, self.kind, settings.spatial_grid, view)
+        return cached_features(
+            self.images, self.described["images_sha256"], self.backbone, request, self.workspace.features
+        )
+
+    @cached_property
+    def hashes(self) -> dict[str, str]:
+        """Return the hashes of all data a run depends on, for its fingerprint."""
+        split = table_hash(self.split.sort_values("image_id"))  # first: it says what is missing
+        hashes = {"split": split, "metadata": sha256_file(self.workspace.prepared / METADATA_NAME)}
+        if self.backbone is not None:
+            hashes["images"] = self.described["images_sha256"]
+            hashes["backbone"] = sha256_json(self.backbone.description())
+            if self.settings.regime != "full":
+                hashes["features"] = self.features().key
+        return hashes
+
+    def records(self, rows: np.ndarray, encoder: MetadataEncoder | None) -> Records:
+        """Return metadata, labels and lesions of some rows on the device."""
+        metadata = None
+        if encoder is not None:
+            metadata = torch.from_numpy(encoder.encode(self.table.iloc[rows])).to(self.device)
+        return Records(
+            torch.from_numpy(self.labels[rows]).to(self.device),
+            torch.from_numpy(self.lesions[rows]),
+            metadata,
+            () if encoder is None else encoder.fields,
+            self.settings.record_dropout,
+            self.settings.field_dropout,
+        )
+
+    def feature_examples(self, rows: np.ndarray, encoder: MetadataEncoder | None, *, training: bool) -> FeatureExamples:
+        """Return examples of frozen features; for training in as many augmented views as the settings ask for."""
+        views = []
+        if self.backbone is not None:
+            views = list(self._training_views()) if training else [PLAIN]
+        return self._feature_examples(rows, encoder, views)
+
+    def _feature_examples(
+        self, rows: np.ndarray, encoder: MetadataEncoder | None, views: list[View]
+    ) -> FeatureExamples:
+        arrays = [torch.from_numpy(self.features(view).array[rows]).to(self.device) for view in views]
+        return FeatureExamples(arrays, self.records(rows, encoder))
+
+    def _training_views(self) -> Iterator[View]:
+        settings = self.settings
+        if settings.views == 1:
+            yield PLAIN
+            return
+        augmentation = make_augmentation(settings.augment)
+        for index in range(settings.views):
+            yield View("augmented", index, augmentation)
+
+    def pixel_examples(
+        self, rows: np.ndarray, encoder: MetadataEncoder | None, *, training: bool, element: int = 0
+    ) -> PixelExamples:
+        """Return examples of pixels; for training augmented as the settings say."""
+        assert self.backbone is not None
+        records = self.records(rows, encoder)
+        if not training:
+            return PixelExamples(self.store, rows, self.backbone, records, element=element)
+        return PixelExamples(self.store, rows, self.backbone, records, make_augmentation(self.settings.augment))
+
+    @property
+    def views(self) -> int:
+        """How many views of an image a prediction averages over: one without test-time augmentation."""
+        return 1 if self.kind == "none" else _VIEWS[self.settings.tta]
+
+    def test_view(self, rows: np.ndarray, element: int) -> FeatureExamples | PixelExamples:
+        """Return the images of some rows without metadata in one of their `views`."""
+        if self.settings.fine_tunes:
+            return self.pixel_examples(rows, None, training=False, element=element)
+        return self._feature_examples(rows, None, [] if self.backbone is None else [view_of_element(element)])
+
+    def head(self, encoder: MetadataEncoder | None) -> FeatureClassifier:
+        """Return a fresh classifier of image features and metadata, its weights drawn from torch's generator."""
+        width = 0
+        if self.backbone is not None:
+            width = self.backbone.map_width if self.kind == "map" else self.backbone.width
+        return FeatureClassifier(self.settings, width, () if encoder is None else encoder.fields)
+
+    def network(self, head: FeatureClassifier) -> ImageClassifier:
+        """Return `head` behind a copy of the backbone as it was loaded, channels last, on the device."""
+        assert self.backbone is not None
+        model = ImageClassifier(copy.deepcopy(self.backbone), head, self.settings)
+        model.backbone.to(memory_format=torch.channels_last)
+        return model.to(self.device)
+
+
+def view_of_element(element: int) -> View:
+    """Return the view of all images under one element of D4."""
+    return View("d4", element) if element else PLAIN

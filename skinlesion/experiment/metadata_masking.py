@@ -1,0 +1,65 @@
+"""Masked metadata: what a multimodal model predicts with fields hidden, or with the record of another patient."""
+
+import numpy as np
+import pandas as pd
+import torch
+
+from skinlesion.evaluation.masked_metadata import ALL_SHOWN, PERMUTED, SHOWN
+from skinlesion.experiment.trained_run import TrainedRun
+from skinlesion.results.names import MASKED_COLUMNS
+from skinlesion.training.examples import Records
+from skinlesion.vocabulary import PROBABILITY_COLUMNS
+
+
+def masked_metadata(records: Records) -> dict[str, torch.Tensor]:
+    """Return encoded metadata (N, M) for each name in SHOWN but the last: fields not shown are marked as missing.
+
+    A field is hidden as the encoder writes a missing value, which training showed as often as the data lack it.
+    """
+    assert records.metadata is not None
+    every = torch.arange(len(records.labels))
+    names = [field.name for field in records.fields]
+    versions = {}
+    for name, shown in SHOWN.items():
+        if name != ALL_SHOWN:
+            hidden = torch.tensor([[field not in shown for field in names]]).expand(len(every), -1)
+            versions[name] = records.shown(every, hidden)
+    return {name: version for name, version in versions.items() if version is not None}
+
+
+def exchange_records(lesions: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Return a row (N,) for each image to take its record from: an image of another lesion, lesions exchanged whole.
+
+    Lesions are put in a random circle and each takes the record of the next, so that none keeps its own (unless
+    there is only one). Images of a lesion take one record, that of its neighbour's first image.
+
+    Args:
+        lesions: (N,) the lesion of each image.
+    """
+    _, first, lesion = np.unique(lesions, return_index=True, return_inverse=True)
+    circle = rng.permutation(len(first))
+    giver = np.empty(len(first), dtype=int)
+    giver[circle] = np.roll(circle, -1)
+    rows: np.ndarray = first[giver][lesion]
+    return rows
+
+
+def masked_predictions(run: TrainedRun, seed: int) -> list[pd.DataFrame]:
+    """Return the test predictions of a run, a table of MASKED_COLUMNS per version of the metadata.
+
+    The versions are those of `masked_metadata`, and PERMUTED, exchanged at random by `seed`, fold and seed of the run.
+    """
+    inputs = run.inputs
+    rows = inputs.rows(run.fold, "test")
+    versions = masked_metadata(inputs.records(rows, run.encoder))
+    rng = np.random.default_rng([seed, run.fold, run.seed])
+    exchanged = run.encode(inputs.table.iloc[rows[exchange_records(inputs.lesions[rows], rng)]])
+    assert exchanged is not None
+    versions[PERMUTED] = exchanged
+    ids = inputs.table.iloc[rows][["image_id"]].reset_index(drop=True)
+    tables = []
+    for name, probabilities in zip(versions, run.of_rows(rows, records=list(versions.values())), strict=True):
+        table = ids.assign(fold=run.fold, seed=run.seed, shown=name)
+        table[list(PROBABILITY_COLUMNS)] = probabilities
+        tables.append(table[list(MASKED_COLUMNS)])
+    return tables

@@ -1,0 +1,189 @@
+"""Prediction: all trained runs of an experiment on any photographs, calibrated, with sets and decisions."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import nn
+
+from skinlesion.errors import UserError
+from skinlesion.evaluation.conformal import ConformalSets
+from skinlesion.evaluation.decisions import risk_of
+from skinlesion.evaluation.recalibration import Calibrator, restore_calibrator
+from skinlesion.experiment.inputs import Inputs, view_of_element
+from skinlesion.experiment.probabilities import ImageBatch, probabilities
+from skinlesion.experiment.trained_run import TrainedRun
+from skinlesion.files import read_json
+from skinlesion.interpret.neighbours import Neighbours
+from skinlesion.models.batch_norm_folding import fold_batch_norm
+from skinlesion.params import Params
+from skinlesion.results.names import NOTES_NAME
+from skinlesion.results.workspace import Workspace
+from skinlesion.training.features import FeatureRequest, forward, preprocess
+
+_IMAGE_ONLY = {"fusion": "none", "regime": "frozen"}
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What `assess` fitted on a run's validation part."""
+
+    calibrator: Calibrator
+    conformal: ConformalSets
+    thresholds: dict[str, float | None]  # of the risk of malignancy, by rule
+
+    @classmethod
+    def read(cls, content: dict[str, Any]) -> "Fitted":
+        return cls(
+            restore_calibrator(content["calibrator"]),
+            ConformalSets.restore(content["conformal"]),
+            content["thresholds"]["malignant"],
+        )
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What an experiment predicts for B images; the last two are empty where it was not assessed."""
+
+    probabilities: np.ndarray  # (B, 7), mean over runs, calibrated where that was fitted
+    malignant: np.ndarray  # (B,) risk
+    sets: np.ndarray | None  # (B, 7) bool: diagnoses that most runs leave open
+    calls: dict[str, np.ndarray]  # rule → (B,) bool: malignant by most runs' thresholds
+
+
+class Predictor:
+    """The runs of one experiment: of one fold, or of all of them as an ensemble."""
+
+    def __init__(self, inputs: Inputs, runs: Sequence[TrainedRun], fitted: Sequence[Fitted | None]) -> None:
+        """Take trained runs, and for each what was fitted on its validation part."""
+        self.inputs, self.runs, self.fitted = inputs, runs, fitted
+        self._frozen = inputs.backbone  # with the weights it was loaded with, batch normalisation folded
+        if inputs.backbone is not None:
+            self._frozen = replace(inputs.backbone, module=_for_prediction(inputs.backbone.module, inputs))
+
+    @classmethod
+    def open(cls, params: Params, workspace: Workspace, name: str, fold: int | None = None) -> "Predictor":
+        """Return the predictor of an experiment that was trained in `models/`.
+
+        Raises:
+            UserError: no such experiment or fold, or a run that was not trained.
+        """
+        settings = params.experiment(name)
+        if fold is not None and fold not in settings.folds:
+            raise UserError(f"--fold {fold}: {name} has folds {', '.join(map(str, settings.folds))}")
+        inputs = Inputs(workspace, settings, params.split)
+        fitted = _fitted(workspace, name)
+        folds = settings.folds if fold is None else [fold]
+        runs = [
+            TrainedRun.open(inputs, workspace.model(name), number, seed, any_version=True)
+            for number in folds
+            for seed in settings.seeds
+        ]
+        if settings.fine_tunes:
+            for run in runs:
+                run.model.backbone = _for_prediction(run.model.backbone, inputs)
+        return cls(inputs, runs, [fitted.get((run.fold, run.seed)) for run in runs])
+
+    @property
+    def calibrated(self) -> bool:
+        """Whether every run has a calibrator, sets and thresholds."""
+        return all(fitted is not None for fitted in self.fitted)
+
+    def answer(self, images: np.ndarray, metadata: pd.DataFrame) -> Answers:
+        """Return what the runs predict for images (B, S, S, 3) uint8 with B rows of age, sex and localization."""
+        return self.combine(self.probabilities(images, metadata))
+
+    def probabilities(self, images: np.ndarray, records: pd.DataFrame) -> np.ndarray:
+        """Return uncalibrated probabilities (R, B, 7), averaged over the views of test-time augmentation.
+
+        Args:
+            images: (B, S, S, 3) uint8, one batch.
+            records: B rows of age, sex and localization.
+        """
+        batch = self._on_device(images)
+        views = (self._view(batch, element) for element in range(self.inputs.views))
+        models = [run.model for run in self.runs]
+        encoded = [[run.encode(records)] for run in self.runs]
+        return probabilities(models, views, encoded, bf16=self.runs[0].bf16)[:, 0]
+
+    @torch.inference_mode()
+    def _view(self, batch: torch.Tensor, element: int) -> list[ImageBatch]:
+        """Return what every run looks at: frozen features, or pixels for runs with backbones of their own."""
+        return [(torch.arange(len(batch)), self._features(batch, element))]
+
+    def _features(self, batch: torch.Tensor, element: int) -> torch.Tensor | None:
+        if self._frozen is None:
+            return None
+        view = view_of_element(element)
+        drawn = view.draw(len(batch), 0)
+        settings = self.inputs.settings
+        if settings.fine_tunes:
+            return preprocess(self._frozen, batch, drawn)
+        request = FeatureRequest(settings.precision, settings.device, self.inputs.kind, settings.spatial_grid, view)
+        return forward(self._frozen, batch, request, drawn).float()
+
+    def _on_device(self, images: np.ndarray) -> torch.Tensor:
+        return torch.from_numpy(np.require(images, requirements=["C", "W"])).to(self.inputs.device)
+
+    @torch.inference_mode()
+    def pooled(self, images: np.ndarray) -> np.ndarray:
+        """Return the frozen backbone's pooled features (B, F) of images (B, S, S, 3) uint8, for `Neighbours`."""
+        assert self._frozen is not None
+        request = FeatureRequest(self.inputs.settings.precision, self.inputs.settings.device)
+        return forward(self._frozen, self._on_device(images), request, None).cpu().numpy()
+
+    def neighbours(self) -> Neighbours | None:
+        """Return the prepared images by the same features; None without an image model or prepared data.
+
+        The first call computes the features of all prepared images, unless training left them in the cache.
+        """
+        inputs = self.inputs
+        if inputs.backbone is None or not inputs.workspace.prepared.is_dir():
+            return None
+        plain = inputs.sharing_backbone(settings=inputs.settings.model_copy(update=_IMAGE_ONLY))
+        return Neighbours(plain.features().array, plain.lesions)
+
+    def combine(self, by_run: np.ndarray) -> Answers:
+        """Return the mean over runs of calibrated probabilities, and sets and decisions by majority of the runs.
+
+        A set by majority holds the truth at least as often as 1 − 2α where each run's does so at 1 − α (Gasparin &
+        Ramdas 2024); in practice about as often as one run's.
+        """
+        if not self.calibrated:
+            mean = by_run.mean(axis=0)
+            return Answers(mean, risk_of("malignant", mean), None, {})
+        fitted = [fitted for fitted in self.fitted if fitted is not None]
+        layers = np.stack([run.calibrator.apply(layer) for run, layer in zip(fitted, by_run, strict=True)])
+        sets = np.mean([run.conformal.sets(layer) for run, layer in zip(fitted, layers, strict=True)], axis=0) > 0.5
+        risks = risk_of("malignant", layers)  # (R, B)
+        calls = {}
+        for rule in fitted[0].thresholds:
+            limits = [-np.inf if run.thresholds[rule] is None else run.thresholds[rule] for run in fitted]
+            calls[rule] = np.mean(risks >= np.array(limits, dtype=float)[:, None], axis=0) > 0.5
+        return Answers(layers.mean(axis=0), risks.mean(axis=0), sets, calls)
+
+
+def _for_prediction(module: nn.Module, inputs: Inputs) -> nn.Module:
+    """Return a backbone's module on the device, with its batch normalisation folded where that changes nothing."""
+    assert inputs.backbone is not None
+    module = module.to(inputs.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    if inputs.settings.precision == "bf16":  # folded weights would be rounded elsewhere than in training
+        return module
+    size = inputs.backbone.input_size
+    example = torch.randn(2, 3, size, size, generator=torch.Generator().manual_seed(0)).to(inputs.device)
+    return fold_batch_norm(module, example.contiguous(memory_format=torch.channels_last))
+
+
+def _fitted(workspace: Workspace, name: str) -> dict[tuple[int, int], Fitted]:
+    """Return what was fitted by (fold, seed); empty where the experiment was not assessed."""
+    path: Path = workspace.assessment(name) / NOTES_NAME
+    if not path.exists():
+        return {}
+    notes = read_json(path, f"run `skinlesion assess {name}`")
+    if "runs" not in notes:
+        raise UserError(f"{path}: of an older version; run `skinlesion assess {name}`")
+    return {(run["fold"], run["seed"]): Fitted.read(run) for run in notes["runs"]}

@@ -1,0 +1,82 @@
+"""A trained run: one model of an experiment, read back with its encoder of metadata, to be asked about images."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from skinlesion.errors import UserError
+from skinlesion.experiment.inputs import Inputs
+from skinlesion.experiment.probabilities import ImageBatch, image_batches, probabilities
+from skinlesion.models.metadata_encoders import MetadataEncoder, restore_encoder
+from skinlesion.training import runs
+
+
+@dataclass(frozen=True)
+class TrainedRun:
+    """One trained model of an experiment."""
+
+    inputs: Inputs  # the data it was trained on
+    fold: int
+    seed: int
+    model: Any  # on the device: a classifier of features, or a whole network where the backbone was fine-tuned
+    encoder: MetadataEncoder | None
+    description: dict[str, Any]  # run.json
+
+    @classmethod
+    def open(cls, inputs: Inputs, models: Path, fold: int, seed: int, *, any_version: bool = False) -> "TrainedRun":
+        """Return the run of a fold and a seed that was trained into the folder `models`.
+
+        Args:
+            any_version: accept a run that was trained from other parameters, data or code than there are now.
+
+        Raises:
+            UserError: there is none, or it is of another version.
+        """
+        folder = runs.run_folder(models, fold, seed)
+        description = runs.read_run(folder)
+        settings = inputs.settings
+        if not any_version and description["fingerprint"] != runs.fingerprint(settings, fold, seed, inputs.hashes):
+            raise UserError(
+                f"{folder}: trained from other parameters, data or code than there are now; run `skinlesion train`"
+            )
+        state = description["metadata_encoder"]
+        encoder = restore_encoder(settings.metadata, state) if state else None
+        head = inputs.head(encoder)
+        model: Any = inputs.network(head) if settings.fine_tunes else head
+        runs.load_weights(folder, model, prefix="" if settings.fine_tunes else "head.")
+        return cls(inputs, fold, seed, model.to(inputs.device), encoder, description)
+
+    @property
+    def bf16(self) -> bool:
+        """Whether the model was trained, and is run, in bfloat16."""
+        return self.inputs.settings.fine_tunes and self.inputs.settings.precision == "bf16"
+
+    def encode(self, table: pd.DataFrame) -> torch.Tensor | None:
+        """Return the encoded records (N, M) of a table of age, sex and localization; None for image-only models."""
+        return None if self.encoder is None else torch.from_numpy(self.encoder.encode(table)).to(self.inputs.device)
+
+    def probabilities(
+        self, views: Iterable[Iterable[ImageBatch]], records: Sequence[torch.Tensor | None]
+    ) -> np.ndarray:
+        """Return probabilities (versions, N, 7) of N images with each version of their encoded records."""
+        answers: np.ndarray = probabilities([self.model], views, [records], bf16=self.bf16)[0]
+        return answers
+
+    def of_rows(
+        self, rows: np.ndarray, inputs: Inputs | None = None, records: Sequence[torch.Tensor] | None = None
+    ) -> np.ndarray:
+        """Return probabilities (versions, n, 7) of prepared images.
+
+        Args:
+            rows: (n,) of the prepared table.
+            inputs: another data set than the run's own.
+            records: versions of the images' encoded records; by default the one that the table has.
+        """
+        inputs = inputs or self.inputs
+        views = (image_batches(inputs.test_view(rows, element)) for element in range(inputs.views))
+        return self.probabilities(views, records or [self.encode(inputs.table.iloc[rows])])

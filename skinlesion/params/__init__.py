@@ -1,0 +1,52 @@
+"""The schema of params.yaml: its sections with their fields, ranges and defaults. `params_file` reads the file.
+
+Every params.yaml of this repository spells every field (a test holds that), so DVC sees every value that a stage
+uses and a default changed here never changes a result unseen.
+"""
+
+from skinlesion.params.data import (
+    AuditParams,
+    DataParams,
+    ExternalParams,
+    FolderColumns,
+    FolderParams,
+    PhantomParams,
+    PrepareParams,
+    SplitParams,
+)
+from skinlesion.params.evaluate import (
+    AssessParams,
+    ClaimParams,
+    EnsembleParams,
+    EvaluateParams,
+    ExplainParams,
+    PublishedParams,
+    ReportParams,
+    StatsParams,
+)
+from skinlesion.params.root import Params
+from skinlesion.params.section import Section
+from skinlesion.params.train import AugmentParams, TrainParams
+
+__all__ = [
+    "AssessParams",
+    "AuditParams",
+    "AugmentParams",
+    "ClaimParams",
+    "DataParams",
+    "EnsembleParams",
+    "EvaluateParams",
+    "ExplainParams",
+    "ExternalParams",
+    "FolderColumns",
+    "FolderParams",
+    "Params",
+    "PhantomParams",
+    "PrepareParams",
+    "PublishedParams",
+    "ReportParams",
+    "Section",
+    "SplitParams",
+    "StatsParams",
+    "TrainParams",
+]

@@ -1,0 +1,98 @@
+"""Model cards: what each experiment is, must not be used for, and how well it does, filled from results."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from skinlesion.evaluation import registry
+from skinlesion.evaluation.registry import title_of
+from skinlesion.report.headlines import CARD_METADATA, card_assessment
+from skinlesion.report.numbers import count, figure, number, p_value, row_interval
+from skinlesion.report.tables import count_models, metric_figure
+from skinlesion.report.templates import render_text
+from skinlesion.results.reader import Results
+from skinlesion.vocabulary import CLASS_NAMES, CLASSES
+
+#: Metrics whose worst groups are listed.
+_WORST = ("balanced_accuracy", "malignant_sensitivity")
+
+
+def model_card(results: Results, name: str) -> str:
+    """Return the model card of one experiment as Markdown.
+
+    Raises:
+        UserError: a file of an earlier stage is missing.
+    """
+    system, settings, prepared = results.system(name), results.params.experiment(name), results.prepared
+    assessment, value = results.assessment(name), results.metadata_value.get(name, {})
+    notes, images = system.notes, prepared["images_by_class"]
+    rarest = min((dx for dx in CLASSES if images.get(dx)), key=lambda dx: images[dx])
+    protocol = "lesion" if settings.protocol == "lesion" else "image (images of one lesion stand on both sides: leaky)"
+    return render_text(
+        "card.md.j2",
+        name=name,
+        synthetic=prepared["synthetic"],
+        dataset=prepared["source"],
+        facts=[
+            ("backbone", f"{system.description['backbone']}, weights {settings.weights}"),
+            ("input", system.description["input"]),
+            (
+                "training",
+                f"{system.description['training']}, loss {settings.loss}, augmentation {settings.augment.preset}",
+            ),
+            ("models", count_models(len(settings.folds), len(settings.seeds))),
+            ("made by", f"skinlesion {notes['versions']['skinlesion']}, torch {notes['versions']['torch']}"),
+            ("on", f"{notes['device']['name']} ({notes['device']['type']})"),
+            ("licence", "code Apache-2.0; weights follow the data's licence (HAM10000: CC BY-NC 4.0)"),
+        ],
+        classes=", ".join(f"{dx} ({words})" for dx, words in CLASS_NAMES.items()),
+        protocol=f"split by {protocol}, paired with other systems on the same images",
+        data=f"{count(notes['images'], 'tested image')} of {count(notes['lesions'], 'lesion')}, "
+        f"of {count(prepared['images'])} prepared.",
+        attribution=prepared["attribution"],
+        how=f"Out-of-fold, mean over seeds; in brackets: {notes['interval']}.",
+        figures=[(title_of(name), metric_figure(system, name)) for name in registry.CARD],
+        sensitivities=", ".join(f"{dx} {metric_figure(system, f'sensitivity_{dx}')}" for dx in CLASSES),
+        assessed=_titled(assessment, card_assessment(results.params.assess)),
+        metadata=_titled(value, CARD_METADATA) if value else [],
+        worst=_worst(results, name),
+        external=_external(results, name),
+        rarest=f"{count(images[rarest], 'image is', 'images are')} {rarest}",
+        class_weights=settings.class_weights,
+        uses_metadata=settings.uses_metadata,
+    )
+
+
+def _titled(figures: Mapping[str, float], names: Iterable[str]) -> list[tuple[str, str]]:
+    """Return titles of some figures with their text."""
+    return [(title_of(name), figure(figures, name, None)) for name in names]
+
+
+def _worst(results: Results, name: str) -> list[dict[str, Any]]:
+    """Return the worst group of each column, as text."""
+    groups = results.subgroups(name)
+    groups = groups[(groups["worst"] == "worst") & groups["metric"].isin(_WORST)]
+    return [
+        {
+            "column": row["column"],
+            "group": row["group"],
+            "images": count(row["images"]),
+            "lesions": count(row["lesions"]),
+            "metric": row["metric"].replace("_", " "),
+            "value": row_interval(row),
+            "rest": number(row["rest"]),
+            "p": p_value(row["p_adjusted"]),
+        }
+        for row in groups.to_dict("records")
+    ]
+
+
+def _external(results: Results, name: str) -> list[str]:
+    """Return one line per external data set."""
+    lines = []
+    for external in results.params.external:
+        figures = results.external_figures(name, external.name)
+        lines.append(
+            f"{external.name}: balanced accuracy {figure(figures, 'balanced_accuracy')} among the classes it shows, "
+            f"{figure(figures, 'open_balanced_accuracy')} with all seven open, {count(figures['images'], 'image')}"
+        )
+    return lines

@@ -1,0 +1,35 @@
+"""The report's page: its head, contents, and sections in the order of `SECTIONS`."""
+
+from dataclasses import dataclass
+
+from skinlesion.evaluation.registry import title_of
+from skinlesion.report import sections
+from skinlesion.report.templates import render
+from skinlesion.results.reader import Results
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page, and its figures: name → SVG."""
+
+    html: str
+    figures: dict[str, str]
+
+
+def report_page(results: Results) -> Page:
+    """Return the report.
+
+    Raises:
+        UserError: a file of an earlier stage is missing.
+    """
+    shown = [section for make in sections.SECTIONS if (section := make(results)) is not None]
+    html = render(
+        "page.html.j2",
+        title=results.params.report.title,
+        synthetic=results.synthetic,
+        margin=results.params.stats.margin,
+        primary=title_of(results.params.stats.primary),
+        confidence=results.params.stats.confidence,
+        sections=shown,
+    )
+    return Page(html, {name: svg for section in shown for name, svg in section.figures.items()})

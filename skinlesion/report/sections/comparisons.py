@@ -1,0 +1,12 @@
+"""Every pair, metric and method of the statistics in one table."""
+
+from skinlesion.report.section import Section
+from skinlesion.report.templates import render
+from skinlesion.results.reader import Results
+
+
+def comparisons(results: Results) -> Section:
+    """Return comparisons.csv as a table, and which pairs were not compared."""
+    rows = results.statistics_table("comparisons").to_dict("records")
+    html = render("comparisons.html.j2", rows=rows, skipped=results.statistics["skipped"])
+    return Section("All comparisons", html)

@@ -1,0 +1,33 @@
+"""Versions, devices, checksums and settings behind the results."""
+
+from skinlesion.report.numbers import count
+from skinlesion.report.section import Section
+from skinlesion.report.templates import render
+from skinlesion.results.reader import Results
+from skinlesion.results.system import SystemResult
+
+
+def provenance(results: Results) -> Section:
+    """Return everything needed to make the results again, line by line."""
+    params, systems, prepared = results.params, results.systems(), results.prepared
+    notes = systems[0].notes
+    facts = [(f"{package} version", str(version)) for package, version in notes["versions"].items()]
+    facts.append(("device", ", ".join(f"{name} {value}" for name, value in notes["device"].items())))
+    facts += [(f"SHA-256 of {name}", checksum) for name, checksum in prepared["checksums"].items()]
+    facts.append(("SHA-256 of the prepared pixels", prepared["images_sha256"]))
+    facts.append(("split seed", str(params.split.seed)))
+    facts.append(("bootstrap", f"{count(params.stats.replicates, 'replicate')}, seed {params.stats.seed}"))
+    facts += [(system.name, _training(system)) for system in systems]
+    return Section("Provenance", render("provenance.html.j2", facts=facts))
+
+
+def _training(system: SystemResult) -> str:
+    """Return in words how one system came about."""
+    training = system.description["training"]
+    if system.is_ensemble:
+        return f"{training}; weights: weights.csv"
+    config, device = system.notes["config"], system.notes["device"]
+    return (
+        f"{config['backbone']}, weights {config['weights']}, {training}, folds {config['folds']}, "
+        f"seeds {config['seeds']}, best epochs {system.notes['best_epochs']}, on {device['name']} ({device['type']})"
+    )

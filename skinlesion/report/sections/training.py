@@ -1,0 +1,12 @@
+"""Training curves of the experiments shown in detail."""
+
+from skinlesion.report import figures
+from skinlesion.report.section import Section
+from skinlesion.report.templates import render
+from skinlesion.results.reader import Results
+
+
+def training(results: Results) -> Section | None:
+    """Return losses and validation balanced accuracy by epoch; None without an experiment to show."""
+    curves = [(name, figures.training(results.history(name))) for name in results.best.values()]
+    return Section("Training", render("training.html.j2", curves=curves)) if curves else None

@@ -1,0 +1,54 @@
+"""Pages and texts from templates: HTML, where values are escaped, and Markdown, where nothing is.
+
+A template lies beside the module that names it, in this folder or in `sections`. All of them know the functions of
+`numbers` as filters; a name that a template uses and is not given raises an error.
+"""
+
+import base64
+import functools
+import io
+from typing import Any
+
+import jinja2
+import numpy as np
+from PIL import Image
+
+from skinlesion.report import numbers
+
+_QUALITY = 82  # of the JPEGs inside pages
+
+
+def render(template: str, **values: Any) -> str:
+    """Return HTML from a template; what is given is escaped unless the template says otherwise."""
+    return _environment(True).get_template(template).render(**values)
+
+
+def render_text(template: str, **values: Any) -> str:
+    """Return plain text, such as Markdown, from a template; nothing is escaped."""
+    return _environment(False).get_template(template).render(**values)
+
+
+@functools.cache
+def _environment(html: bool) -> jinja2.Environment:
+    """Return the environment of HTML, or that of plain text: tags alone in a line leave no empty line there."""
+    environment = jinja2.Environment(
+        loader=jinja2.ChoiceLoader([
+            jinja2.PackageLoader("skinlesion.report", "."),
+            jinja2.PackageLoader("skinlesion.report", "sections"),
+        ]),
+        autoescape=html,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=not html,
+        keep_trailing_newline=not html,
+    )  # fmt: skip
+    environment.filters |= numbers.FILTERS
+    return environment
+
+
+def thumbnail(pixels: np.ndarray, side: int) -> str:
+    """Return an image (H, W, 3) uint8 as a data URI of a JPEG of at most `side` pixels."""
+    image = Image.fromarray(np.asarray(pixels))
+    image.thumbnail((side, side), Image.Resampling.LANCZOS)
+    stream = io.BytesIO()
+    image.save(stream, format="JPEG", quality=_QUALITY)
+    return f"data:image/jpeg;base64,{base64.b64encode(stream.getvalue()).decode()}"

@@ -1,0 +1,1 @@
+"""Where results lie, and how they are read back; nothing here imports torch."""

@@ -1,1 +1,0 @@
-"""What `assess` computes, a table a module."""

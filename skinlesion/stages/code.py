@@ -1,0 +1,30 @@
+"""code: one hash per stage of the code it runs through, for DVC to compare; and the folders that stages depend on."""
+
+from skinlesion.code_version import stage_versions
+from skinlesion.files import write_json
+from skinlesion.params import DataParams, Params
+from skinlesion.results.names import CODE_NAME
+from skinlesion.results.workspace import Workspace
+
+
+def code(params: Params, workspace: Workspace) -> dict[str, str]:
+    """Write code.json beside params.yaml, stage → SHA-256 of its code; return the hashes.
+
+    DVC refuses a dependency that does not exist, and stages depend on some folders even where they are empty (no
+    external data set, no ensemble, a phantom that reads nothing, an archive still to be fetched): those are made.
+    """
+    versions = stage_versions()
+    write_json(workspace.root / CODE_NAME, versions)
+    root = workspace.root.resolve()
+    may_be_empty = [data for data in (params.data, *params.external) if data.source == "phantom" or _fetches(data)]
+    sources = [(root / data.path).resolve() for data in may_be_empty]
+    folders = [root / "data" / "external", workspace.reports / "ensembles"]
+    for folder in (*folders, *(path for path in sources if path.is_relative_to(root))):
+        if not folder.exists():
+            folder.mkdir(parents=True)
+            (folder / ".gitkeep").touch()  # git keeps no empty folder, and DVC warns of one
+    return versions
+
+
+def _fetches(data: DataParams) -> bool:
+    return data.source == "ham10000" and data.download

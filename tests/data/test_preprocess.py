@@ -1,0 +1,120 @@
+"""Decoding and preprocessing: colour constancy, hair removal, crops to a square, resizing."""
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from skinlesion.data.decode import adjust, decode, to_square
+from skinlesion.data.preprocess import dullrazor, shades_of_gray
+from skinlesion.params import PrepareParams
+from tests.archive import jpeg
+
+
+def photo(seed=0, size=(60, 45)):
+    rng = np.random.default_rng(seed)
+    return rng.integers(60, 200, (size[1], size[0], 3), dtype=np.uint8)
+
+
+def by_the_formula(image, norm=6):
+    """Shades of Gray as it is written down, pixel by pixel in floating point."""
+    values = image.astype(float) / 255
+    light = (values**norm).mean(axis=(0, 1)) ** (1 / norm)
+    light /= np.linalg.norm(light)
+    return np.clip(np.round(values / (light * np.sqrt(3)) * 255), 0, 255).astype(np.uint8)
+
+
+def test_shades_of_gray_is_the_published_formula():
+    image = photo() // np.array([1, 2, 3], dtype=np.uint8)
+    corrected = shades_of_gray(image)
+    assert np.abs(corrected.astype(int) - by_the_formula(image)).max() <= 1
+    # Two pixels by hand: channel means to the sixth power of 200 and 100 … the gains are 1/√3 over each share.
+    plain = np.full((4, 4, 3), (200, 100, 100), dtype=np.uint8)
+    grey = np.sqrt((200**2 + 2 * 100**2) / 3)
+    np.testing.assert_array_equal(shades_of_gray(plain), np.full((4, 4, 3), round(grey), dtype=np.uint8))
+
+
+def test_shades_of_gray_leaves_grey_light_and_black_alone():
+    grey = np.repeat(photo()[:, :, :1], 3, axis=2)
+    np.testing.assert_array_equal(shades_of_gray(grey), grey)
+    black = np.zeros((5, 5, 3), dtype=np.uint8)
+    np.testing.assert_array_equal(shades_of_gray(black), black)
+    red = black.copy()
+    red[..., 0] = 90
+    assert shades_of_gray(red)[..., 1:].max() == 0
+
+
+def test_dullrazor_paints_dark_hairs_over_and_leaves_skin_and_lesion():
+    skin = np.full((120, 160, 3), (205, 160, 140), dtype=np.uint8)
+    rows, columns = np.ogrid[:120, :160]
+    skin[(rows - 60) ** 2 + (columns - 110) ** 2 < 25**2] = (90, 60, 50)  # a lesion, much wider than a hair
+    hairy = skin.copy()
+    hairy[:, 30:32] = (30, 20, 20)
+    hairy[20:22, :] = (30, 20, 20)
+    shaved = dullrazor(hairy)
+    assert np.abs(shaved.astype(int) - skin)[:, 25:37].max() <= 12
+    lesion = (rows - 60) ** 2 + (columns - 110) ** 2 < 18**2
+    np.testing.assert_array_equal(shaved[lesion], skin[lesion])
+    np.testing.assert_array_equal(dullrazor(skin)[:20, :20], skin[:20, :20])
+
+
+def test_a_frame_becomes_square_in_three_ways():
+    wide = np.zeros((40, 80, 3), dtype=np.uint8)
+    wide[:, :20], wide[:, 60:] = 255, 255  # white ends that a centre crop loses
+    assert to_square(wide, 40, "crop").max() == 0
+    squashed = to_square(wide, 40, "squash")
+    assert squashed.shape == (40, 40, 3)
+    assert squashed[:, 0].min() == 255
+    assert squashed[20, 20].max() == 0
+    padded = to_square(wide + 100, 40, "pad")
+    assert padded.shape == (40, 40, 3)
+    assert padded[:10].max() == 0
+    assert padded[-10:].max() == 0
+    assert padded[10:30].min() > 80
+
+
+@pytest.mark.parametrize("size", [16, 30, 44, 90])
+def test_resizing_keeps_brightness_and_does_not_alias(size):
+    stripes = np.zeros((45, 45, 3), dtype=np.uint8)
+    stripes[:, ::2] = 200
+    decoded = to_square(stripes, size, "crop")
+    assert decoded.shape == (size, size, 3)
+    assert decoded.mean() == pytest.approx(stripes.mean(), abs=5)
+    if size <= 30:  # finer than the new pixels: what is left of the stripes is grey
+        assert decoded[:, 2:-2].std() < 0.75 * stripes.std()
+
+
+def test_adjusting_is_off_by_default_and_hair_comes_first():
+    image = photo()
+    np.testing.assert_array_equal(adjust(image, PrepareParams()), image)
+    both = PrepareParams(hair_removal="dullrazor", color_constancy="shades_of_gray")
+    np.testing.assert_array_equal(adjust(image, both), shades_of_gray(dullrazor(image)))
+
+
+def test_whole_jpegs_give_pillows_pixels_and_facts_of_the_file():
+    data = jpeg(3, size=(45, 45))
+    decoded = decode(data, PrepareParams(image_size=45))
+    np.testing.assert_array_equal(decoded.pixels, np.asarray(Image.open(io.BytesIO(data))))
+    assert (decoded.width, decoded.height, decoded.bytes) == (45, 45, len(data))
+
+
+@pytest.mark.parametrize("mode", ["L", "CMYK", "RGBA", "P"])
+def test_other_modes_become_rgb(mode):
+    stream = io.BytesIO()
+    kind = "PNG" if mode in ("RGBA", "P") else "JPEG"
+    Image.fromarray(photo(size=(45, 45))).convert(mode).save(stream, kind)
+    decoded = decode(stream.getvalue(), PrepareParams(image_size=45)).pixels
+    with Image.open(io.BytesIO(stream.getvalue())) as image:
+        np.testing.assert_array_equal(decoded, np.asarray(image.convert("RGB")))
+
+
+def test_a_turned_photograph_is_not_turned_back():
+    """Masks and coordinates speak of the pixels as they are stored."""
+    exif = Image.Exif()
+    exif[0x0112] = 6  # orientation: a quarter turn
+    stream = io.BytesIO()
+    Image.fromarray(photo(size=(60, 45))).save(stream, "JPEG", exif=exif)
+    decoded = decode(stream.getvalue(), PrepareParams(image_size=45))
+    assert (decoded.width, decoded.height) == (60, 45)
+    np.testing.assert_array_equal(decoded.pixels, np.asarray(Image.open(io.BytesIO(stream.getvalue())))[:, 7:52])

@@ -1,0 +1,87 @@
+"""Splits: lesions stay together, classes are spread evenly, and the certificate counts what leaks."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from skinlesion.data.phantom.population import draw_population
+from skinlesion.data.splits import SAME_LESION, assign_parts, certificate, crossing_lesions, lesion_groups, roles
+from skinlesion.errors import UserError
+
+
+@pytest.fixture(scope="module")
+def table():
+    return draw_population(1500, 0, 1.0)
+
+
+def test_a_lesion_never_spans_parts(table):
+    parts = assign_parts(table, "lesion", 0)
+    assert parts.groupby("lesion_id")["part"].nunique().max() == 1
+    assert crossing_lesions(parts) == []
+    assert sorted(parts["part"].unique()) == list(range(10))
+
+
+def test_the_image_protocol_leaks_and_the_certificate_says_so(table):
+    parts = assign_parts(table, "image", 0)
+    report = certificate(parts)
+    spread = parts.groupby("lesion_id")["part"].nunique()
+    assert report["lesions_across_parts"] == (spread > 1).sum() > 100
+    role = roles(parts["part"].to_numpy(), 2)
+    trained = set(parts["lesion_id"][role == "train"])
+    share = np.mean([lesion in trained for lesion in parts["lesion_id"][role == "test"]])
+    assert report["test_images_with_lesion_in_training"]["fold2"] == pytest.approx(share)
+
+
+@pytest.mark.parametrize("protocol", ["lesion", "image"])
+def test_classes_are_spread_evenly(table, protocol):
+    counts = pd.crosstab(
+        assign_parts(table, protocol, 0)["part"], table.set_index("image_id").sort_index()["dx"].to_numpy()
+    )
+    assert (counts.max() - counts.min() <= 5).all()
+    assert (counts > 0).all().all()
+
+
+def test_the_seed_decides_and_the_order_of_rows_does_not(table):
+    parts = assign_parts(table, "lesion", 0)
+    assert parts.equals(assign_parts(table.sample(frac=1, random_state=1), "lesion", 0))
+    assert not parts.equals(assign_parts(table, "lesion", 1))
+
+
+def test_pairs_known_to_show_one_lesion_are_joined():
+    first, second = SAME_LESION[0]
+    table = pd.DataFrame({"image_id": [first, second, "ISIC_1"], "lesion_id": ["HAM_2", "HAM_1", "HAM_3"]})
+    assert list(lesion_groups(table)) == ["HAM_1", "HAM_1", "HAM_3"]
+
+
+def test_roles_are_twenty_ten_and_seventy_per_cent():
+    part = np.arange(10)
+    for fold in range(5):
+        role = roles(part, fold)
+        assert list(np.flatnonzero(role == "test")) == [2 * fold, 2 * fold + 1]
+        assert list(np.flatnonzero(role == "validation")) == [(2 * fold + 2) % 10]
+        assert (role == "train").sum() == 7
+    tested = [np.flatnonzero(roles(part, fold) == "test") for fold in range(5)]
+    assert sorted(np.concatenate(tested)) == list(range(10))
+
+
+def test_a_class_too_small_for_ten_parts_is_named(table):
+    few = table[(table["dx"] != "df") | table["lesion_id"].isin(table[table["dx"] == "df"]["lesion_id"].unique()[:9])]
+    with pytest.raises(UserError, match="df has 9"):
+        assign_parts(few, "lesion", 0)
+
+
+def test_the_real_split(shared_data):
+    from skinlesion.data.metadata import check_records, usable
+    from skinlesion.data.sources import make_source
+    from skinlesion.params import DataParams
+
+    source = make_source(DataParams(source="ham10000", path=shared_data / "ham10000"), shared_data)
+    raw = source.records()
+    assert check_records(raw, source.has_image) == []
+    table = usable(raw, [])
+    parts = assign_parts(table, "lesion", 0)
+    assert crossing_lesions(parts) == []
+    part_of = parts.set_index("image_id")["part"]
+    assert all(part_of[a] == part_of[b] for a, b in SAME_LESION)
+    counts = pd.crosstab(parts["part"], parts["dx"])
+    assert (counts.max() - counts.min() <= 2).all()

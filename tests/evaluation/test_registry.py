@@ -1,0 +1,82 @@
+"""The registry of metrics: an entry is all that a new metric needs, and every entry is complete."""
+
+import numpy as np
+import pytest
+
+from skinlesion.analysis import comparison
+from skinlesion.analysis.columns import BOOTSTRAP_METHOD
+from skinlesion.analysis.comparison import Plan, compare
+from skinlesion.analysis.summary import summarise
+from skinlesion.evaluation import registry
+from skinlesion.evaluation.metrics import score
+from skinlesion.evaluation.registry import METRICS, Metric, Scored, make_schema, metric_of, title_of
+from skinlesion.params import EvaluateParams
+from skinlesion.stats import counts
+from tests.simulated import simulated
+
+SETTINGS = EvaluateParams(replicates=100)
+
+
+@pytest.fixture
+def error_rate(monkeypatch):
+    """The registry with one entry more: the share of wrong answers, lower is better."""
+    entry = Metric("error_rate", "error rate", lambda totals: 1 - counts.accuracy(totals), higher_is_better=False)
+    monkeypatch.setitem(METRICS, entry.name, entry)
+    monkeypatch.setattr(comparison, "SCHEMA", make_schema())
+
+
+def test_one_entry_brings_a_metric_with_its_interval_into_metrics_json(error_rate):
+    values, _ = summarise(simulated(seeds=2), SETTINGS, make_schema())
+    assert values["error_rate"] == pytest.approx(1 - values["accuracy"])
+    assert values["error_rate_low"] == pytest.approx(1 - values["accuracy_high"])
+    assert values["error_rate_high"] == pytest.approx(1 - values["accuracy_low"])
+    assert title_of("error_rate") == "error rate"
+
+
+def test_verdicts_follow_a_metrics_direction(error_rate):
+    predictions = {"weak": simulated(strength=0.8), "strong": simulated(strength=1.6)}
+    plan = Plan(("accuracy", "error_rate"), "accuracy", 0.02, 0.95, replicates=200, seed=0)
+    table = compare(predictions, [("weak", "strong"), ("strong", "weak")], plan).table
+    judged = table[table["method"] == BOOTSTRAP_METHOD].set_index(["a", "metric"])
+    assert judged.loc[("weak", "error_rate"), "difference"] < 0 < judged.loc[("weak", "accuracy"), "difference"]
+    for metric in ("accuracy", "error_rate"):
+        assert judged.loc[("weak", metric), "verdict"] == "superior"
+        assert judged.loc[("strong", metric), "verdict"] == "inferior"
+
+
+def test_every_metric_has_one_definition_and_a_reason_where_it_can_be_undefined():
+    one_class = Scored(np.zeros(3, int), np.tile(np.eye(7)[0], (3, 1)))
+    for metric in METRICS.values():
+        assert (metric.counts is None) != (metric.scored is None), metric.name
+        assert len(metric.values(one_class)) == len(metric.names()), metric.name
+    scores = score(one_class.labels, one_class.probabilities, 15)
+    assert scores.undefined["macro_auc"] == "no AUC for akiec, bcc, bkl, df, mel, nv, vasc"
+    assert scores.undefined["sensitivity_mel"] == "no mel among the images"
+    assert scores.undefined["specificity_akiec"] == "only akiec among the images"
+    assert all(scores.undefined.values())
+
+
+def test_what_params_can_name_is_there_to_resample_or_to_monitor():
+    assert set(registry.COMPARED) <= set(make_schema().metrics()) & set(METRICS)
+    assert set(registry.MONITORED) - {"loss"} <= set(METRICS)
+    assert set(registry.MONITORED) <= {"loss", "macro_auc", *counts.WHOLE}  # what training computes
+
+
+@pytest.mark.parametrize(
+    ("name", "title"),
+    [
+        ("macro_f1", "macro F1"),
+        ("sensitivity_mel", "melanoma sensitivity"),
+        ("auc_nv", "melanocytic naevus AUC"),
+        ("ece_calibrated", "ECE after calibration"),
+        ("malignant_net_benefit_at_12.5_percent_risk", "malignant net benefit at 12.5% risk"),
+    ],
+)
+def test_titles(name, title):
+    assert title_of(name) == title
+
+
+@pytest.mark.parametrize("name", ["macro_f1_mel", "sensitivity_wart", "f2_mel", "nonsense"])
+def test_a_name_of_no_metric_is_an_error(name):
+    with pytest.raises(KeyError):
+        metric_of(name)

@@ -1,0 +1,63 @@
+"""Networks with folded batch normalisation: the same answers, fewer layers, and nothing folded that must not be."""
+
+import pytest
+import torch
+from torch import nn
+
+from skinlesion.models.backbones import load_backbone
+from skinlesion.models.batch_norm_folding import fold_batch_norm
+
+
+def norms(module):
+    return sum(isinstance(layer, nn.BatchNorm2d) for layer in module.modules())
+
+
+def unsettle(module):
+    """Give every batch normalisation statistics and weights that matter."""
+    generator = torch.Generator().manual_seed(1)
+    for layer in module.modules():
+        if isinstance(layer, nn.BatchNorm2d):
+            with torch.no_grad():
+                for tensor in (layer.running_mean, layer.bias):
+                    tensor.copy_(torch.randn(tensor.shape, generator=generator) * 0.3)
+                for tensor in (layer.running_var, layer.weight):
+                    tensor.copy_(torch.rand(tensor.shape, generator=generator) + 0.5)
+    return module
+
+
+@pytest.mark.parametrize(
+    ("name", "left"),
+    [("tf_efficientnet_lite0", 0), ("resnet18", 0), ("mobilenetv3_small_050", 0), ("densenet121", 62)],
+)
+def test_the_copy_says_the_same_with_fewer_layers(name, left):
+    module = unsettle(load_backbone(name, "none", 96).module)
+    generator = torch.Generator().manual_seed(0)
+    before = norms(module)
+    made = fold_batch_norm(module, torch.randn(2, 3, 96, 96, generator=generator))
+    other = torch.randn(3, 3, 96, 96, generator=generator)
+    with torch.no_grad():
+        expected = module(other)
+        torch.testing.assert_close(made(other), expected, rtol=1e-4, atol=1e-5 * float(expected.abs().max()))
+    assert norms(made) == left < before == norms(module)
+
+
+def test_a_network_without_batch_normalisation_is_returned_as_it_is():
+    module = load_backbone("test_vit", "none").module
+    assert fold_batch_norm(module, torch.randn(1, 3, 160, 160)) is module
+
+
+class Read(nn.Module):
+    """A convolution whose output is read twice: before and after its normalisation."""
+
+    def __init__(self):
+        super().__init__()
+        self.convolution, self.norm = nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4)
+
+    def forward(self, images):
+        found = self.convolution(images)
+        return self.norm(found) + found
+
+
+def test_an_output_that_something_else_reads_too_is_left_alone():
+    module = unsettle(Read())
+    assert fold_batch_norm(module, torch.randn(2, 3, 8, 8)) is module

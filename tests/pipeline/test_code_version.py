@@ -1,0 +1,202 @@
+"""The version of the code: what changes it, what does not, and which stages an edit reaches."""
+
+import ast
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from skinlesion.code_version import NOT_COMPUTING, PACKAGE, canonical, closure, code_version, stage_versions
+from tests.conftest import ROOT
+
+PAGES = {"audit_page", "describe", "report"}  # stages that write pages
+COMMANDS = sorted(set(re.findall(r"code\.json: \[(\w+)\]", (ROOT / "dvc.yaml").read_text())))
+
+
+@pytest.fixture
+def package(tmp_path) -> Path:
+    """A copy of the package, to edit, with nothing of the repository around it."""
+    return shutil.copytree(PACKAGE, tmp_path / "skinlesion", ignore=shutil.ignore_patterns("__pycache__"))
+
+
+def changed_in(package: Path) -> set[str]:
+    """Return the stages whose version differs between an edited copy and the package."""
+    before, after = stage_versions(), stage_versions(package)
+    assert set(before) == set(after)
+    return {name for name in COMMANDS if before[name] != after[name]}
+
+
+def stages_with(name: str) -> set[str]:
+    """Return the stages whose version counts a file of the package."""
+    return {command for command in COMMANDS if name in closure(f"stages.{command}")}
+
+
+def append(path: Path, text: str) -> None:
+    with path.open("a") as stream:
+        stream.write(text)
+
+
+def meaning(source: str) -> str:
+    return canonical(ast.parse(source))
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("x = f(a, b)", "x = f(\n    a,  # the first\n    b,\n)"),
+        ("x = (a + b)", "x = a + b"),
+        ("x = 'it'", 'x = u"it"'),
+        ("x = 1_000", "x = 1000"),
+        ("def f():\n    return 1", 'def f():\n    """One."""\n\n    return 1'),
+        ("class A:\n    x: int", 'class A:\n    """A."""\n    x: int\n    """Its x."""'),
+        ("x = 1", "if TYPE_CHECKING:\n    import b\nx = 1"),
+        ("x = 'a' 'b'", "x = 'ab'"),
+    ],
+)
+def test_the_same_code_in_other_clothes(first, second):
+    assert meaning(first) == meaning(second)
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("x = 1", "x = 1.0"),
+        ("x = 1", "x = True"),
+        ("x = None", "x = ()"),
+        ("x = 'a'", "x = b'a'"),
+        ("x = a + b * c", "x = (a + b) * c"),
+        ("f(a, b)", "f(b, a)"),
+        ("f(a)", "f(a=a)"),
+        ("{**a}", "{a: a}"),
+        ("def f(a, *, b): ...", "def f(a, b): ..."),
+        ("def f(a, b=None): ...", "def f(a, b): ..."),
+        ("x = f'{a}'", "x = f'{a!r}'"),
+        ("x[1:]", "x[:1]"),
+        ("return_ = a", "return_: a"),
+        ("if a:\n    b\nc", "if a:\n    b\n    c"),
+    ],
+)
+def test_other_code(first, second):
+    assert meaning(first) != meaning(second)
+
+
+def test_fields_that_newer_pythons_add_empty_change_nothing():
+    tree = ast.parse("def f(a: int) -> str:\n    return a\nclass B: ...")
+    expected = canonical(tree)
+    for node in list(ast.walk(tree)):
+        node._fields = (*node._fields, "type_params", "to_come")
+        node.type_params, node.to_come = [], None
+    assert canonical(tree) == expected
+
+
+def test_none_written_differs_from_nothing_written():
+    assert meaning("def f(*, x): ...") != meaning("def f(*, x=None): ...")
+    assert meaning("x = {**y}") != meaning("x = {None: y}")
+
+
+def test_text_outside_ascii_does_not_depend_on_the_unicode_of_this_python():
+    assert meaning("x = '\U0001fae9'") == "(Module body=[(Assign targets=[(Name id='x')] value=<'\\U0001fae9'>)])"
+
+
+def test_comments_docstrings_and_layout_change_no_version(package):
+    for path in package.rglob("*.py"):
+        text = path.read_text()
+        if path.parent.name in {"stages", "models"}:
+            text = ast.unparse(ast.parse(text))
+        path.write_text(f'"""Another first line."""\n# a comment\n{text}\n')
+    assert changed_in(package) == set()
+
+
+def test_a_loss_reaches_what_trains_and_what_opens_trained_models(package):
+    append(package / "models/losses.py", "\nWEIGHT = 2\n")
+    changed = changed_in(package)
+    assert "train" in changed
+    assert not changed & {"prepare", "split", "stats", "assess", "ensemble", "metadata", "report", "describe"}
+
+
+def test_a_template_reaches_pages_alone(package):
+    append(package / "report/card.md.j2", "\n\n")
+    append(package / "report/sections/explanations.html.j2", "\n\n")
+    assert changed_in(package) == {"report"}
+
+
+@pytest.mark.parametrize("path", sorted(PACKAGE.joinpath("report").rglob("[a-z]*.*[!c]")), ids=lambda path: path.name)
+def test_the_report_reaches_pages_alone(path):
+    stages = stages_with(path.relative_to(PACKAGE).as_posix())
+    assert stages <= PAGES
+    assert stages or path.suffix == ".py", "a template that no page names"
+
+
+def test_styles_reach_every_page():
+    assert stages_with("report/style.css") == PAGES
+
+
+@pytest.mark.parametrize("path", sorted(PACKAGE.joinpath("data/sources").glob("*.py")), ids=lambda path: path.stem)
+def test_every_source_is_part_of_prepare(path):
+    """They are imported by a name that is made at run time."""
+    assert path.relative_to(PACKAGE).as_posix() in closure("stages.prepare")
+
+
+def test_training_stands_on_what_decides_weights_and_on_nothing_that_shows_them():
+    files = closure("stages.train")
+    assert {"models/losses.py", "models/fusion.py", "training/fit.py", "data/augment.py", "data/splits.py"} <= files
+    rooms = {name.partition("/")[0] for name in files}
+    assert not rooms & {"report", "analysis", "interpret", "dashboard", "params", "cli"}
+    assert not files & NOT_COMPUTING
+
+
+def test_features_stand_without_the_training_loop():
+    files = closure("training.features")
+    assert {"training/features.py", "models/backbones.py", "models/pretrained.py", "data/augment.py"} <= files
+    assert not files & {"training/fit.py", "models/losses.py", "models/fusion.py", "stages/train.py"}
+
+
+def test_imports_in_functions_by_name_and_by_dots_count(tmp_path):
+    package = tmp_path / "scratch"
+    files = {
+        "__init__.py": "",
+        "a.py": "def f():\n    from scratch.rooms import b",
+        "rooms/__init__.py": "",
+        "rooms/b.py": "from . import c\nfrom ..d import value\nimport os, scratch.params",
+        "rooms/c.py": "import importlib\ndef get(name):\n    return importlib.import_module(f'scratch.plugins.{name}')",
+        "d.py": "value = 'scratch.e'",
+        "e.py": "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import scratch.f",
+        "f.py": "",
+        "params/__init__.py": "from scratch import f",
+        "plugins/one.py": "PAGE = 'one.html'",
+        "one.html": "{% include 'two.css' %}",
+        "two.css": "",
+        "three.css": "",
+    }
+    for name, text in files.items():
+        (package / name).parent.mkdir(parents=True, exist_ok=True)
+        (package / name).write_text(text)
+    assert closure("a", package) == set(files) - {"__init__.py", "f.py", "params/__init__.py", "three.css"}
+    with pytest.raises(ValueError, match="g: no module"):
+        code_version("g", package)
+
+
+def test_an_installed_package_writes_code_json_where_only_params_lie(package, tmp_path):
+    """No repository and no tests around it; no torch and no pandas before every `dvc repro`."""
+    project = tmp_path / "project"
+    project.mkdir()
+    shutil.copy(ROOT / "examples/offline/params.yaml", project)
+    script = (
+        "import sys; sys.argv = ['skinlesion', 'code']; from skinlesion import cli, code_version\n"
+        "try: cli.main()\n"
+        "except SystemExit: pass\n"
+        "print(code_version.__file__, [m for m in ('torch', 'pandas', 'numpy') if m in sys.modules])"
+    )
+    environment = os.environ | {"PYTHONPATH": str(package.parent)}
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=project, env=environment, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == [str(package / "code_version.py"), "[]"]
+    assert json.loads((project / "code.json").read_text()) == stage_versions()
+    made = {path.relative_to(project).as_posix() for path in project.rglob("*") if path.is_file()}
+    assert made == {"params.yaml", "code.json", "data/external/.gitkeep", "reports/ensembles/.gitkeep"}

@@ -1,0 +1,146 @@
+"""The report's page and model cards on a small workspace: sections, contents, figures, what cards warn of."""
+
+import re
+
+import pytest
+
+from skinlesion.params import PublishedParams
+from skinlesion.params_file import load_params
+from skinlesion.report import page, sections
+from skinlesion.report.model_card import model_card
+from skinlesion.report.section import Section
+from skinlesion.results.reader import Results
+from skinlesion.results.workspace import Workspace
+
+
+@pytest.fixture(scope="module")
+def results(reported):
+    return Results.open(reported / "params.yaml")
+
+
+def test_a_new_section_is_one_function_and_one_entry(results, monkeypatch):
+    def weather(results):
+        return Section("The weather, today", f"<p>{len(results.systems())} systems</p>", {"clouds": "<svg></svg>"})
+
+    monkeypatch.setattr(sections, "SECTIONS", [sections.claims, weather, sections.limits])
+    made = page.report_page(results)
+    assert '<h2 id="the-weather-today">The weather, today</h2>\n<p>3 systems</p>' in made.html
+    contents = re.search(r"<nav.*?</nav>", made.html, re.DOTALL)
+    assert contents is not None
+    assert re.findall(r'href="#([^"]+)"', contents[0]) == [
+        "the-claims-answered",
+        "the-weather-today",
+        "limits-and-licence",
+    ]
+    assert set(made.figures) == {"claims", "clouds"}
+
+
+def test_each_figure_is_drawn_once_and_experiments_are_ranked_once(results, monkeypatch):
+    from skinlesion.report import figures
+    from skinlesion.results import reader
+
+    calls = {"confusion": 0, "best": 0}
+
+    def counted(name, function):
+        def call(*given):
+            calls[name] += 1
+            return function(*given)
+
+        return call
+
+    monkeypatch.setattr(figures, "confusion", counted("confusion", figures.confusion))
+    monkeypatch.setattr(reader, "best_of_each_kind", counted("best", reader.best_of_each_kind))
+    fresh = Results(results.params, results.workspace)
+    page.report_page(fresh)
+    model_card(fresh, "concat")
+    assert calls == {"confusion": len(results.params.systems), "best": 1}
+
+
+def test_sections_without_content_are_left_out(results):
+    assert sections.published(results) is None
+    assert sections.external(results) is None
+
+
+def test_a_published_system_stands_beside_what_became_of_it(results):
+    system = PublishedParams(
+        system="Somebody 2020",
+        published={"macro_f1": 0.5, "top_2_accuracy": 0.75},
+        setting="own test set",
+        reproduced=None,
+        honest="concat",
+    )
+    params = results.params.model_copy(update={"published": [system]})
+    section = sections.published(Results(params, results.workspace))
+    assert section is not None
+    metrics = results.metrics("concat")
+    assert "macro F1 0.500<br>" in section.html
+    assert "top 2 accuracy 0.750<br>" in section.html  # a metric that we do not have
+    assert "not yet run<br>" in section.html
+    for name, title in (("macro_f1", "macro F1"), ("balanced_accuracy", "balanced accuracy")):
+        low, high = metrics[f"{name}_low"], metrics[f"{name}_high"]
+        assert f"{title} {metrics[name]:.3f} ({low:.3f} to {high:.3f})<br>" in section.html
+
+
+@pytest.mark.parametrize("level", [0.8, 0.875])
+def test_cards_show_the_operating_point_of_params(reported, tmp_path, level):
+    """They said "undefined" for any other than 90%."""
+    import shutil
+
+    from skinlesion.stages.assess import assess
+    from tests.conftest import small_params, write_params
+
+    folder = tmp_path / "workspace"
+    shutil.copytree(reported, folder)
+    both = {"both": {"members": ["image", "concat"]}}
+    wanted = small_params(train={"input_size": 64}, ensembles=both, assess={"operating_points": [level]})
+    params, workspace = load_params(write_params(folder, wanted)), Workspace(folder)
+    assess(params, workspace, "concat")
+    card = model_card(Results(params, workspace), "concat")
+    line = next(line for line in card.splitlines() if line.startswith("| malignant sensitivity at "))
+    assert re.fullmatch(
+        rf"\| malignant sensitivity at {level * 100:g}% specificity \| \d\.\d{{3}} \(.* to .*\) \|", line
+    )
+
+
+def test_cards_say_what_the_model_must_not_be_used_for(reported):
+    text = (reported / "reports/cards/concat.md").read_text()
+    for words in (
+        "must not be used",
+        "SYNTHETIC",
+        "TRIPOD+AI",
+        "Worst group",
+        "Not a medical device",
+        "What metadata add",
+    ):
+        assert words in text
+    assert "{{" not in text
+    assert "What metadata add" not in (reported / "reports/cards/image.md").read_text()
+    assert not (reported / "reports/cards/both.md").exists()
+
+
+def test_figures_and_tables_stand_beside_the_report(reported):
+    names = {path.stem for path in (reported / "reports/figures").glob("*.svg")}
+    assert {"claims", "differences", "leader_board", "confusion_image", "assessment_1"} <= names
+    tex = (reported / "reports/results.tex").read_text()
+    assert r"\toprule" in tex
+    assert "_" not in tex.replace(r"\_", "").partition("%")[0]
+    page = (reported / "reports/report.html").read_text()
+    for words in (
+        "The claims, answered",
+        "Where the models look",
+        "Training",
+        "Limits and licence",
+        "What metadata add",
+    ):
+        assert words in page
+
+
+def test_the_reports_contents_lead_to_its_sections(reported):
+    page = (reported / "reports/report.html").read_text()
+    wanted, there = re.findall(r'href="#([^"]+)"', page), re.findall(r'id="([^"]+)"', page)
+    sections = [anchor for anchor in there if f'<h2 id="{anchor}">' in page]
+    contents = re.search(r"<nav.*?</nav>", page, re.DOTALL)
+    assert contents is not None
+    assert re.findall(r'href="#([^"]+)"', contents[0]) == sections
+    assert len(sections) == len(set(sections)) > 10
+    assert set(wanted) <= set(there)

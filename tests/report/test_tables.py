@@ -1,0 +1,101 @@
+"""The results table as Markdown and LaTeX; a metric added to the registry reaches table and card by its entry alone."""
+
+import json
+import shutil
+import subprocess
+import sys
+
+import pandas as pd
+
+from skinlesion.report import tables
+from skinlesion.results.reader import Results
+from skinlesion.results.system import SystemResult
+from tests.conftest import ROOT
+
+SYSTEM = SystemResult(
+    "lite0_image",
+    {"balanced_accuracy": 0.59, "balanced_accuracy_low": 0.565, "balanced_accuracy_high": 0.6154, "macro_f1": 0.44},
+    {
+        "system": {"backbone": "lite0", "input": "image", "training": "frozen", "protocol": "lesion"},
+        "folds": [0],
+        "seeds": [0],
+    },
+)
+
+
+def test_a_row_tells_what_a_system_is_and_how_well_it_does():
+    (row,) = tables.results_table([SYSTEM]).to_dict("records")
+    assert row["experiment"] == "lite0_image"
+    assert row["split by"] == "lesion, fold 0 only"
+    assert row["balanced accuracy"] == "0.590 (0.565 to 0.615)"
+    assert row["macro F1"] == "0.440"
+    assert row["macro AUC"] == "–"
+
+
+def test_markdown_names_systems_as_code_and_says_where_figures_come_from():
+    text = tables.markdown(pd.DataFrame({"experiment": ["a_b"], "x": ["1.0"]}), "Made today.")
+    assert text == "| experiment | x |\n|---|---|\n| `a_b` | 1.0 |\n\nMade today.\n"
+
+
+def test_latex_has_booktabs_lines_and_escapes_what_latex_reads():
+    table = pd.DataFrame({"experiment": ["lite0_image"], "a & b": ["−0.5"], "n": ["2 × 50%"], "none": ["–"]})
+    assert tables.latex(table, "Made today.").splitlines() == [
+        r"\begin{tabular}{llll}",
+        r"\toprule",
+        r"experiment & a \& b & n & none \\",
+        r"\midrule",
+        r"lite0\_image & $-$0.5 & 2 $\times$ 50\% & -- \\",
+        r"\bottomrule",
+        r"\end{tabular}",
+        "% Made today.",
+    ]
+
+
+def test_how_many_models_there_are():
+    assert tables.count_models(1, 1) == "1 fold × 1 seed"
+    assert tables.count_models(5, 3) == "5 folds × 3 seeds"
+
+
+TRIAL = """
+import sys
+from pathlib import Path
+from skinlesion.analysis.summary import summarise
+from skinlesion.files import write_json
+from skinlesion.report.model_card import model_card
+from skinlesion.report.tables import markdown, results_table
+from skinlesion.results.reader import Results
+
+results = Results.open(Path(sys.argv[1]) / "params.yaml")
+values, _ = summarise(results.predictions("concat"), results.params.evaluate)
+write_json(results.folder("concat") / "metrics.json", values)
+print(markdown(results_table([results.system("concat")]), ""))
+print(model_card(results, "concat"))
+"""
+
+
+def test_a_metric_is_added_by_one_entry(reported, tmp_path):
+    """In a copy of the package whose registry has one entry more; nothing else is edited."""
+    package, workspace = tmp_path / "code" / "skinlesion", tmp_path / "workspace"
+    shutil.copytree(ROOT / "skinlesion", package, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(reported, workspace)
+    registry = package / "evaluation" / "registry.py"
+    entry = """        Metric(
+            "error_rate", "error rate", lambda counts: 1 - counts.hits.sum(-1) / counts.support.sum(-1),
+            higher_is_better=False, places=4, in_table=True, in_card=True,
+        ),
+"""
+    text = registry.read_text()
+    last = text.index('        Metric(\n            "nll"')
+    registry.write_text(text[:last] + entry + text[last:])
+
+    code = [sys.executable, "-W", "ignore", "-c", TRIAL, str(workspace)]
+    shown = subprocess.run(code, cwd=package.parent, capture_output=True, text=True, check=True).stdout
+    metrics = json.loads((workspace / "reports/runs/concat/metrics.json").read_text())
+    assert (
+        abs(metrics["error_rate"] - (1 - Results.open(reported / "params.yaml").metrics("concat")["accuracy"])) < 1e-12
+    )
+    value = f"{metrics['error_rate']:.4f} ({metrics['error_rate_low']:.4f} to {metrics['error_rate_high']:.4f})"
+    header, _, row = shown.splitlines()[:3]
+    column = [cell.strip() for cell in header.split("|")].index("error rate")
+    assert row.split("|")[column].strip() == value
+    assert f"| error rate | {value} |" in shown

@@ -1,0 +1,1 @@
+"""Where results lie and the one reader of them."""

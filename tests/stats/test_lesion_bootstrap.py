@@ -1,0 +1,112 @@
+"""The lesion bootstrap: the same draws as the paired bootstrap, sums equal to a loop's, intervals."""
+
+import numpy as np
+import pytest
+
+from skinlesion.analysis.estimates import estimate_sums
+from skinlesion.evaluation.decisions import TARGETS
+from skinlesion.evaluation.ranking import average_precision, rank
+from skinlesion.evaluation.reliability import brier
+from skinlesion.evaluation.sums import SumStatistic, divide, mean, ratio
+from skinlesion.stats.bootstrap import bootstrap
+from skinlesion.stats.lesion_bootstrap import Estimate, LesionBootstrap, mean_estimate, mixture
+from skinlesion.stats.resampling import Schema
+from skinlesion.stats.weighted_auc import plan_auc, weighted_auc
+from skinlesion.vocabulary import CLASSES, MALIGNANT
+from tests.simulated import simulated
+
+REPLICATES = 150  # no multiple of a block
+
+
+@pytest.fixture(scope="module")
+def material():
+    one = simulated(200, seeds=2)
+    return one, LesionBootstrap(one.lesions, replicates=REPLICATES, seed=3)
+
+
+def test_figures_from_sums_have_the_draws_of_the_paired_bootstrap(material):
+    one, resamples = material
+    expected = bootstrap(
+        one.labels, [one.probabilities], one.lesions, ["accuracy", "sensitivity_mel", "malignant_auc"],
+        Schema(CLASSES, MALIGNANT), replicates=REPLICATES, seed=3,
+    )  # fmt: skip
+    right = [layer.argmax(axis=1) == one.labels for layer in one.probabilities]
+    cases = one.labels == CLASSES.index("mel")
+    estimates = estimate_sums(
+        resamples,
+        {"accuracy": [mean(hit) for hit in right], "sensitivity_mel": [ratio(hit & cases, cases) for hit in right]},
+    )
+    malignant = list(TARGETS["malignant"])
+    plans = [
+        plan_auc(np.isin(one.labels, malignant), layer[:, malignant].sum(axis=1), resamples.lesion, resamples.lesions)
+        for layer in one.probabilities
+    ]
+    estimates["malignant_auc"] = mean_estimate([
+        Estimate(
+            float(weighted_auc(plan, np.ones((resamples.lesions, 1), np.float32))[0]),
+            resamples.over_lesions(lambda weights, plan=plan: weighted_auc(plan, weights)),
+        )
+        for plan in plans
+    ])  # fmt: skip
+    for metric, estimate in estimates.items():
+        assert estimate.value == pytest.approx(expected.estimate(0, metric), abs=1e-12)
+        np.testing.assert_allclose(estimate.draws, expected.draws(0, metric), atol=1e-12)
+
+
+def test_totals_are_what_a_loop_over_resamples_adds_up(material):
+    one, resamples = material
+    columns = np.stack([one.probabilities[0].max(axis=1), one.labels == 5], axis=1)  # fractions, and whole numbers
+    totals = resamples.totals(columns)
+    assert totals.shape == (REPLICATES, 2)
+    for replicate in (0, 77, REPLICATES - 1):
+        weights = resamples.weights[resamples.lesion, replicate]
+        np.testing.assert_allclose(totals[replicate], weights.astype(float) @ columns, rtol=1e-12)
+
+
+def test_an_order_is_resampled_by_image_weights(material):
+    one, resamples = material
+    positive, scores = one.labels == 4, one.probabilities[0][:, 4]
+    ranking = rank(positive, scores)
+    draws = resamples.over_images(lambda weights: average_precision(ranking, weights))
+    copies = np.repeat(np.arange(len(scores)), resamples.weights[resamples.lesion, 5].astype(int))
+    from sklearn.metrics import average_precision_score
+
+    assert draws[5] == pytest.approx(average_precision_score(positive[copies], scores[copies]))
+
+
+def test_every_resample_draws_as_many_lesions_as_there_are(material):
+    one, resamples = material
+    assert (resamples.weights.sum(axis=0) == len(np.unique(one.lesions))).all()
+
+
+def test_statistics_that_share_columns_are_resampled_once(material):
+    one, resamples = material
+    shared = brier(one.labels, one.probabilities[0])
+    doubled = SumStatistic(shared.columns, lambda totals: 2 * divide(totals[..., 0], totals[..., 1]))
+    estimates = estimate_sums(resamples, {"once": [shared], "twice": [doubled]})
+    np.testing.assert_allclose(estimates["twice"].draws, 2 * estimates["once"].draws)
+
+
+def test_intervals_and_p_values():
+    draws = np.arange(1, 1001) / 1000
+    one = Estimate(0.4, draws)
+    low, high = one.interval(0.95)
+    assert (low, high) == (pytest.approx(np.quantile(draws, 0.025)), pytest.approx(np.quantile(draws, 0.975)))
+    basic = one.interval(0.95, "basic")
+    assert basic == (pytest.approx(0.8 - high), pytest.approx(0.8 - low))
+    assert one.pvalue() == pytest.approx(2 / 1001)
+    assert Estimate(0.0, draws - np.median(draws)).pvalue() > 0.99
+    with pytest.raises(ValueError, match="percentile"):
+        one.interval(0.95, "bca")
+
+
+def test_what_has_no_value_has_no_interval():
+    nothing = Estimate(float("nan"), np.full(10, np.nan))
+    assert np.isnan(nothing.interval()).all()
+    assert np.isnan(nothing.pvalue())
+
+
+def test_a_mixture_leaves_out_what_has_no_weight():
+    one, nothing = Estimate(1.0, np.ones(5)), Estimate(float("nan"), np.full(5, np.nan))
+    assert mixture([1, 0], [one, nothing]).value == 1
+    assert (mixture([0.5, 0.5], [one, one - one]).draws == 0.5).all()

@@ -1,0 +1,253 @@
+"""Clustered McNemar, Cochran's Q, the corrected t-test, permutation, verdicts and what they rest on."""
+
+import numpy as np
+import pytest
+from scipy import stats as sps
+from statsmodels.stats.contingency_tables import cochrans_q
+from statsmodels.stats.contingency_tables import mcnemar as sm_mcnemar
+from statsmodels.stats.multitest import multipletests
+
+from skinlesion.stats.clustered_mcnemar import METHODS, clustered_mcnemar
+from skinlesion.stats.mcnemar import cochran_q, flips, mcnemar
+from skinlesion.stats.multiplicity import benjamini_hochberg
+from skinlesion.stats.permutation import permutation_test
+from skinlesion.stats.power import minimum_detectable_difference
+from skinlesion.stats.resampled import corrected_resampled_t
+from skinlesion.stats.resampling import Schema
+from skinlesion.stats.variance import variance_budget
+from skinlesion.stats.verdict import answer_claim, verdict
+from skinlesion.vocabulary import CLASSES
+
+
+def clustered_hits(seed=0, lesions=120):
+    rng = np.random.default_rng(seed)
+    lesion = np.repeat(np.arange(lesions), rng.integers(1, 5, lesions))
+    lean = rng.normal(size=(2, lesions))[:, lesion]
+    a, b = lean + 0.7 * rng.normal(size=(2, len(lesion))) > -0.8
+    return a, b, lesion
+
+
+def obuchowski_as_published(a, b, lesion):
+    """Obuchowski 1998, eqs 2 to 5: variances and covariance of two proportions around their pooled value."""
+    x = np.array([[m[lesion == k].sum() for k in np.unique(lesion)] for m in (a, b)], dtype=float)
+    n = np.bincount(lesion).astype(float)
+    clusters, total = len(n), n.sum()
+    p1, p2 = x.sum(axis=1) / total
+    pooled = (p1 + p2) / 2
+    residual = x - n * pooled
+    factor = clusters / (clusters - 1) / total**2
+    variance = factor * ((residual[0] ** 2).sum() + (residual[1] ** 2).sum() - 2 * (residual[0] * residual[1]).sum())
+    return (p1 - p2) ** 2 / variance
+
+
+def test_obuchowski_is_the_statistic_as_published():
+    a, b, lesion = clustered_hits()
+    result = clustered_mcnemar(a, b, lesion, "obuchowski")
+    assert result.statistic == pytest.approx(obuchowski_as_published(a, b, lesion), rel=1e-12)
+    assert result.pvalue == pytest.approx(sps.chi2.sf(result.statistic, 1), rel=1e-12)
+
+
+def test_durkalski_and_yang_by_hand():
+    # Three lesions: (n, only a, only b) = (2, 2, 0), (1, 0, 1), (4, 1, 0); d = 2, -1, 1.
+    a = np.array([1, 1, 0, 1, 1, 0, 1], bool)
+    b = np.array([0, 0, 1, 0, 1, 0, 1], bool)
+    lesion = np.array([0, 0, 1, 2, 2, 2, 2])
+    assert clustered_mcnemar(a, b, lesion, "yang").statistic == pytest.approx((2 - 1 + 1) ** 2 / (4 + 1 + 1))
+    assert clustered_mcnemar(a, b, lesion, "obuchowski").statistic == pytest.approx(4 / 6 * 2 / 3)
+    expected = (1 - 1 + 1 / 4) ** 2 / (1 + 1 + 1 / 16)
+    assert clustered_mcnemar(a, b, lesion, "durkalski").statistic == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("method", ["yang", "durkalski"])
+def test_lesions_of_one_image_give_mcnemars_statistic_exactly(method):
+    a, b, _ = clustered_hits()
+    only_a, only_b = (a & ~b).sum(), (b & ~a).sum()
+    expected = sm_mcnemar([[0, only_a], [only_b, 0]], exact=False, correction=False)
+    result = clustered_mcnemar(a, b, np.arange(len(a)), method)
+    assert result.statistic == pytest.approx(expected.statistic, rel=1e-12)
+    assert result.pvalue == pytest.approx(expected.pvalue, rel=1e-10)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_clustered_mcnemar_ignores_doubled_images_and_the_order_of_models(method):
+    a, b, lesion = clustered_hits()
+    once = clustered_mcnemar(a, b, lesion, method)
+    twice = clustered_mcnemar(np.r_[a, a], np.r_[b, b], np.r_[lesion, lesion], method)
+    assert twice.pvalue == pytest.approx(once.pvalue)
+    assert clustered_mcnemar(b, a, lesion, method).pvalue == once.pvalue
+    assert mcnemar(np.r_[a, a], np.r_[b, b]).pvalue < mcnemar(a, b).pvalue  # the naive test believes the copies
+    nothing = clustered_mcnemar(a, a, lesion, method)
+    assert (nothing.statistic, nothing.pvalue) == (0, 1)
+    with pytest.raises(ValueError, match="yang"):
+        clustered_mcnemar(a, b, lesion, "durkalsky")
+
+
+@pytest.mark.parametrize("correction", [False, True])
+def test_asymptotic_mcnemar_against_statsmodels(correction):
+    a, b, _ = clustered_hits()
+    only_a, only_b = (a & ~b).sum(), (b & ~a).sum()
+    expected = sm_mcnemar([[0, only_a], [only_b, 0]], exact=False, correction=correction)
+    method = "asymptotic-corrected" if correction else "asymptotic"
+    assert mcnemar(a, b, method).pvalue == pytest.approx(expected.pvalue, rel=1e-10)
+    assert mcnemar(a, a, method).pvalue == 1
+
+
+def test_cochran_against_statsmodels():
+    rng = np.random.default_rng(0)
+    hits = rng.random((80, 4)) < [0.5, 0.6, 0.7, 0.55]
+    expected = cochrans_q(hits)
+    result = cochran_q(hits)
+    assert result.statistic == pytest.approx(expected.statistic)
+    assert result.pvalue == pytest.approx(expected.pvalue)
+    assert cochran_q(np.ones((5, 3), bool)).pvalue == 1
+
+
+def test_benjamini_hochberg_against_statsmodels():
+    p = np.random.default_rng(0).random(20) ** 3
+    np.testing.assert_allclose(benjamini_hochberg(p), multipletests(p, method="fdr_bh")[1])
+
+
+def test_the_corrected_t_test_by_hand_and_without_correction():
+    d = np.array([0.02, 0.03, -0.01, 0.04, 0.02])
+    result = corrected_resampled_t(d, 2 / 7)
+    t = d.mean() / np.sqrt(d.var(ddof=1) * (1 / 5 + 2 / 7))  # one square root, over everything
+    assert result.statistic == pytest.approx(t)
+    assert result.pvalue == pytest.approx(2 * sps.t.sf(abs(t), 4))
+    plain = corrected_resampled_t(d, 0.0)
+    assert plain.pvalue == pytest.approx(sps.ttest_1samp(d, 0).pvalue)
+    interval = sps.ttest_1samp(d, 0).confidence_interval(0.95)
+    assert (plain.low, plain.high) == pytest.approx((interval.low, interval.high))
+    assert corrected_resampled_t(np.zeros(3), 0.2).pvalue == 1
+
+
+def predictions(seed=0, lesions=40, strength=(1.0, 1.0)):
+    rng = np.random.default_rng(seed)
+    lesion = np.repeat(np.arange(lesions), rng.integers(1, 3, lesions))
+    labels = rng.integers(0, 7, lesions)[lesion]
+    models = []
+    for one in strength:
+        p = np.exp(rng.normal(size=(len(labels), 7)) + one * np.eye(7)[labels])
+        models.append(p / p.sum(axis=1, keepdims=True))
+    return labels, models[0], models[1], lesion
+
+
+def test_permutation_agrees_with_swapping_in_a_loop():
+    from sklearn.metrics import balanced_accuracy_score, roc_auc_score
+
+    labels, a, b, lesion = predictions()
+    metrics = ["balanced_accuracy", "auc_mel"]
+    result = permutation_test(labels, a, b, lesion, metrics, Schema(CLASSES), permutations=200, seed=3)
+    rng = np.random.default_rng(3)
+    keep = np.concatenate([rng.integers(0, 2, (40, size)) for size in (64, 64, 64, 8)], axis=1)
+
+    def both(x, y):
+        mel = labels == 4
+        return np.array(
+            [
+                balanced_accuracy_score(labels, y.argmax(1)) - balanced_accuracy_score(labels, x.argmax(1)),
+                roc_auc_score(mel, y[:, 4]) - roc_auc_score(mel, x[:, 4]),
+            ]
+        )
+
+    observed = both(a, b)
+    swapped = []
+    for draw in keep.T:
+        stay = draw[lesion][:, None] == 1
+        swapped.append(both(np.where(stay, a, b), np.where(stay, b, a)))
+    expected = (1 + (np.abs(swapped) >= np.abs(observed) - 1e-12).sum(axis=0)) / 201
+    assert [result[m].difference for m in metrics] == pytest.approx(list(observed))
+    assert [result[m].pvalue for m in metrics] == pytest.approx(list(expected))
+
+
+def test_permutation_sees_a_difference_and_none():
+    labels, a, b, lesion = predictions(strength=(0.5, 2.5), lesions=120)
+    assert permutation_test(labels, a, b, lesion, ["accuracy"], Schema(CLASSES))["accuracy"].pvalue < 0.01
+    assert permutation_test(labels, a, a, lesion, ["accuracy"], Schema(CLASSES))["accuracy"].pvalue == 1
+
+
+def test_flips_name_the_melanomas_lost_and_gained():
+    labels = np.array([4, 4, 4, 5, 5])
+    a, b = np.array([4, 4, 5, 5, 5]), np.array([4, 5, 4, 4, 5])
+    ids = np.array(["m1", "m2", "m3", "n1", "n2"])
+    result = {change.class_name: change for change in flips(labels, a, b, ids, CLASSES)}
+    assert (result["mel"].cases, result["mel"].lost, result["mel"].gained) == (3, ("m2",), ("m3",))
+    assert result["nv"].lost == ("n1",)
+    assert result["df"].cases == 0
+
+
+@pytest.mark.parametrize(
+    ("interval", "tost", "expected"),
+    [
+        ((0.01, 0.09), (0.02, 0.08), "superior"),
+        ((-0.09, -0.01), (-0.08, -0.02), "inferior"),
+        ((-0.015, 0.012), (-0.01, 0.01), "equivalent"),
+        ((0.002, 0.018), (0.004, 0.016), "equivalent"),  # a real difference, but none that matters
+        ((-0.03, 0.05), (-0.019, 0.04), "non-inferior"),
+        ((-0.05, 0.05), (-0.04, 0.04), "inconclusive"),
+    ],
+)
+def test_verdicts(interval, tost, expected):
+    assert verdict(interval, tost, 0.02) == expected
+    mirrored = verdict((-interval[1], -interval[0]), (-tost[1], -tost[0]), 0.02)
+    opposite = {"superior": "inferior", "inferior": "superior", "equivalent": "equivalent"}
+    assert mirrored == opposite.get(expected, mirrored)
+
+
+def test_verdicts_refuse_what_is_no_number():
+    with pytest.raises(ValueError, match="NaN"):
+        verdict((float("nan"), 0.1), (0, 0.1), 0.02)
+    with pytest.raises(ValueError, match="margin"):
+        verdict((0, 0.1), (0, 0.1), 0.0)
+
+
+@pytest.mark.parametrize(
+    ("verdict_on_b", "direction", "answer"),
+    [
+        ("superior", "higher", "supported"),
+        ("superior", "lower", "contradicted"),
+        ("inferior", "higher", "contradicted"),
+        ("inferior", "lower", "supported"),
+        ("equivalent", "higher", "equivalent"),
+        ("equivalent", "equal", "supported"),
+        ("non-inferior", "lower", "contradicted"),
+        ("non-inferior", "higher", "inconclusive"),
+        ("superior", "equal", "contradicted"),
+        ("inconclusive", "higher", "inconclusive"),
+    ],
+)
+def test_claims(verdict_on_b, direction, answer):
+    assert answer_claim(verdict_on_b, direction) == answer
+
+
+def test_the_detectable_difference_is_detected_that_often_and_shrinks_with_lesions():
+    rng = np.random.default_rng(0)
+
+    def detectable(lesions):
+        sizes = rng.integers(1, 4, lesions)
+        leaning = np.clip(rng.integers(-1, 2, lesions), -sizes, sizes).astype(float)
+        misses = rng.binomial(sizes, 0.5)
+        return minimum_detectable_difference(leaning, misses, sizes, simulations=400)
+
+    few, many = detectable(73), detectable(600)
+    assert 0.03 < many < few / 2 < 0.2
+    # By the normal approximation: (1.96 + 0.84) standard errors of the mean difference.
+    assert many == pytest.approx(2.8 * np.sqrt(600 * 2 / 3) / (600 * 2), rel=0.35)
+    assert np.isnan(minimum_detectable_difference(np.zeros(5), np.zeros(5), np.ones(5), simulations=50))
+
+
+def test_a_variance_budget_finds_the_variances_it_was_made_of():
+    rng = np.random.default_rng(0)
+    seeds = 40
+    by_seed = 0.03 + rng.normal(0, 0.02, seeds)
+    replicates = by_seed + rng.normal(0, 0.01, (4000, 1)) + rng.normal(0, 0.003, (4000, seeds))
+    budget = variance_budget(by_seed, replicates, by_fold=0.03 + np.array([-0.01, 0.01, 0, 0.02, -0.02]))
+    assert budget.seed == pytest.approx(by_seed.var(ddof=1))
+    assert budget.lesion == pytest.approx(1e-4 + 9e-6 / seeds, rel=0.1)
+    assert budget.total == pytest.approx(budget.lesion + budget.seed / seeds, rel=0.15)
+    room = (budget.difference / 1.96) ** 2 - budget.lesion - budget.fold
+    assert budget.seeds_needed == int(np.ceil(budget.seed / room))
+    single = variance_budget(by_seed[:1], replicates[:, :1], np.array([0.03]))
+    assert single.seed is None
+    assert single.fold is None
+    hopeless = variance_budget(by_seed - by_seed.mean(), replicates - by_seed.mean(), np.zeros(5))
+    assert hopeless.seeds_needed is None
