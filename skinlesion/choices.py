@@ -10,6 +10,7 @@ from typing import Any, Literal, get_args
 # Data
 Source = Literal["ham10000", "isic_challenge", "isic_archive", "pad_ufes_20", "derm7pt", "folder", "phantom"]
 Protocol = Literal["lesion", "image"]
+RecordSource = Literal["own", "permuted"]
 Square = Literal["crop", "squash", "pad"]
 ColorConstancy = Literal["none", "shades_of_gray"]
 HairRemoval = Literal["none", "dullrazor"]
@@ -24,6 +25,7 @@ Sampler = Literal["shuffle", "class_balanced", "lesion"]
 Regime = Literal["frozen", "two_stage", "full"]
 Optimizer = Literal["adam", "adamw"]
 Schedule = Literal["constant", "cosine", "warm_restarts"]
+Selection = Literal["best", "last"]
 Monitor = Literal["loss", "balanced_accuracy", "macro_f1", "macro_auc", "accuracy"]
 
 # After training

@@ -46,12 +46,14 @@ def show_prepared(summary: Mapping[str, Any], folder: Path) -> None:
 
 
 def show_splits(certificate: Mapping[str, Any]) -> None:
-    """Print how much each protocol leaks; `certificate` is the content of split.json."""
+    """Print how much each protocol leaks, on the first partition; `certificate` is the content of split.json."""
     for protocol in ("lesion", "image"):
         shares = certificate[protocol]["test_images_with_lesion_in_training"].values()
         crossing = count(certificate[protocol]["lesions_across_parts"], "lesion")
         leak = percent(sum(shares) / len(shares), 1)
         print(f"{protocol} protocol: {crossing} across parts, {leak} of test images leak")
+    if "repeats" in certificate:
+        print(f"{count(1 + len(certificate['repeats']), 'partition')} drawn")
 
 
 def show_audit(audit: Mapping[str, Any]) -> None:
@@ -85,7 +87,7 @@ def show_runs(summaries: Sequence["RunSummary"], folder: Path) -> None:
     for run in summaries:
         state = "already complete" if run.skipped else "trained"
         print(
-            f"fold {run.fold} seed {run.seed}: {state}, best epoch {run.best_epoch}, "
+            f"{run.run}: {state}, best epoch {run.best_epoch}, "
             f"validation balanced accuracy {number(run.validation_balanced_accuracy, _PLACES)}"
         )
     print(f"{count(len(summaries), 'run')} in {folder}; next: `skinlesion evaluate`")

@@ -1,6 +1,6 @@
 """Paired comparison of classifiers on the same images: bootstrap intervals, tests and verdicts."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -82,7 +82,7 @@ def compare(predictions: dict[str, Predictions], pairs: Sequence[tuple[str, str]
     for a, b in pairs:
         rows += bootstrap_rows(a, b, names, clustered, naive, plan)
         rows += _test_rows(a, b, mean[a], mean[b], first, plan)
-        rows += _fold_rows(a, b, by_fold[a], by_fold[b], plan)
+        rows += _fold_rows(a, b, *shared_folds(by_fold[a], by_fold[b]), plan)
     table = pd.DataFrame(rows, columns=list(COMPARISON_COLUMNS))
     table["p_adjusted"] = adjust(table, plan.primary)
     return Compared(table, clustered, names)
@@ -94,15 +94,27 @@ def pair_flips(a: Predictions, b: Predictions) -> list[Flips]:
     return flips(a.labels, answers[0], answers[1], a.image_ids, CLASSES)
 
 
-def fold_values(predictions: Predictions, metric: str) -> np.ndarray:
-    """Return the metric (mean over seeds) on each test fold."""
-    values = []
-    for fold in np.unique(predictions.folds):
-        rows = predictions.folds == fold
-        probabilities, lesions = predictions.probabilities[:, rows], predictions.lesions[rows]
-        on_fold = bootstrap(predictions.labels[rows], [probabilities], lesions, [metric], SCHEMA, replicates=0)
-        values.append(on_fold.estimate(0, metric))
-    return np.array(values)
+def fold_values(predictions: Predictions, metric: str) -> dict[tuple[int, int], float]:
+    """Return the metric (mean over seeds) on each test fold of each repeat: (repeat, fold) → value."""
+    values = {}
+    repeats = np.array(predictions.repeats)
+    for repeat in np.unique(repeats):
+        layers = np.flatnonzero(repeats == repeat)
+        folds = predictions.folds[layers[0]]
+        for fold in np.unique(folds):
+            rows = folds == fold
+            probabilities, lesions = predictions.probabilities[layers][:, rows], predictions.lesions[rows]
+            on_fold = bootstrap(predictions.labels[rows], [probabilities], lesions, [metric], SCHEMA, replicates=0)
+            values[int(repeat), int(fold)] = on_fold.estimate(0, metric)
+    return values
+
+
+def shared_folds(
+    a: Mapping[tuple[int, int], float], b: Mapping[tuple[int, int], float]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the values of two models on the (repeat, fold) that both have, in order."""
+    shared = sorted(a.keys() & b.keys())
+    return np.array([a[key] for key in shared]), np.array([b[key] for key in shared])
 
 
 def bootstrap_rows(
@@ -163,7 +175,7 @@ def _test_rows(
 
 def _fold_rows(a: str, b: str, by_fold_a: np.ndarray, by_fold_b: np.ndarray, plan: Plan) -> list[dict[str, Any]]:
     """Return the corrected t-test over folds, where there are several and the metric is defined on each."""
-    differences = by_fold_b - by_fold_a if len(by_fold_a) == len(by_fold_b) else np.array([])
+    differences = by_fold_b - by_fold_a
     if len(differences) < 2 or np.isnan(differences).any():
         return []
     test = corrected_resampled_t(differences, TEST_PER_TRAINING, plan.confidence)

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from skinlesion.analysis.comparison import Compared, Plan, fold_values, pair_flips
+from skinlesion.analysis.comparison import Compared, Plan, fold_values, pair_flips, shared_folds
 from skinlesion.errors import UserError
 from skinlesion.evaluation.predictions import Predictions
 from skinlesion.stats.mcnemar import cochran_q
@@ -68,20 +68,21 @@ def flips_table(members: Mapping[str, Predictions], pairs: Sequence[Pair]) -> pd
 def variance_table(
     members: Mapping[str, Predictions], pairs: Sequence[Pair], compared: Compared, plan: Plan
 ) -> pd.DataFrame:
-    """Return the variance budget of each pair's primary difference; seeds are paired where both models have them."""
+    """Return the variance budget of each pair's primary difference; layers are paired where both models have them."""
     metric = compared.clustered.metrics.index(plan.primary)
     by_fold = {name: fold_values(predictions, plan.primary) for name, predictions in members.items()}
     rows = []
     for a, b in pairs:
-        shared = [seed for seed in members[a].seeds if seed in members[b].seeds]
+        shared = [layer for layer in members[a].layers if layer in members[b].layers]
         if not shared:
             continue
-        place = {name: [members[name].seeds.index(seed) for seed in shared] for name in (a, b)}
+        place = {name: [members[name].layers.index(layer) for layer in shared] for name in (a, b)}
         index = {name: compared.names.index(name) for name in (a, b)}
         point = [compared.clustered.point[index[name]][place[name], metric] for name in (a, b)]
         draws = [compared.clustered.replicates[index[name]][:, place[name], metric] for name in (a, b)]
+        folds = shared_folds(by_fold[a], by_fold[b])
         budget = variance_budget(
-            point[1] - point[0], draws[1] - draws[0], by_fold[b] - by_fold[a], confidence=plan.confidence
+            point[1] - point[0], draws[1] - draws[0], folds[1] - folds[0], confidence=plan.confidence
         )
         rows.append({"a": a, "b": b, "metric": plan.primary} | vars(budget))
     return pd.DataFrame(rows)

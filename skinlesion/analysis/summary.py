@@ -35,21 +35,20 @@ def summarise(
 ) -> tuple[dict[str, float], dict[str, Any]]:
     """Return metrics.json (without temperature) and notes.json of some predictions.
 
-    A value is the mean over seeds of the metric on that seed's predictions, all folds pooled. Every metric of `schema`
+    A value is the mean over layers (repeats and seeds) of the metric on a layer's predictions, all folds pooled. Every
+    metric of `schema`
     has an interval, the percentile bootstrap over lesions; `schema` names the classes of labels and columns.
     """
-    by_seed = [
+    by_layer = [
         score(predictions.labels, layer, settings.ece_bins, schema.class_names) for layer in predictions.probabilities
     ]
-    undefined = {name: reason for scores in by_seed for name, reason in scores.undefined.items()}
+    undefined = {name: reason for scores in by_layer for name, reason in scores.undefined.items()}
     values = {
-        name: float(np.mean([scores.values[name] for scores in by_seed]))
-        for name in by_seed[0].values
+        name: float(np.mean([scores.values[name] for scores in by_layer]))
+        for name in by_layer[0].values
         if name not in undefined
     }
-    if len(by_seed) > 1:
-        spread = [scores.values["balanced_accuracy"] for scores in by_seed]
-        values["balanced_accuracy_seed_sd"] = float(np.std(spread, ddof=1))
+    values |= _spread(predictions, np.array([scores.values["balanced_accuracy"] for scores in by_layer]))
     wanted = [name for name in schema.metrics() if name in values]
     resampled = bootstrap(
         predictions.labels,
@@ -70,11 +69,29 @@ def summarise(
         "undefined": undefined,
         "images": len(predictions.labels),
         "lesions": len(np.unique(predictions.lesions)),
-        "folds": sorted({int(fold) for fold in predictions.folds}),
-        "seeds": list(predictions.seeds),
+        **predictions.runs_tested,
         "interval": f"{settings.confidence:.0%} percentile bootstrap over lesions, {settings.replicates} replicates",
     }
     return values, notes
+
+
+def _spread(predictions: Predictions, balanced_accuracy: np.ndarray) -> dict[str, float]:
+    """Return standard deviations of the balanced accuracy (L,): over seeds of one partition, and over partitions.
+
+    The first is pooled over partitions; the second is of partitions' means over seeds, and so holds a share of the
+    first.
+    """
+    repeats = np.array(predictions.repeats)
+    by_repeat = [balanced_accuracy[repeats == repeat] for repeat in np.unique(repeats)]
+    spread = {}
+    degrees = sum(len(values) - 1 for values in by_repeat)
+    if degrees:
+        squares = sum(float(((values - values.mean()) ** 2).sum()) for values in by_repeat)
+        spread["balanced_accuracy_seed_sd"] = float(np.sqrt(squares / degrees))
+    if len(by_repeat) > 1:
+        means = [values.mean() for values in by_repeat]
+        spread["balanced_accuracy_partition_sd"] = float(np.std(means, ddof=1))
+    return spread
 
 
 def summarise_external(predictions: Predictions, settings: EvaluateParams) -> tuple[dict[str, float], dict[str, str]]:

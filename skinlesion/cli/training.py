@@ -144,7 +144,9 @@ def _run_name(settings: "TrainParams") -> str:
     """Return a name that says what matters and tells any two configurations apart."""
     import hashlib
 
-    digest = hashlib.sha256(settings.model_dump_json(exclude={"folds", "seeds", "checkpoint_seconds"}).encode())
+    digest = hashlib.sha256(
+        settings.model_dump_json(exclude={"folds", "seeds", "repeats", "checkpoint_seconds"}).encode()
+    )
     inputs: list[str] = ["image"] if settings.fusion == "none" else [settings.fusion, settings.metadata]
     return "-".join([settings.backbone, *inputs, settings.protocol, digest.hexdigest()[:8]])
 
@@ -152,10 +154,10 @@ def _run_name(settings: "TrainParams") -> str:
 def _settings_of(models: Path) -> "TrainParams":
     """Return the parameters that the runs in a folder were trained with."""
     from skinlesion.params import TrainParams
-    from skinlesion.training.runs import RUN_NAME, read_run
+    from skinlesion.training.runs import RUN_NAME, read_run, run_folders
 
-    runs = [read_run(path.parent) for path in sorted(models.glob(f"fold*-seed*/{RUN_NAME}"))]
+    runs = [read_run(folder) for folder in run_folders(models) if (folder / RUN_NAME).exists()]
     if not runs:
         raise UserError(f"--models {models}: holds no finished run; run `skinlesion train` first")
-    folds, seeds = {run["fold"] for run in runs}, {run["seed"] for run in runs}
-    return TrainParams.model_validate({**runs[0]["config"], "folds": sorted(folds), "seeds": sorted(seeds)})
+    trained = {f"{name}s": sorted({run.get(name, 0) for run in runs}) for name in ("fold", "seed", "repeat")}
+    return TrainParams.model_validate({**runs[0]["config"], **trained})

@@ -42,7 +42,8 @@ def _confusion(results: Results, name: str) -> None:
     shown = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1) if normalised else counts
     table = pd.DataFrame(shown, index=pd.Index(CLASSES, name="true"), columns=CLASSES)
     st.dataframe(table.style.format(_cells(2 if normalised else 0)).background_gradient("Blues", axis=1))
-    st.caption(f"Columns: the answer. {count(len(results.system(name).seeds), 'seed')} together.")
+    layers = len(results.predictions(name).layers)
+    st.caption(f"Columns: the answer. {count(layers, 'training')} of each fold together.")
 
 
 def _cells(places: int) -> Callable[[Any], str]:

@@ -1,6 +1,7 @@
 """Stratified parts of the data set, by lesion or by image, and the role of each image in a fold.
 
-Which parts a fold tests, validates and trains on is in `skinlesion.folds`.
+Which parts a fold tests, validates and trains on is in `skinlesion.folds`. A split may hold several partitions, drawn
+from seeds of their own: repeat 0 in the column `part`, repeat 1 in `part_1`, and so on.
 """
 
 import hashlib
@@ -98,6 +99,43 @@ def assign_parts(table: pd.DataFrame, protocol: str, seed: int) -> pd.DataFrame:
     return split
 
 
+def part_column(repeat: int) -> str:
+    """Return the column that holds the parts of a repeat."""
+    return "part" if repeat == 0 else f"part_{repeat}"
+
+
+def repeat_seed(seed: int, repeat: int) -> int:
+    """Return the seed of a repeat's partition: `seed` itself for repeat 0, as without repeats."""
+    return seed if repeat == 0 else int(np.random.SeedSequence((seed, repeat)).generate_state(1)[0])
+
+
+def assign_repeats(table: pd.DataFrame, protocol: str, seed: int, repeats: int) -> pd.DataFrame:
+    """Return `assign_parts` of each repeat's seed in one table: COLUMNS and `part_1`, `part_2`, … for the others.
+
+    Raises:
+        UserError: in some repeat a part would have no image of some class.
+    """
+    split = assign_parts(table, protocol, seed)
+    further = {
+        part_column(repeat): assign_parts(table, protocol, repeat_seed(seed, repeat))["part"]
+        for repeat in range(1, repeats)
+    }
+    return split.assign(**further)
+
+
+def repeats_of(split: pd.DataFrame) -> int:
+    """Return how many partitions a split holds."""
+    repeats = 1
+    while part_column(repeats) in split.columns:
+        repeats += 1
+    return repeats
+
+
+def of_repeat(split: pd.DataFrame, repeat: int) -> pd.DataFrame:
+    """Return one partition of a split as a split of its own: COLUMNS alone."""
+    return split.assign(part=split[part_column(repeat)])[list(COLUMNS)]
+
+
 def part_counts(split: pd.DataFrame) -> pd.DataFrame:
     """Return images by part (rows) and class (columns)."""
     counts = pd.crosstab(split["part"], split["dx"])
@@ -111,7 +149,7 @@ def crossing_lesions(split: pd.DataFrame) -> list[str]:
 
 
 def certificate(split: pd.DataFrame) -> dict[str, Any]:
-    """Return what can be said for one split: counts per class and part, lesions across parts, hash of the table."""
+    """Return what can be said for one partition: counts per class and part, lesions across parts, hash of the table."""
     counts = part_counts(split)
     leaked = []
     for fold in range(FOLDS):
@@ -142,18 +180,19 @@ def roles(part: np.ndarray, fold: int) -> np.ndarray:
 
 
 def read_split(path: Path, image_ids: pd.Series) -> pd.DataFrame:
-    """Return a split (columns COLUMNS) in the order of the prepared images.
+    """Return a split (COLUMNS, and the parts of further repeats) in the order of the prepared images.
 
     Raises:
         UserError: missing file or column, a part that no fold has, or other images than `image_ids`.
     """
     remedy = "run `skinlesion split`"
     split = read_csv(path, COLUMNS, remedy, dtype={"image_id": str, "lesion_id": str, "dx": str})
-    strange = ~split["part"].isin(range(PARTS))
-    if strange.any():
-        raise UserError(
-            f"{path}: part outside 0 to {PARTS - 1} at {name_some(split.loc[strange, 'image_id'])}; {remedy}"
-        )
+    for column in map(part_column, range(repeats_of(split))):
+        strange = ~split[column].isin(range(PARTS))
+        if strange.any():
+            raise UserError(
+                f"{path}: {column} outside 0 to {PARTS - 1} at {name_some(split.loc[strange, 'image_id'])}; {remedy}"
+            )
     doubled = split["image_id"].duplicated()
     if doubled.any():
         raise UserError(f"{path}: images listed twice: {name_some(split.loc[doubled, 'image_id'])}; {remedy}")

@@ -65,11 +65,11 @@ class MemberPredictions:
         """Return the positions of the true classes (N,)."""
         return pd.Categorical(self.frame["dx"], categories=list(CLASSES)).codes.astype(np.int64)
 
-    def runs(self) -> dict[tuple[int, int], np.ndarray]:
-        """Return the rows of each (seed, fold)."""
-        seeds, folds = self.frame["seed"].to_numpy(), self.frame["fold"].to_numpy()
-        wanted = sorted(set(zip(seeds.tolist(), folds.tolist(), strict=True)))
-        return {(seed, fold): np.flatnonzero((seeds == seed) & (folds == fold)) for seed, fold in wanted}
+    def runs(self) -> dict[tuple[int, int, int], np.ndarray]:
+        """Return the rows of each (repeat, seed, fold)."""
+        of_rows = self.frame[["repeat", "seed", "fold"]].to_numpy(dtype=int)
+        wanted = sorted(set(map(tuple, of_rows.tolist())))
+        return {run: np.flatnonzero((of_rows == run).all(axis=1)) for run in wanted}
 
     def table(self, probabilities: np.ndarray) -> pd.DataFrame:
         """Return the predictions file of the same rows with probabilities (N, 7)."""
@@ -80,8 +80,8 @@ class MemberPredictions:
 
 def combine_runs(
     method: str, test: MemberPredictions, validation: MemberPredictions
-) -> tuple[pd.DataFrame, pd.DataFrame, dict[tuple[int, int], np.ndarray]]:
-    """Return the ensemble's test and validation predictions, and the members' weights of each run (seed, fold).
+) -> tuple[pd.DataFrame, pd.DataFrame, dict[tuple[int, int, int], np.ndarray]]:
+    """Return the ensemble's test and validation predictions, and the members' weights of each (repeat, seed, fold).
 
     The weights of a run come from that run's validation part alone.
     """

@@ -15,17 +15,17 @@ from skinlesion.experiment.trained_run import TrainedRun
 from skinlesion.params import TrainParams
 from skinlesion.progress import progress
 from skinlesion.results.names import MASKED_COLUMNS
-from skinlesion.training.runs import read_history
+from skinlesion.training.runs import read_history, runs_of
 from skinlesion.vocabulary import PROBABILITY_COLUMNS
 
-_ORDER = ["seed", "fold", "image_id"]
+_ORDER = ["repeat", "seed", "fold", "image_id"]
 
 
 @dataclass(frozen=True)
 class ExperimentPredictions:
     """What the runs of an experiment predict, and how they were trained."""
 
-    test: pd.DataFrame  # COLUMNS of predictions, sorted by seed, fold and image
+    test: pd.DataFrame  # COLUMNS of predictions, sorted by repeat, seed, fold and image
     validation: pd.DataFrame
     masked: pd.DataFrame  # MASKED_COLUMNS; empty for image-only experiments
     descriptions: list[dict[str, Any]]  # run.json of each run
@@ -46,17 +46,17 @@ def predict_runs(
         UserError: a run is missing, unfinished or made from other data than there are now.
     """
     test, validation, masked, trained = [], [], [], []
-    wanted = [(fold, seed) for fold in inputs.settings.folds for seed in inputs.settings.seeds]
+    wanted = runs_of(inputs.settings)
     with progress(label, len(wanted), unit="runs") as advance:
-        for fold, seed in wanted:
-            run = TrainedRun.open(inputs, models, fold, seed)
-            test.append(_of_role(run, "test"))
-            validation.append(_of_role(run, "validation"))
+        for run in wanted:
+            model = TrainedRun.open(inputs, models, run)
+            test.append(_of_role(model, "test"))
+            validation.append(_of_role(model, "validation"))
             for data in external:
-                data.add(run)
-            if run.encoder is not None:
-                masked += masked_predictions(run, masking_seed)
-            trained.append((run.description, read_history(models, fold, seed)))
+                data.add(model)
+            if model.encoder is not None:
+                masked += masked_predictions(model, masking_seed)
+            trained.append((model.description, read_history(models, run)))
             advance()
     versions = pd.concat(masked) if masked else pd.DataFrame(columns=list(MASKED_COLUMNS))
     return ExperimentPredictions(
@@ -68,22 +68,24 @@ def predict_runs(
     )
 
 
-def _of_role(run: TrainedRun, role: str) -> pd.DataFrame:
+def _of_role(model: TrainedRun, role: str) -> pd.DataFrame:
     """Return the test or the validation predictions of one run."""
-    inputs = run.inputs
-    rows = inputs.rows(run.fold, role)
+    inputs, run = model.inputs, model.run
+    rows = inputs.rows(run.fold, role, run.repeat)
     table = inputs.table.iloc[rows][["image_id", "lesion_id", "dx"]].reset_index(drop=True)
-    table = table.assign(fold=run.fold, seed=run.seed)
-    table[list(PROBABILITY_COLUMNS)] = run.of_rows(rows)[0]
+    table = table.assign(**run._asdict())
+    table[list(PROBABILITY_COLUMNS)] = model.of_rows(rows)[0]
     return table[list(COLUMNS)]
 
 
 def provenance(inputs: Inputs, descriptions: list[dict[str, Any]]) -> dict[str, Any]:
     """Return what the figures of an experiment come from: data, configuration, versions and device."""
+    first, *others = inputs.settings.repeats
+    splits = {f"split_{repeat}": inputs.hashes(repeat)["split"] for repeat in others}
     return {
         "source": inputs.described["source"],
         "synthetic": inputs.described["synthetic"],
-        "data": inputs.hashes | {"images_sha256": inputs.described["images_sha256"]},
+        "data": inputs.hashes(first) | splits | {"images_sha256": inputs.described["images_sha256"]},
         "config": inputs.settings.model_dump(mode="json"),
         "system": _system(inputs.settings),
         "backbone": descriptions[0]["backbone"],
@@ -99,9 +101,14 @@ def _system(settings: TrainParams) -> dict[str, str]:
     training = settings.regime.replace("_", "-")
     if settings.fine_tunes and settings.trainable_stages is not None:
         training += f", last {settings.trainable_stages} stages"
+    if settings.injected is not None:
+        training += f", up to {settings.injected} images of tested lesions injected"
+    fusion = f"{settings.fusion}, {settings.metadata}"
+    if settings.records == "permuted":
+        fusion += ", records of other lesions"
     return {
         "backbone": "none" if settings.fusion == "metadata_only" else settings.backbone,
-        "input": with_metadata.get(settings.fusion, f"image + metadata ({settings.fusion}, {settings.metadata})"),
+        "input": with_metadata.get(settings.fusion, f"image + metadata ({fusion})"),
         "protocol": settings.protocol,
         "training": training,
     }

@@ -21,6 +21,7 @@ from skinlesion.results.workspace import Workspace
 from skinlesion.training.batch_sizes import MAPS
 from skinlesion.training.features import preprocess
 from skinlesion.training.memory import keep_freed_memory
+from skinlesion.training.runs import Run
 from skinlesion.vocabulary import CLASSES
 
 _RANDOM_SEED = 0
@@ -46,7 +47,7 @@ class ExplainedRun:
     def open(
         cls, params: Params, workspace: Workspace, name: str, fold: int, *, any_version: bool = False
     ) -> "ExplainedRun":
-        """Return an experiment's run of a fold and its first seed.
+        """Return an experiment's run of a fold, its first repeat and first seed.
 
         Args:
             any_version: accept a run that was trained from other parameters, data or code than there are now.
@@ -58,7 +59,8 @@ class ExplainedRun:
         if settings.fusion == "metadata_only":
             raise UserError(f"{name}: sees no image, so there is nothing to map")
         inputs = Inputs(workspace, settings, params.split)
-        run = TrainedRun.open(inputs, workspace.model(name), fold, settings.seeds[0], any_version=any_version)
+        first = Run(fold, settings.seeds[0], settings.repeats[0])
+        run = TrainedRun.open(inputs, workspace.model(name), first, any_version=any_version)
         assert inputs.backbone is not None
         explained = Explained(run.model, inputs.backbone, inputs.kind, settings.spatial_grid).to(inputs.device)
         keep_freed_memory()
@@ -67,7 +69,8 @@ class ExplainedRun:
     @cached_property
     def tested_rows(self) -> np.ndarray:
         """Return the rows of the prepared table that the run was tested on."""
-        return self.trained.inputs.rows(self.trained.fold, "test")
+        run = self.trained.run
+        return self.trained.inputs.rows(run.fold, "test", run.repeat)
 
     def map_photographs(self, images: np.ndarray, records: pd.DataFrame) -> MappedImages:
         """Return maps of one batch of images (B, S, S, 3) uint8 with B rows of age, sex and localization."""
@@ -80,9 +83,9 @@ class ExplainedRun:
 
     def map_rows(self, rows: np.ndarray, explained: Explained | None = None) -> MappedImages:
         """Return maps of prepared images; `explained` is another model than the run's own."""
-        inputs = self.trained.inputs
+        store, table = self.trained.inputs.store, self.trained.shown_table
         batches = [
-            self._map(inputs.store.take(torch.from_numpy(part)), inputs.table.iloc[part], explained or self.explained)
+            self._map(store.take(torch.from_numpy(part)), table.iloc[part], explained or self.explained)
             for part in (rows[start : start + MAPS] for start in range(0, len(rows), MAPS))
         ]
         return MappedImages(

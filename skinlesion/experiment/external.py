@@ -23,8 +23,8 @@ class ExternalData:
     inputs: Inputs
     rows: np.ndarray  # (n,) rows of its table that are predicted
     removed: dict[str, int]  # reason → images left out because they are in the training data
-    sums: dict[int, np.ndarray] = field(default_factory=dict)  # seed → (n, 7)
-    folds: dict[int, int] = field(default_factory=lambda: defaultdict(int))  # seed → models added
+    sums: dict[tuple[int, int], np.ndarray] = field(default_factory=dict)  # (repeat, seed) → (n, 7)
+    folds: dict[tuple[int, int], int] = field(default_factory=lambda: defaultdict(int))  # → models added
 
     @classmethod
     def open(cls, trained_on: Inputs, name: str) -> "ExternalData":
@@ -47,24 +47,25 @@ class ExternalData:
         removed = {str(reason): int(count) for reason, count in overlap["reason"].value_counts().items()}
         return cls(name, inputs, rows, removed)
 
-    def add(self, run: TrainedRun) -> None:
+    def add(self, model: TrainedRun) -> None:
         """Add what the model of one fold predicts."""
-        self.sums[run.seed] = self.sums.get(run.seed, 0) + run.of_rows(self.rows, self.inputs)[0]
-        self.folds[run.seed] += 1
+        layer = (model.run.repeat, model.run.seed)
+        self.sums[layer] = self.sums.get(layer, 0) + model.of_rows(self.rows, self.inputs)[0]
+        self.folds[layer] += 1
 
     @property
     def table(self) -> pd.DataFrame:
         return self.inputs.table.iloc[self.rows].reset_index(drop=True)
 
     def predictions(self) -> pd.DataFrame:
-        """Return one row per image and seed, its probabilities the mean over folds."""
+        """Return one row per image, repeat and seed, its probabilities the mean over folds."""
         columns = ["image_id", "lesion_id", "dx"]
         parts = []
-        for seed, total in sorted(self.sums.items()):
-            part = self.table[columns].assign(seed=seed)
-            part[list(PROBABILITY_COLUMNS)] = total / self.folds[seed]
+        for (repeat, seed), total in sorted(self.sums.items()):
+            part = self.table[columns].assign(seed=seed, repeat=repeat)
+            part[list(PROBABILITY_COLUMNS)] = total / self.folds[repeat, seed]
             parts.append(part.sort_values("image_id"))
-        order = ["image_id", "lesion_id", "seed", "dx", *PROBABILITY_COLUMNS]
+        order = ["image_id", "lesion_id", "seed", "repeat", "dx", *PROBABILITY_COLUMNS]
         return pd.concat(parts, ignore_index=True)[order]
 
     def describe(self) -> dict[str, Any]:

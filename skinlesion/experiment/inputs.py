@@ -11,8 +11,19 @@ import pandas as pd
 import torch
 
 from skinlesion.data.augment import D4_SIZE, make_augmentation
+from skinlesion.data.injection import inject, tested_images
 from skinlesion.data.metadata import METADATA_NAME, read_metadata
-from skinlesion.data.splits import assign_parts, lesion_groups, read_split, roles, table_hash
+from skinlesion.data.record_exchange import RECORD, draw_records, placebo_records
+from skinlesion.data.splits import (
+    assign_repeats,
+    lesion_groups,
+    of_repeat,
+    part_column,
+    read_split,
+    repeats_of,
+    roles,
+    table_hash,
+)
 from skinlesion.data.store import IMAGES_NAME, PREPARED_NAME, open_images
 from skinlesion.errors import UserError
 from skinlesion.files import read_json, sha256_file, sha256_json
@@ -24,10 +35,14 @@ from skinlesion.params import SplitParams, TrainParams
 from skinlesion.results.workspace import Workspace
 from skinlesion.training.examples import FeatureExamples, PixelExamples, PixelStore, Records
 from skinlesion.training.features import PLAIN, FeatureRequest, Features, View, cached_features, resolve_device
+from skinlesion.training.runs import Run
 from skinlesion.vocabulary import CLASSES
 
 #: Views of an image that test-time augmentation averages over: elements of D4, the first of which changes nothing.
 _VIEWS = {"none": 1, "d4": D4_SIZE}
+
+#: Tell draws apart that would otherwise begin with the same numbers.
+_PLACEBO, _INJECTION = 1, 2
 
 
 @dataclass(frozen=True)
@@ -72,17 +87,59 @@ class Inputs:
 
     @cached_property
     def split(self) -> pd.DataFrame:
-        """Return the split aligned with the table; computed here where `skinlesion split` was not run."""
+        """Return the split aligned with the table; computed here where `skinlesion split` was not run.
+
+        Raises:
+            UserError: the file is wrong, or holds fewer partitions than the experiment asks for.
+        """
         path = self.workspace.splits / f"{self.settings.protocol}.csv"
         if path.exists():
-            return read_split(path, self.table["image_id"])
-        print(f"{path} is not there: splitting by {self.settings.protocol} with seed {self.split_settings.seed}")
-        split = assign_parts(self.table, self.settings.protocol, self.split_settings.seed)
+            split = read_split(path, self.table["image_id"])
+            if max(self.settings.repeats) >= repeats_of(split):
+                raise UserError(
+                    f"{path}: has no column {part_column(max(self.settings.repeats))}; run `skinlesion split`"
+                )
+            return split
+        drawn = self.split_settings
+        print(f"{path} is not there: splitting by {self.settings.protocol} with seed {drawn.seed}")
+        split = assign_repeats(self.table, self.settings.protocol, drawn.seed, drawn.repeats)
         return split.set_index("image_id").loc[self.table["image_id"]].reset_index()
 
-    def rows(self, fold: int, role: str) -> np.ndarray:
-        """Return the rows of the table whose role in a fold is train, validation or test."""
-        return np.flatnonzero(roles(self.split["part"].to_numpy(), fold) == role)
+    def rows(self, fold: int, role: str, repeat: int = 0) -> np.ndarray:
+        """Return the rows of the table whose role in a fold is train, validation or test.
+
+        With `injected` those tested are one image of each tested lesion that has several, and some of the lesion's
+        others are trained on.
+        """
+        parts = roles(self.split[part_column(repeat)].to_numpy(), fold)
+        rows, dose = np.flatnonzero(parts == role), self.settings.injected
+        if dose is None or role == "validation":
+            return rows
+        image_ids, tested = self.table["image_id"].to_numpy(dtype=str), np.flatnonzero(parts == "test")
+        if role == "test":
+            return tested_images(image_ids, self.lesions, tested)[0]
+        rng = np.random.default_rng([_INJECTION, fold, repeat])
+        return inject(image_ids, self.lesions, self.labels, rows, tested, dose, rng)
+
+    def shown_table(self, run: Run, shown: "Inputs | None" = None) -> pd.DataFrame:
+        """Return the table with the records that a run's model is shown: the images' own, or a placebo.
+
+        A placebo is the same whenever it is asked for: it depends on the run, the split and the lesions alone.
+
+        Args:
+            shown: another data set than this one; its lesions too get records of lesions that were trained on.
+        """
+        table = (shown or self).table
+        if self.settings.records == "own":
+            return table
+        rng = np.random.default_rng([_PLACEBO, run.seed, run.fold, run.repeat])
+        training = self.rows(run.fold, "train", run.repeat)
+        if shown is None:
+            givers = placebo_records(self.lesions, training, rng)
+        else:
+            first = np.unique(self.lesions[training], return_index=True)[1]
+            givers = draw_records(shown.lesions, training[first], rng)
+        return table.assign(**{name: self.table[name].to_numpy()[givers] for name in RECORD})
 
     @property
     def device(self) -> torch.device:
@@ -124,11 +181,14 @@ class Inputs:
             self.images, self.described["images_sha256"], self.backbone, request, self.workspace.features
         )
 
+    def hashes(self, repeat: int = 0) -> dict[str, str]:
+        """Return the hashes of all data that the runs of a repeat depend on, for their fingerprints."""
+        split = table_hash(of_repeat(self.split, repeat).sort_values("image_id"))  # first: it says what is missing
+        return {"split": split} | self._other_hashes
+
     @cached_property
-    def hashes(self) -> dict[str, str]:
-        """Return the hashes of all data a run depends on, for its fingerprint."""
-        split = table_hash(self.split.sort_values("image_id"))  # first: it says what is missing
-        hashes = {"split": split, "metadata": sha256_file(self.workspace.prepared / METADATA_NAME)}
+    def _other_hashes(self) -> dict[str, str]:
+        hashes = {"metadata": sha256_file(self.workspace.prepared / METADATA_NAME)}
         if self.backbone is not None:
             hashes["images"] = self.described["images_sha256"]
             hashes["backbone"] = sha256_json(self.backbone.description())
@@ -136,11 +196,16 @@ class Inputs:
                 hashes["features"] = self.features().key
         return hashes
 
-    def records(self, rows: np.ndarray, encoder: MetadataEncoder | None) -> Records:
-        """Return metadata, labels and lesions of some rows on the device."""
+    def records(self, rows: np.ndarray, encoder: MetadataEncoder | None, table: pd.DataFrame | None = None) -> Records:
+        """Return metadata, labels and lesions of some rows on the device.
+
+        Args:
+            table: with the records that are shown, where these are not the images' own.
+        """
         metadata = None
         if encoder is not None:
-            metadata = torch.from_numpy(encoder.encode(self.table.iloc[rows])).to(self.device)
+            shown = self.table if table is None else table
+            metadata = torch.from_numpy(encoder.encode(shown.iloc[rows])).to(self.device)
         return Records(
             torch.from_numpy(self.labels[rows]).to(self.device),
             torch.from_numpy(self.lesions[rows]),
@@ -150,18 +215,22 @@ class Inputs:
             self.settings.field_dropout,
         )
 
-    def feature_examples(self, rows: np.ndarray, encoder: MetadataEncoder | None, *, training: bool) -> FeatureExamples:
+    def feature_examples(
+        self,
+        rows: np.ndarray,
+        encoder: MetadataEncoder | None,
+        table: pd.DataFrame | None = None,
+        *,
+        training: bool,
+    ) -> FeatureExamples:
         """Return examples of frozen features; for training in as many augmented views as the settings ask for."""
         views = []
         if self.backbone is not None:
             views = list(self._training_views()) if training else [PLAIN]
-        return self._feature_examples(rows, encoder, views)
+        return FeatureExamples(self._features_of(rows, views), self.records(rows, encoder, table))
 
-    def _feature_examples(
-        self, rows: np.ndarray, encoder: MetadataEncoder | None, views: list[View]
-    ) -> FeatureExamples:
-        arrays = [torch.from_numpy(self.features(view).array[rows]).to(self.device) for view in views]
-        return FeatureExamples(arrays, self.records(rows, encoder))
+    def _features_of(self, rows: np.ndarray, views: list[View]) -> list[torch.Tensor]:
+        return [torch.from_numpy(self.features(view).array[rows]).to(self.device) for view in views]
 
     def _training_views(self) -> Iterator[View]:
         settings = self.settings
@@ -173,11 +242,17 @@ class Inputs:
             yield View("augmented", index, augmentation)
 
     def pixel_examples(
-        self, rows: np.ndarray, encoder: MetadataEncoder | None, *, training: bool, element: int = 0
+        self,
+        rows: np.ndarray,
+        encoder: MetadataEncoder | None,
+        table: pd.DataFrame | None = None,
+        *,
+        training: bool,
+        element: int = 0,
     ) -> PixelExamples:
         """Return examples of pixels; for training augmented as the settings say."""
         assert self.backbone is not None
-        records = self.records(rows, encoder)
+        records = self.records(rows, encoder, table)
         if not training:
             return PixelExamples(self.store, rows, self.backbone, records, element=element)
         return PixelExamples(self.store, rows, self.backbone, records, make_augmentation(self.settings.augment))
@@ -191,7 +266,8 @@ class Inputs:
         """Return the images of some rows without metadata in one of their `views`."""
         if self.settings.fine_tunes:
             return self.pixel_examples(rows, None, training=False, element=element)
-        return self._feature_examples(rows, None, [] if self.backbone is None else [view_of_element(element)])
+        views = [] if self.backbone is None else [view_of_element(element)]
+        return FeatureExamples(self._features_of(rows, views), self.records(rows, None))
 
     def head(self, encoder: MetadataEncoder | None) -> FeatureClassifier:
         """Return a fresh classifier of image features and metadata, its weights drawn from torch's generator."""

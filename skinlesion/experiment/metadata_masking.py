@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import torch
 
+from skinlesion.data.record_exchange import exchange_records
 from skinlesion.evaluation.masked_metadata import ALL_SHOWN, PERMUTED, SHOWN
 from skinlesion.experiment.trained_run import TrainedRun
 from skinlesion.results.names import MASKED_COLUMNS
@@ -27,39 +28,22 @@ def masked_metadata(records: Records) -> dict[str, torch.Tensor]:
     return {name: version for name, version in versions.items() if version is not None}
 
 
-def exchange_records(lesions: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Return a row (N,) for each image to take its record from: an image of another lesion, lesions exchanged whole.
-
-    Lesions are put in a random circle and each takes the record of the next, so that none keeps its own (unless
-    there is only one). Images of a lesion take one record, that of its neighbour's first image.
-
-    Args:
-        lesions: (N,) the lesion of each image.
-    """
-    _, first, lesion = np.unique(lesions, return_index=True, return_inverse=True)
-    circle = rng.permutation(len(first))
-    giver = np.empty(len(first), dtype=int)
-    giver[circle] = np.roll(circle, -1)
-    rows: np.ndarray = first[giver][lesion]
-    return rows
-
-
-def masked_predictions(run: TrainedRun, seed: int) -> list[pd.DataFrame]:
+def masked_predictions(model: TrainedRun, seed: int) -> list[pd.DataFrame]:
     """Return the test predictions of a run, a table of MASKED_COLUMNS per version of the metadata.
 
-    The versions are those of `masked_metadata`, and PERMUTED, exchanged at random by `seed`, fold and seed of the run.
+    The versions are those of `masked_metadata`, and PERMUTED, exchanged at random by `seed` and the run.
     """
-    inputs = run.inputs
-    rows = inputs.rows(run.fold, "test")
-    versions = masked_metadata(inputs.records(rows, run.encoder))
-    rng = np.random.default_rng([seed, run.fold, run.seed])
-    exchanged = run.encode(inputs.table.iloc[rows[exchange_records(inputs.lesions[rows], rng)]])
+    inputs, run = model.inputs, model.run
+    rows = inputs.rows(run.fold, "test", run.repeat)
+    versions = masked_metadata(inputs.records(rows, model.encoder, model.shown_table))
+    rng = np.random.default_rng([seed, run.fold, run.seed, run.repeat])
+    exchanged = model.encode(model.shown_table.iloc[rows[exchange_records(inputs.lesions[rows], rng)]])
     assert exchanged is not None
     versions[PERMUTED] = exchanged
     ids = inputs.table.iloc[rows][["image_id"]].reset_index(drop=True)
     tables = []
-    for name, probabilities in zip(versions, run.of_rows(rows, records=list(versions.values())), strict=True):
-        table = ids.assign(fold=run.fold, seed=run.seed, shown=name)
+    for name, probabilities in zip(versions, model.of_rows(rows, records=list(versions.values())), strict=True):
+        table = ids.assign(**run._asdict(), shown=name)
         table[list(PROBABILITY_COLUMNS)] = probabilities
         tables.append(table[list(MASKED_COLUMNS)])
     return tables

@@ -24,6 +24,7 @@ from skinlesion.params import Params
 from skinlesion.results.names import NOTES_NAME
 from skinlesion.results.workspace import Workspace
 from skinlesion.training.features import FeatureRequest, forward, preprocess
+from skinlesion.training.runs import Run
 
 _IMAGE_ONLY = {"fusion": "none", "regime": "frozen"}
 
@@ -67,7 +68,7 @@ class Predictor:
 
     @classmethod
     def open(cls, params: Params, workspace: Workspace, name: str, fold: int | None = None) -> "Predictor":
-        """Return the predictor of an experiment that was trained in `models/`.
+        """Return the predictor of an experiment that was trained in `models/`: the runs of its first repeat.
 
         Raises:
             UserError: no such experiment or fold, or a run that was not trained.
@@ -79,14 +80,14 @@ class Predictor:
         fitted = _fitted(workspace, name)
         folds = settings.folds if fold is None else [fold]
         runs = [
-            TrainedRun.open(inputs, workspace.model(name), number, seed, any_version=True)
+            TrainedRun.open(inputs, workspace.model(name), Run(number, seed, settings.repeats[0]), any_version=True)
             for number in folds
             for seed in settings.seeds
         ]
         if settings.fine_tunes:
             for run in runs:
                 run.model.backbone = _for_prediction(run.model.backbone, inputs)
-        return cls(inputs, runs, [fitted.get((run.fold, run.seed)) for run in runs])
+        return cls(inputs, runs, [fitted.get(run.run) for run in runs])
 
     @property
     def calibrated(self) -> bool:
@@ -178,12 +179,12 @@ def _for_prediction(module: nn.Module, inputs: Inputs) -> nn.Module:
     return fold_batch_norm(module, example.contiguous(memory_format=torch.channels_last))
 
 
-def _fitted(workspace: Workspace, name: str) -> dict[tuple[int, int], Fitted]:
-    """Return what was fitted by (fold, seed); empty where the experiment was not assessed."""
+def _fitted(workspace: Workspace, name: str) -> dict[Run, Fitted]:
+    """Return what was fitted by run; empty where the experiment was not assessed."""
     path: Path = workspace.assessment(name) / NOTES_NAME
     if not path.exists():
         return {}
     notes = read_json(path, f"run `skinlesion assess {name}`")
     if "runs" not in notes:
         raise UserError(f"{path}: of an older version; run `skinlesion assess {name}`")
-    return {(run["fold"], run["seed"]): Fitted.read(run) for run in notes["runs"]}
+    return {Run(run["fold"], run["seed"], run.get("repeat", 0)): Fitted.read(run) for run in notes["runs"]}

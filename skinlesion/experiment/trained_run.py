@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from skinlesion.experiment.inputs import Inputs
 from skinlesion.experiment.probabilities import ImageBatch, image_batches, probabilities
 from skinlesion.models.metadata_encoders import MetadataEncoder, restore_encoder
 from skinlesion.training import runs
+from skinlesion.training.runs import Run
 
 
 @dataclass(frozen=True)
@@ -21,15 +23,14 @@ class TrainedRun:
     """One trained model of an experiment."""
 
     inputs: Inputs  # the data it was trained on
-    fold: int
-    seed: int
+    run: Run
     model: Any  # on the device: a classifier of features, or a whole network where the backbone was fine-tuned
     encoder: MetadataEncoder | None
     description: dict[str, Any]  # run.json
 
     @classmethod
-    def open(cls, inputs: Inputs, models: Path, fold: int, seed: int, *, any_version: bool = False) -> "TrainedRun":
-        """Return the run of a fold and a seed that was trained into the folder `models`.
+    def open(cls, inputs: Inputs, models: Path, run: Run, *, any_version: bool = False) -> "TrainedRun":
+        """Return a run that was trained into the folder `models`.
 
         Args:
             any_version: accept a run that was trained from other parameters, data or code than there are now.
@@ -37,19 +38,26 @@ class TrainedRun:
         Raises:
             UserError: there is none, or it is of another version.
         """
-        folder = runs.run_folder(models, fold, seed)
+        folder = runs.run_folder(models, run)
         description = runs.read_run(folder)
         settings = inputs.settings
-        if not any_version and description["fingerprint"] != runs.fingerprint(settings, fold, seed, inputs.hashes):
-            raise UserError(
-                f"{folder}: trained from other parameters, data or code than there are now; run `skinlesion train`"
-            )
+        if not any_version:
+            expected = runs.fingerprint(settings, run, inputs.hashes(run.repeat))
+            if description["fingerprint"] != expected:
+                raise UserError(
+                    f"{folder}: trained from other parameters, data or code than there are now; run `skinlesion train`"
+                )
         state = description["metadata_encoder"]
         encoder = restore_encoder(settings.metadata, state) if state else None
         head = inputs.head(encoder)
         model: Any = inputs.network(head) if settings.fine_tunes else head
         runs.load_weights(folder, model, prefix="" if settings.fine_tunes else "head.")
-        return cls(inputs, fold, seed, model.to(inputs.device), encoder, description)
+        return cls(inputs, run, model.to(inputs.device), encoder, description)
+
+    @cached_property
+    def shown_table(self) -> pd.DataFrame:
+        """Return the prepared table with the records that the model is shown: a placebo's are other lesions'."""
+        return self.inputs.shown_table(self.run)
 
     @property
     def bf16(self) -> bool:
@@ -75,8 +83,9 @@ class TrainedRun:
         Args:
             rows: (n,) of the prepared table.
             inputs: another data set than the run's own.
-            records: versions of the images' encoded records; by default the one that the table has.
+            records: versions of the images' encoded records; by default the one that the model is shown.
         """
+        table = self.shown_table if inputs is None else self.inputs.shown_table(self.run, inputs)
         inputs = inputs or self.inputs
         views = (image_batches(inputs.test_view(rows, element)) for element in range(inputs.views))
-        return self.probabilities(views, records or [self.encode(inputs.table.iloc[rows])])
+        return self.probabilities(views, records or [self.encode(table.iloc[rows])])

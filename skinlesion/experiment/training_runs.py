@@ -1,4 +1,4 @@
-"""Training of an experiment: its runs (fold, seed) one after the other, or shared out among devices and processes."""
+"""Training of an experiment: its runs one after the other, or shared out among devices and processes."""
 
 import os
 import time
@@ -27,17 +27,15 @@ from skinlesion.training.features import resolve_device
 from skinlesion.training.fit import Fitted, fit, initial_random
 from skinlesion.training.memory import keep_freed_memory
 from skinlesion.training.phases import HEAD, Phase, phases_of
+from skinlesion.training.runs import Run
 from skinlesion.vocabulary import CLASSES
-
-Run = tuple[int, int]  # fold, seed
 
 
 @dataclass(frozen=True)
 class RunSummary:
     """The outcome of one run; validation figures only, the test part is for `evaluate`."""
 
-    fold: int
-    seed: int
+    run: Run
     skipped: bool
     best_epoch: int
     validation_balanced_accuracy: float
@@ -52,7 +50,8 @@ def train_experiment(
     *,
     exclusive: bool = False,
 ) -> list[RunSummary]:
-    """Train all runs of an experiment into `out`/fold<k>-seed<s>; complete ones are skipped, cut-off ones resumed.
+    """Train all runs of an experiment into `out`/[repeat<r>-]fold<k>-seed<s>; complete ones are skipped, cut-off ones
+    resumed.
 
     Under torchrun every run is trained by all processes together; otherwise several CUDA devices share the
     runs.
@@ -65,11 +64,11 @@ def train_experiment(
     world = join_world(settings.device)
     try:
         inputs = Inputs(workspace, settings, split)
-        wanted = [(fold, seed) for fold in settings.folds for seed in settings.seeds]
+        wanted = runs.runs_of(settings)
         if exclusive and world.writes:
-            runs.prune(out, (runs.run_folder(out, fold, seed) for fold, seed in wanted))
-        fingerprints = {run: runs.fingerprint(settings, *run, inputs.hashes) for run in wanted}
-        todo = [run for run in wanted if not runs.is_complete(runs.run_folder(out, *run), fingerprints[run])]
+            runs.prune(out, (runs.run_folder(out, run) for run in wanted))
+        fingerprints = {run: runs.fingerprint(settings, run, inputs.hashes(run.repeat)) for run in wanted}
+        todo = [run for run in wanted if not runs.is_complete(runs.run_folder(out, run), fingerprints[run])]
         world.wait()  # no process writes before all have looked
         devices = _devices(settings) if world.size == 1 and len(todo) > 1 else []
         if len(devices) > 1:
@@ -79,7 +78,7 @@ def train_experiment(
         world.wait()
     finally:
         leave_world()
-    return [_summary(out, fold, seed, (fold, seed) not in todo) for fold, seed in wanted]
+    return [_summary(out, run, run not in todo) for run in wanted]
 
 
 def _devices(settings: TrainParams) -> list[str]:
@@ -108,10 +107,9 @@ def train_runs(
     keep_freed_memory()
     with training_progress(experiment, len(todo), quiet=not world.writes) as shown:
         for run, examples in _with_examples(inputs, todo):
-            fold, seed = run
-            shown.run(f"fold {fold} seed {seed}")
+            shown.run(str(run))
             try:
-                _train_run(runs.run_folder(out, fold, seed), run, examples, experiment, world, shown)
+                _train_run(runs.run_folder(out, run), run, examples, experiment, world, shown)
             except torch.cuda.OutOfMemoryError:
                 raise UserError(_too_large(settings, inputs)) from None
 
@@ -127,15 +125,16 @@ def _too_large(settings: TrainParams, inputs: Inputs) -> str:
 
 
 class _FoldExamples:
-    """The training and validation examples of a fold, the same for all its seeds."""
+    """The training and validation examples of a fold, the same for all seeds that see the same records."""
 
-    def __init__(self, inputs: Inputs, fold: int) -> None:
+    def __init__(self, inputs: Inputs, run: Run) -> None:
         self.inputs = inputs
-        self.rows = {role: inputs.rows(fold, role) for role in ("train", "validation")}
+        self.rows = {role: inputs.rows(run.fold, role, run.repeat) for role in ("train", "validation")}
         self.encoder: MetadataEncoder | None = None
+        self.table = inputs.shown_table(run)
         settings = inputs.settings
         if settings.uses_metadata:
-            self.encoder = fit_encoder(settings.metadata, inputs.table.iloc[self.rows["train"]], settings.age)
+            self.encoder = fit_encoder(settings.metadata, self.table.iloc[self.rows["train"]], settings.age)
         labels = torch.from_numpy(inputs.labels[self.rows["train"]])
         self.counts = torch.bincount(labels, minlength=len(CLASSES))
         self._by_phase: dict[str, tuple[Any, Any]] = {}
@@ -148,19 +147,20 @@ class _FoldExamples:
         if phase.name not in self._by_phase:
             make = self.inputs.feature_examples if phase.name == HEAD else self.inputs.pixel_examples
             self._by_phase[phase.name] = (
-                make(self.rows["train"], self.encoder, training=True),
-                make(self.rows["validation"], self.encoder, training=False),
+                make(self.rows["train"], self.encoder, self.table, training=True),
+                make(self.rows["validation"], self.encoder, self.table, training=False),
             )
         return self._by_phase[phase.name]
 
 
 def _with_examples(inputs: Inputs, todo: list[Run]) -> Iterator[tuple[Run, _FoldExamples]]:
-    """Yield the runs with the examples of their fold, which are read once for consecutive runs of a fold."""
-    loaded: tuple[int, _FoldExamples] | None = None
-    for fold, seed in todo:
-        if loaded is None or loaded[0] != fold:
-            loaded = (fold, _FoldExamples(inputs, fold))
-        yield (fold, seed), loaded[1]
+    """Yield the runs with the examples of their fold, which are read once for consecutive runs that share them."""
+    loaded: tuple[tuple[int, ...], _FoldExamples] | None = None
+    for run in todo:
+        shared = run if inputs.settings.records == "permuted" else (run.repeat, run.fold)
+        if loaded is None or loaded[0] != shared:
+            loaded = (shared, _FoldExamples(inputs, run))
+        yield run, loaded[1]
 
 
 def _train_run(
@@ -171,14 +171,13 @@ def _train_run(
     world: World,
     shown: TrainingProgress,
 ) -> None:
-    fold, seed = run
     inputs = examples.inputs
-    fingerprint = runs.fingerprint(inputs.settings, fold, seed, inputs.hashes)
+    fingerprint = runs.fingerprint(inputs.settings, run, inputs.hashes(run.repeat))
     if world.writes:
         runs.clear(folder)
     began = time.monotonic()
     settings, device = inputs.settings, inputs.device
-    with initial_random((seed, fold), 0):
+    with initial_random(run.random_seed, 0):
         head = inputs.head(examples.encoder).to(device)
     state: State = {}
     fitted: list[tuple[Phase, Fitted]] = []
@@ -194,7 +193,7 @@ def _train_run(
             validation,
             examples.loss(),
             settings,
-            seed=(seed, fold),
+            seed=run.random_seed,
             checkpoint=folder / phase.checkpoint_name,
             fingerprint=fingerprint,
             world=world,
@@ -207,22 +206,23 @@ def _train_run(
     runs.save_weights(folder, state)
     history = [row for _, result in fitted for row in result.history]
     write_csv(folder / runs.HISTORY_NAME, pd.DataFrame(history))
-    described = _describe(fitted, inputs, examples.encoder, experiment)
-    described |= {"fold": fold, "seed": seed, "fingerprint": fingerprint, "processes": world.size}
+    described = _describe(fitted, inputs, examples.encoder, experiment, run.repeat)
+    described |= {**run._asdict(), "fingerprint": fingerprint, "processes": world.size}
     write_json(folder / runs.TIMING_NAME, {"seconds": round(time.monotonic() - began, 2)})
     write_json(folder / runs.RUN_NAME, described)  # last: its presence says the run is complete
     runs.finish(folder)
 
 
 def _describe(
-    fitted: list[tuple[Phase, Fitted]], inputs: Inputs, encoder: MetadataEncoder | None, experiment: str
+    fitted: list[tuple[Phase, Fitted]], inputs: Inputs, encoder: MetadataEncoder | None, experiment: str, repeat: int
 ) -> dict[str, Any]:
     last = fitted[-1][1]
     best = last.history[last.best_epoch - 1]
     return {
         "experiment": experiment,
         "config": inputs.settings.model_dump(mode="json"),
-        "data": inputs.hashes | {"source": inputs.described["source"], "synthetic": inputs.described["synthetic"]},
+        "data": inputs.hashes(repeat)
+        | {"source": inputs.described["source"], "synthetic": inputs.described["synthetic"]},
         "backbone": None if inputs.backbone is None else inputs.backbone.description(),
         "metadata_encoder": None if encoder is None else encoder.state(),
         "phases": [
@@ -242,6 +242,6 @@ def _describe(
     }
 
 
-def _summary(out: Path, fold: int, seed: int, skipped: bool) -> RunSummary:
-    run = runs.read_run(runs.run_folder(out, fold, seed))
-    return RunSummary(fold, seed, skipped, run["best_epoch"], run["validation_balanced_accuracy"])
+def _summary(out: Path, run: Run, skipped: bool) -> RunSummary:
+    described = runs.read_run(runs.run_folder(out, run))
+    return RunSummary(run, skipped, described["best_epoch"], described["validation_balanced_accuracy"])

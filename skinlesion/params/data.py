@@ -72,6 +72,9 @@ class PrepareParams(Section):
 
 class SplitParams(Section):
     seed: Seed = Field(0, description="Seed of the assignment of lesions (images) to the ten parts.")
+    repeats: int = Field(
+        1, ge=1, le=100, description="How many whole partitions are drawn, each from a seed of its own."
+    )
 
 
 class AuditParams(Section):

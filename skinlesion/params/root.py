@@ -80,9 +80,20 @@ class Params(Section):
         return self.resolve(self.experiments[name] or {}, f"experiments.{name}")
 
     def resolve(self, changes: Mapping[str, Any], where: str) -> TrainParams:
-        """Return `train` with `changes` laid over it, validated; `where` names the origin in messages."""
+        """Return `train` with `changes` laid over it, validated; `where` names the origin in messages.
+
+        Raises:
+            UserError: a value is not valid, or a repeat is asked for that `split.repeats` does not draw.
+        """
         stated = self.train.model_dump(exclude_unset=True)
         try:
-            return TrainParams.model_validate({**stated, **changes})
+            resolved = TrainParams.model_validate({**stated, **changes})
         except ValidationError as error:
             raise UserError(describe(error, TrainParams, where)) from None
+        if max(resolved.repeats) >= self.split.repeats:
+            origin = where if "repeats" in changes else "train"
+            raise UserError(
+                f"{origin}.repeats: {max(resolved.repeats)} is not drawn; split.repeats: {self.split.repeats} gives 0 "
+                f"to {self.split.repeats - 1}"
+            )
+        return resolved

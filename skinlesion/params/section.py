@@ -10,6 +10,7 @@ from skinlesion.vocabulary import CLASSES
 
 Fold = Annotated[int, Field(ge=0, le=FOLDS - 1)]
 Seed = Annotated[int, Field(ge=0, le=2**31 - 1)]
+Repeat = Annotated[int, Field(ge=0, le=99)]
 Width = Annotated[int, Field(ge=1, le=8192)]
 Probability = Annotated[float, Field(ge=0, lt=1)]
 Strength = Annotated[float, Field(ge=0, lt=1)] | None

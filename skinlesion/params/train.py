@@ -13,12 +13,14 @@ from skinlesion.choices import (
     Optimizer,
     Preset,
     Protocol,
+    RecordSource,
     Regime,
     Sampler,
     Schedule,
+    Selection,
 )
 from skinlesion.folds import FOLDS
-from skinlesion.params.section import Cost, Fold, Probability, Section, Seed, Strength, Width, check_costs
+from skinlesion.params.section import Cost, Fold, Probability, Repeat, Section, Seed, Strength, Width, check_costs
 
 
 class AugmentParams(Section):
@@ -85,9 +87,20 @@ class TrainParams(Section):
     )
     folds: list[Fold] = Field([0], min_length=1, description=f"Test folds to run, out of 0 to {FOLDS - 1}.")
     seeds: list[Seed] = Field([0], min_length=1, description="Training seeds to run for each fold.")
+    repeats: list[Repeat] = Field(
+        [0], min_length=1, description="Partitions to run every fold and seed on, out of 0 to split.repeats − 1."
+    )
+    injected: Annotated[int, Field(ge=0, le=3)] | None = Field(
+        None,
+        description="The price of the leak: test one image of each lesion that has several, and train on up to this "
+        "many of the lesion's others in the place of as many images of its class; null tests and trains on all.",
+    )
 
     # What sees age, sex and localization
     fusion: Fusion = Field("none", description="How metadata joins the image; metadata_only leaves the image out.")
+    records: RecordSource = Field(
+        "own", description="Whose record an image is shown with; permuted, a placebo: another training lesion's."
+    )
     metadata: MetadataEncoding = Field("onehot", description="How age, sex and localization become numbers.")
     age: Literal["continuous", "binned"] = Field(
         "continuous", description="Age as a number with a missing flag, or as a ten-year bin (embedding only)."
@@ -139,6 +152,9 @@ class TrainParams(Section):
     epochs: int = Field(40, ge=1, le=10_000, description="Most epochs of the head phase.")
     patience: int = Field(5, ge=1, le=10_000, description="Epochs without a better validation value before stopping.")
     monitor: Monitor = Field("loss", description="The validation value that stops training and picks the weights.")
+    select: Selection = Field(
+        "best", description="The weights kept of each phase: of its best epoch, or of the last of all (no early stop)."
+    )
 
     # … and all layers, or the last stages (full, second phase of two_stage)
     trainable_stages: Annotated[int, Field(ge=1, le=1000)] | None = Field(
@@ -168,7 +184,7 @@ class TrainParams(Section):
         15.0, ge=0, description="Least time between checkpoints of a run; 0 writes one every epoch."
     )
 
-    @field_validator("folds", "seeds")
+    @field_validator("folds", "seeds", "repeats")
     @classmethod
     def _distinct(cls, values: list[int]) -> list[int]:
         if len(set(values)) < len(values):
@@ -208,6 +224,14 @@ class TrainParams(Section):
             raise ValueError("augment with a frozen backbone works through cached views; set views to 4, say")
         if mixes and self.regime == "frozen":
             raise ValueError("augment.mixup and augment.cutmix blend pixels; take regime two_stage or full")
+        if self.records == "permuted" and not self.uses_metadata:
+            raise ValueError("records permuted needs metadata; take a fusion other than none")
+        if self.injected is not None and self.protocol != "lesion":
+            raise ValueError(f"injected {self.injected} puts the leak into a split by lesion; take protocol lesion")
+        if len(self.repeats) > 1 and len(self.folds) < FOLDS:
+            raise ValueError(
+                f"repeats {self.repeats} need all {FOLDS} folds, because a fold of another partition tests other images"
+            )
         return self
 
     @property

@@ -7,7 +7,7 @@ from skinlesion.evaluation import registry
 from skinlesion.evaluation.registry import title_of
 from skinlesion.report.headlines import CARD_METADATA, card_assessment
 from skinlesion.report.numbers import count, figure, number, p_value, row_interval
-from skinlesion.report.tables import count_models, metric_figure
+from skinlesion.report.tables import averaged_over, count_models, metric_figure
 from skinlesion.report.templates import render_text
 from skinlesion.results.reader import Results
 from skinlesion.vocabulary import CLASS_NAMES, CLASSES
@@ -39,7 +39,7 @@ def model_card(results: Results, name: str) -> str:
                 "training",
                 f"{system.description['training']}, loss {settings.loss}, augmentation {settings.augment.preset}",
             ),
-            ("models", count_models(len(settings.folds), len(settings.seeds))),
+            ("models", count_models(len(settings.folds), len(settings.seeds), len(settings.repeats))),
             ("made by", f"skinlesion {notes['versions']['skinlesion']}, torch {notes['versions']['torch']}"),
             ("on", f"{notes['device']['name']} ({notes['device']['type']})"),
             ("licence", "code Apache-2.0; weights follow the data's licence (HAM10000: CC BY-NC 4.0)"),
@@ -49,7 +49,7 @@ def model_card(results: Results, name: str) -> str:
         data=f"{count(notes['images'], 'tested image')} of {count(notes['lesions'], 'lesion')}, "
         f"of {count(prepared['images'])} prepared.",
         attribution=prepared["attribution"],
-        how=f"Out-of-fold, mean over seeds; in brackets: {notes['interval']}.",
+        how=f"Out-of-fold, mean over {averaged_over(len(settings.repeats))}; in brackets: {notes['interval']}.",
         figures=[(title_of(name), metric_figure(system, name)) for name in registry.CARD],
         sensitivities=", ".join(f"{dx} {metric_figure(system, f'sensitivity_{dx}')}" for dx in CLASSES),
         assessed=_titled(assessment, card_assessment(results.params.assess)),

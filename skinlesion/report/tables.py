@@ -54,22 +54,29 @@ def latex(table: pd.DataFrame, note: str) -> str:
     return f"{text}% {note}\n"
 
 
-def count_models(folds: int, seeds: int) -> str:
-    """Return how many models an experiment has: "5 folds × 1 seed"."""
-    return f"{count(folds, 'fold')} × {count(seeds, 'seed')}"
+def count_models(folds: int, seeds: int, repeats: int = 1) -> str:
+    """Return how many models an experiment has: "5 folds × 1 seed", or "3 partitions × 5 folds × 1 seed"."""
+    partitions = f"{count(repeats, 'partition')} × " if repeats > 1 else ""
+    return f"{partitions}{count(folds, 'fold')} × {count(seeds, 'seed')}"
+
+
+def averaged_over(repeats: int) -> str:
+    """Return in words what figures are means over."""
+    return "partitions and seeds" if repeats > 1 else "seeds"
 
 
 def describe(systems: list[SystemResult], prepared: dict[str, Any]) -> str:
     """Return one sentence on data, folds, seeds, intervals and the machine behind the table."""
     notes = systems[0].notes
     kind = "SYNTHETIC data, no finding about patients" if prepared["synthetic"] else "HAM10000"
-    runs = sorted({(len(system.folds), len(system.seeds)) for system in systems})
-    plan = "; ".join(count_models(folds, seeds) for folds, seeds in runs)
+    runs = sorted({(len(system.folds), len(system.seeds), len(system.repeats)) for system in systems})
+    plan = "; ".join(count_models(*counts) for counts in runs)
+    averaged = averaged_over(max(repeats for _, _, repeats in runs))
     versions, device = notes["versions"], notes["device"]
     return (
         f"{kind}: {count(prepared['images'], 'image')} of {count(prepared['lesions'], 'lesion')} "
         f"at {prepared['image_size']} px; {plan}, "
-        f"mean over seeds of pooled out-of-fold predictions; in brackets: {notes['interval']}. "
+        f"mean over {averaged} of pooled out-of-fold predictions; in brackets: {notes['interval']}. "
         f"Made by skinlesion {versions['skinlesion']}, torch {versions['torch']}, timm {versions['timm']} "
         f"on {device['type']} ({count(device['threads'], 'thread')}), images {notes['data']['images_sha256'][:12]}."
     )

@@ -24,7 +24,7 @@ ROC_NAME = "roc.csv"
 HISTORY_NAME = "history.csv"
 #: Test predictions with metadata hidden or exchanged; `shown` says which fields the model was told.
 MASKED_NAME = "masked.csv"
-MASKED_COLUMNS = ("image_id", "fold", "seed", "shown", *PROBABILITY_COLUMNS)
+MASKED_COLUMNS = ("image_id", "fold", "seed", "repeat", "shown", *PROBABILITY_COLUMNS)
 #: Figures of external data sets, and the folder of their predictions (one file each) and notes.
 EXTERNAL_NAME = "external.json"
 EXTERNAL_FOLDER = "external"

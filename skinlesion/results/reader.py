@@ -16,7 +16,7 @@ from skinlesion.data.metadata import METADATA_NAME, read_metadata
 from skinlesion.data.store import IMAGES_NAME, PREPARED_NAME, open_images
 from skinlesion.errors import UserError
 from skinlesion.evaluation.metrics import confusion_matrix
-from skinlesion.evaluation.predictions import Predictions, read_predictions
+from skinlesion.evaluation.predictions import Predictions, read_predictions, read_validation
 from skinlesion.files import read_csv, read_json
 from skinlesion.params import Params
 from skinlesion.params_file import load_params
@@ -151,16 +151,18 @@ class Results:
 
     def predictions(self, name: str) -> Predictions:
         """Return predictions.csv: the test parts."""
-        return self._predictions(self.folder(name) / names.PREDICTIONS_NAME, name)
+        path = self.folder(name) / names.PREDICTIONS_NAME
+        return self._keep(path, lambda path: read_predictions(path)[0], self._evaluate(name))
 
     def validation(self, name: str) -> Predictions:
         """Return validation.csv: the validation parts."""
-        return self._predictions(self.folder(name) / names.VALIDATION_NAME, name)
+        path = self.folder(name) / names.VALIDATION_NAME
+        return self._keep(path, lambda path: read_validation(path)[0], self._evaluate(name))
 
     def confusion(self, name: str) -> np.ndarray:
-        """Return counts (7, 7) over all folds and seeds: rows are the truth, columns the likeliest class."""
+        """Return counts (7, 7) over all repeats, folds and seeds: rows are the truth, columns the likeliest class."""
         tested = self.predictions(name)
-        layers = tested.probabilities.argmax(axis=2)  # (S, N)
+        layers = tested.probabilities.argmax(axis=2)  # (L, N)
         counts: np.ndarray = np.sum([confusion_matrix(tested.labels, layer) for layer in layers], axis=0)
         return counts
 
@@ -195,7 +197,7 @@ class Results:
     def best(self) -> dict[str, str]:
         """Return the best "image only" and the best "multimodal" experiment by validation balanced accuracy, by kind.
 
-        Chosen on validation parts, never on test parts; `selection.best_of_each_kind` says who is considered.
+        `results.selection` says who is considered, and what choosing by validation parts does and does not rule out.
 
         Raises:
             UserError: an experiment was not evaluated.
@@ -299,9 +301,6 @@ class Results:
     def _evaluate(self, name: str) -> str:
         command = "ensemble --name" if name in self.params.ensembles else "evaluate --experiment"
         return f"run `skinlesion {command} {name}`"
-
-    def _predictions(self, path: Path, name: str) -> Predictions:
-        return self._keep(path, lambda path: read_predictions(path)[0], self._evaluate(name))
 
     def _json(self, path: Path, remedy: str) -> Any:
         return self._keep(path, lambda path: read_json(path, remedy), remedy)

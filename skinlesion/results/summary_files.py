@@ -9,7 +9,7 @@ import pandas as pd
 
 from skinlesion.analysis.summary import mean_temperature, summarise, summarise_external
 from skinlesion.evaluation.curves import confusion_table, roc_table
-from skinlesion.evaluation.predictions import FLOAT_FORMAT, read_predictions
+from skinlesion.evaluation.predictions import FLOAT_FORMAT, read_predictions, read_validation
 from skinlesion.files import write_csv, write_json
 from skinlesion.params import EvaluateParams
 from skinlesion.results.names import (
@@ -33,7 +33,7 @@ def write_results(out: Path, settings: EvaluateParams) -> tuple[dict[str, float]
     """
     # From the files, not from memory: whoever reads them computes the same figures.
     predictions, _ = read_predictions(out / PREDICTIONS_NAME)
-    validation, _ = read_predictions(out / VALIDATION_NAME)
+    validation, _ = read_validation(out / VALIDATION_NAME)
     write_csv(out / CONFUSION_NAME, confusion_table(predictions.labels, predictions.probabilities))
     write_csv(out / ROC_NAME, roc_table(predictions.labels, predictions.probabilities), float_format="%.6g")
     values, notes = summarise(predictions, settings)

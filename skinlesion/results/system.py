@@ -31,5 +31,11 @@ class SystemResult:
         return seeds
 
     @property
+    def repeats(self) -> list[int]:
+        """Return the repeats of the partition that the metrics are averaged over; older notes have but one."""
+        repeats: list[int] = self.notes.get("repeats", [0])
+        return repeats
+
+    @property
     def is_ensemble(self) -> bool:
         return "ensemble" in self.notes

@@ -6,7 +6,7 @@ import pandas as pd
 
 from skinlesion.analysis.assessment.assess import assess_predictions
 from skinlesion.data.metadata import METADATA_NAME, read_metadata
-from skinlesion.evaluation.predictions import read_predictions
+from skinlesion.evaluation.predictions import read_predictions, read_validation
 from skinlesion.files import write_csv, write_json
 from skinlesion.params import AssessParams, EvaluateParams, Params
 from skinlesion.results.names import ASSESSMENT_NAME, NOTES_NAME, PREDICTIONS_NAME, VALIDATION_NAME
@@ -24,7 +24,7 @@ def assess(params: Params, workspace: Workspace, name: str) -> dict[str, float]:
     """
     folder = workspace.system(params, name)
     tested, _ = read_predictions(folder / PREDICTIONS_NAME)
-    validation, _ = read_predictions(folder / VALIDATION_NAME)
+    validation, _ = read_validation(folder / VALIDATION_NAME)
     metadata = read_metadata(workspace.prepared / METADATA_NAME)
     figures, tables, notes = assess_predictions(tested, validation, metadata, params.evaluate, params.assess)
     out = workspace.assessment(name)
@@ -48,7 +48,7 @@ def assess_files(
         UserError: a file cannot be read, or they do not fit each other.
     """
     test, _ = read_predictions(tested, truth)
-    fitting, _ = read_predictions(validation, truth)
+    fitting, _ = read_validation(validation, truth)
     table = pd.DataFrame({"image_id": test.image_ids}) if metadata is None else read_metadata(metadata)
     figures, tables, _ = assess_predictions(test, fitting, table, evaluate, settings)
     return figures, tables

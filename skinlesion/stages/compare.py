@@ -8,7 +8,7 @@ from skinlesion.analysis.comparison import Plan
 from skinlesion.analysis.pair_report import ComparisonReport, report_pairs
 from skinlesion.analysis.summary import mean_temperature, summarise
 from skinlesion.errors import UserError, choices
-from skinlesion.evaluation.predictions import Predictions, read_predictions
+from skinlesion.evaluation.predictions import Predictions, read_predictions, read_validation
 from skinlesion.evaluation.registry import SCHEMA
 from skinlesion.params import EvaluateParams
 
@@ -56,7 +56,7 @@ def score_file(
     predictions, warnings = read_predictions(path, truth)
     values, notes = summarise(predictions, settings)
     if validation is not None:
-        fitting, _ = read_predictions(validation, truth)
+        fitting, _ = read_validation(validation, truth)
         values["temperature"] = mean_temperature(predictions, fitting)
     return values, notes | {"warnings": warnings}
 

@@ -6,7 +6,7 @@ import pandas as pd
 
 from skinlesion.errors import UserError, choices
 from skinlesion.evaluation.ensembles import MemberPredictions, combine_runs
-from skinlesion.evaluation.predictions import COLUMNS, FLOAT_FORMAT
+from skinlesion.evaluation.predictions import COLUMNS, FLOAT_FORMAT, with_run_columns
 from skinlesion.files import read_csv, read_json, write_csv, write_json
 from skinlesion.params import EnsembleParams, Params
 from skinlesion.results.names import METRICS_NAME, NOTES_NAME, PREDICTIONS_NAME, VALIDATION_NAME
@@ -14,13 +14,14 @@ from skinlesion.results.summary_files import write_results
 from skinlesion.results.workspace import Workspace
 
 WEIGHTS_NAME = "weights.csv"
-_KEYS = ["seed", "fold", "image_id"]
+_KEYS = ["repeat", "seed", "fold", "image_id"]
 
 
 def ensemble(params: Params, workspace: Workspace, name: str) -> dict[str, float]:
-    """Combine the members' predictions run by run (fold and seed) and write what `evaluate` writes.
+    """Combine the members' predictions run by run (repeat, fold and seed) and write what `evaluate` writes.
 
-    The weights of a run come from that run's validation part alone.
+    The weights of a run come from that run's validation part alone. Members that were run on more partitions than
+    others are combined on those that all have.
 
     Returns:
         The content of metrics.json.
@@ -39,8 +40,8 @@ def ensemble(params: Params, workspace: Workspace, name: str) -> dict[str, float
     write_csv(out / PREDICTIONS_NAME, tested, float_format=FLOAT_FORMAT)
     write_csv(out / VALIDATION_NAME, validated, float_format=FLOAT_FORMAT)
     rows = [
-        {"seed": seed, "fold": fold} | dict(zip(settings.members, of_run, strict=True))
-        for (seed, fold), of_run in weights.items()
+        dict(zip(_KEYS, run, strict=False)) | dict(zip(settings.members, of_run, strict=True))
+        for run, of_run in weights.items()
     ]
     write_csv(out / WEIGHTS_NAME, pd.DataFrame(rows), float_format="%.6g")
     metrics, described = write_results(out, params.evaluate)
@@ -51,12 +52,16 @@ def ensemble(params: Params, workspace: Workspace, name: str) -> dict[str, float
 
 def _stack(workspace: Workspace, members: list[str], name: str) -> MemberPredictions:
     tables = []
+    required = tuple(column for column in COLUMNS if column != "repeat")  # older files have none
     for member in members:
         path = workspace.results(member) / name
         text = {"image_id": str, "lesion_id": str, "dx": str}
-        table = read_csv(path, COLUMNS, f"run `skinlesion evaluate --experiment {member}`", dtype=text)
-        tables.append(table.sort_values(_KEYS, ignore_index=True))
-        if not tables[-1][_KEYS].equals(tables[0][_KEYS]):
+        table = read_csv(path, required, f"run `skinlesion evaluate --experiment {member}`", dtype=text)
+        tables.append(with_run_columns(table).sort_values(_KEYS, ignore_index=True))
+    common = set.intersection(*(set(table["repeat"]) for table in tables))
+    tables = [table[table["repeat"].isin(common)].reset_index(drop=True) for table in tables]
+    for member, table in zip(members, tables, strict=True):
+        if table.empty or not table[_KEYS].equals(tables[0][_KEYS]):
             raise UserError(
                 f"ensembles: {members[0]} and {member} were run on other folds, seeds or images; give them the same"
             )

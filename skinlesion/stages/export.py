@@ -31,8 +31,7 @@ def export(params: Params, workspace: Workspace, name: str, fold: int, out: Path
     encoding = params.experiment(name).metadata
     described = {
         "experiment": name,
-        "fold": run.fold,
-        "seed": run.seed,
+        **run.run._asdict(),
         "classes": list(CLASSES),
         "image": {"size": backbone.input_size, "mean": list(backbone.mean), "std": list(backbone.std)},
         "metadata": None if run.encoder is None else {"encoding": encoding, **run.encoder.state()},

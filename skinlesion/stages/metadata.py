@@ -1,6 +1,7 @@
 """metadata: what age, sex and localization add to each multimodal experiment."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,13 @@ import pandas as pd
 from skinlesion.analysis.metadata_value import TWIN, MetadataValue
 from skinlesion.errors import UserError
 from skinlesion.evaluation.masked_metadata import ALL_SHOWN, PERMUTED, SHOWN
-from skinlesion.evaluation.predictions import Predictions, read_predictions, restrict_images
+from skinlesion.evaluation.predictions import (
+    Predictions,
+    read_predictions,
+    restrict_images,
+    restrict_repeats,
+    with_run_columns,
+)
 from skinlesion.files import read_csv, write_csv, write_json
 from skinlesion.params import Params
 from skinlesion.results.names import MASKED_COLUMNS, MASKED_NAME, METADATA_VALUE_NAME, PREDICTIONS_NAME
@@ -54,7 +61,7 @@ def metadata(params: Params, workspace: Workspace) -> dict[str, dict[str, float]
 
 
 def _read(params: Params, workspace: Workspace, name: str) -> MetadataValue:
-    """Return an experiment beside its twin, both on the images that both were tested on."""
+    """Return an experiment beside its twin, both on the images and partitions that both were tested on."""
     folder = workspace.results(name)
     whole, _ = read_predictions(folder / PREDICTIONS_NAME)
     tested = {ALL_SHOWN: whole} | _read_masked(folder, name, whole)
@@ -62,9 +69,13 @@ def _read(params: Params, workspace: Workspace, name: str) -> MetadataValue:
     if twin is not None:
         other, _ = read_predictions(workspace.results(twin) / PREDICTIONS_NAME)
         common = np.intersect1d(whole.image_ids, other.image_ids)
-        if len(common):
+        repeats = set(whole.repeats) & set(other.repeats)
+        if len(common) and repeats:
             versions = tested | {TWIN: other}
-            tested = {version: restrict_images(predictions, common) for version, predictions in versions.items()}
+            tested = {
+                version: restrict_repeats(restrict_images(predictions, common), repeats)
+                for version, predictions in versions.items()
+            }
         else:
             twin = None
     return MetadataValue(name, twin, tested, params.evaluate)
@@ -77,12 +88,12 @@ def _read_masked(folder: Path, name: str, whole: Predictions) -> dict[str, Predi
         UserError: the file is missing or a version of it is.
     """
     remedy = f"run `skinlesion evaluate --experiment {name}`"
-    table = read_csv(
-        folder / MASKED_NAME, MASKED_COLUMNS, remedy, dtype={"image_id": str, "shown": str}, keep_default_na=False
-    )
+    required = tuple(name for name in MASKED_COLUMNS if name != "repeat")  # older files have none
+    text = {"image_id": str, "shown": str}
+    table = with_run_columns(read_csv(folder / MASKED_NAME, required, remedy, dtype=text, keep_default_na=False))
     versions: dict[str, Predictions] = {}
     for version, rows in table.groupby("shown"):
-        ordered = rows.sort_values(["seed", "image_id"])
+        ordered = rows.sort_values(["repeat", "seed", "image_id"])
         if len(ordered) != len(whole.seeds) * len(whole.labels):
             raise UserError(f"{folder / MASKED_NAME}: {version}: other images than predictions.csv; {remedy}")
         layers = (
@@ -90,10 +101,7 @@ def _read_masked(folder: Path, name: str, whole: Predictions) -> dict[str, Predi
             .to_numpy(dtype=float)
             .reshape(len(whole.seeds), len(whole.labels), len(CLASSES))
         )
-        versions[str(version)] = Predictions(
-            whole.image_ids, whole.lesions, whole.labels, whole.folds, whole.seeds,
-            layers / layers.sum(axis=2, keepdims=True),
-        )  # fmt: skip
+        versions[str(version)] = replace(whole, probabilities=layers / layers.sum(axis=2, keepdims=True))
     missing = {*SHOWN, PERMUTED} - {ALL_SHOWN, *versions}
     if missing:
         raise UserError(f"{folder / MASKED_NAME}: no predictions of version {', '.join(sorted(missing))}; {remedy}")

@@ -1,10 +1,12 @@
-"""split: parts by lesion and by image, and a certificate of what leaks between them."""
+"""split: parts by lesion and by image, and a certificate of what leaks between them, for every repeat."""
 
 from typing import Any
 
+import pandas as pd
+
 from skinlesion.data.duplicates import across_parts, exact_duplicates
 from skinlesion.data.metadata import METADATA_NAME, read_metadata
-from skinlesion.data.splits import PROTOCOLS, assign_parts, certificate, crossing_lesions
+from skinlesion.data.splits import PROTOCOLS, assign_repeats, certificate, crossing_lesions, of_repeat, repeat_seed
 from skinlesion.data.store import FILES_NAME, read_files
 from skinlesion.errors import UserError, name_some
 from skinlesion.files import write_csv, write_json
@@ -16,30 +18,46 @@ from skinlesion.results.workspace import Workspace
 def split(params: Params, workspace: Workspace) -> dict[str, Any]:
     """Write lesion.csv and image.csv into data/splits, and their certificate to split.json; return the certificate.
 
+    The certificate is of repeat 0; those of the others stand under `repeats`.
+
     Raises:
         UserError: a part would lack a class; or, under the lesion protocol, a lesion would lie on both sides, or two
             images with equal bytes or pixels would.
     """
-    prepared, seed = workspace.prepared, params.split.seed
+    prepared, settings = workspace.prepared, params.split
     table = read_metadata(prepared / METADATA_NAME)
-    splits = {protocol: assign_parts(table, protocol, seed) for protocol in PROTOCOLS}
-    described = {protocol: certificate(parts) for protocol, parts in splits.items()}
-    if described["lesion"]["lesions_across_parts"]:
-        raise UserError(
-            f"split (lesion protocol): lesions across parts: {name_some(crossing_lesions(splits['lesion']))}"
-        )
-    repeats = exact_duplicates(read_files(prepared / FILES_NAME))
-    for protocol, parts in splits.items():
-        crossing = across_parts(repeats, dict(zip(parts["image_id"], parts["part"], strict=True)))
-        described[protocol]["exact_duplicates_across_parts"] = len(crossing)
-        if protocol == "lesion" and len(crossing):
-            listed = name_some(f"{pair.first} = {pair.second} ({pair.equal})" for pair in crossing.itertuples())
-            raise UserError(
-                f"split (lesion protocol): equal images across parts: {listed}; give each pair one lesion_id, or leave "
-                "one of its images out"
-            )
+    splits = {protocol: assign_repeats(table, protocol, settings.seed, settings.repeats) for protocol in PROTOCOLS}
+    duplicates = exact_duplicates(read_files(prepared / FILES_NAME))
+    described = [
+        {protocol: _certify(protocol, of_repeat(parts, repeat), duplicates) for protocol, parts in splits.items()}
+        for repeat in range(settings.repeats)
+    ]
     for protocol, parts in splits.items():
         write_csv(workspace.splits / f"{protocol}.csv", parts)
-    content = {"seed": seed, "exact_duplicates": len(repeats), **described}
+    content: dict[str, Any] = {"seed": settings.seed, "exact_duplicates": len(duplicates), **described[0]}
+    if settings.repeats > 1:
+        content["repeats"] = {
+            f"repeat{repeat}": {"seed": repeat_seed(settings.seed, repeat), **described[repeat]}
+            for repeat in range(1, settings.repeats)
+        }
     write_json(workspace.reports / SPLIT_NAME, content)
     return content
+
+
+def _certify(protocol: str, parts: pd.DataFrame, duplicates: pd.DataFrame) -> dict[str, Any]:
+    """Return the certificate of one partition.
+
+    Raises:
+        UserError: by lesion, a lesion or a pair of equal images lies across parts.
+    """
+    described = certificate(parts)
+    if protocol == "lesion" and described["lesions_across_parts"]:
+        raise UserError(f"split (lesion protocol): lesions across parts: {name_some(crossing_lesions(parts))}")
+    crossing = across_parts(duplicates, dict(zip(parts["image_id"], parts["part"], strict=True)))
+    if protocol == "lesion" and len(crossing):
+        listed = name_some(f"{pair.first} = {pair.second} ({pair.equal})" for pair in crossing.itertuples())
+        raise UserError(
+            f"split (lesion protocol): equal images across parts: {listed}; give each pair one lesion_id, or leave "
+            "one of its images out"
+        )
+    return described | {"exact_duplicates_across_parts": len(crossing)}

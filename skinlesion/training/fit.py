@@ -51,7 +51,7 @@ def fit(
     loss: Loss,
     settings: TrainParams,
     *,
-    seed: tuple[int, int],
+    seed: tuple[int, ...],
     checkpoint: Path,
     fingerprint: str,
     world: World = ALONE,
@@ -59,12 +59,13 @@ def fit(
 ) -> Fitted:
     """Train until the monitored validation value stops improving; leave the best epoch's weights in `model`.
 
+    With `select` "last" all epochs are trained, whatever `patience` says, and the last one's weights are left.
     Every epoch draws its random numbers from (seed, phase, epoch) alone, so a phase resumed from `checkpoint` ends in
     the same bytes as one that was never cut off. The checkpoint of a finished phase stays, so that a later phase that
     was cut off finds where it began.
 
     Raises:
-        UserError: the validation value was never a number.
+        UserError: the validation value was never a number, or is none at the end where the last epoch is wanted.
     """
     loop = _Loop(model, phase, train, validation, loss, settings, seed, world, report)
     now = load_checkpoint(checkpoint, fingerprint, loop.device) or loop.start()
@@ -76,9 +77,10 @@ def fit(
         if world.writes and time.monotonic() - written >= settings.checkpoint_seconds:
             save_checkpoint(checkpoint, loop.store(now), fingerprint)
             written, saved = time.monotonic(), now.epoch
-    if now.best_epoch == 0:
+    if now.best_epoch == 0 or (settings.select == "last" and now.best_epoch < phase.epochs):
         raise UserError(
-            f"train.lr: the validation {settings.monitor} was never a number at lr {phase.lr:g}; take a lower one"
+            f"train.lr: the validation {settings.monitor} was never a number at lr {phase.lr:g}, or did not stay one; "
+            "take a lower one"
         )
     if world.writes and saved < now.epoch and settings.regime == "two_stage":
         save_checkpoint(checkpoint, loop.store(now), fingerprint)
@@ -97,7 +99,7 @@ class _Loop:
         validation: Examples,
         loss: Loss,
         settings: TrainParams,
-        seed: tuple[int, int],
+        seed: tuple[int, ...],
         world: World,
         report: Report | None,
     ) -> None:
@@ -150,7 +152,7 @@ class _Loop:
         now.epoch, now.history = epoch, [*now.history, row]
         value = validation[monitor]
         better = value < now.best_value if monitor == "loss" else value > now.best_value
-        if np.isfinite(value) and (better or np.isnan(now.best_value)):
+        if np.isfinite(value) and (better or np.isnan(now.best_value) or self.settings.select == "last"):
             state = self.average.state if self.average is not None else self.model.state_dict()
             now.best_epoch, now.best_value = epoch, value
             now.best = {name: tensor.detach().clone() for name, tensor in state.items()}
@@ -217,7 +219,7 @@ def seeded(seed: tuple[int, ...]) -> int:
 
 @contextmanager
 def _random(seed: tuple[int, ...], epoch: int, rank: int = 0) -> Iterator[torch.Generator]:
-    """Run code whose random numbers depend on (seed, fold, phase, epoch), and on nothing that ran before.
+    """Run code whose random numbers depend on the run's seed, phase and epoch, and on nothing that ran before.
 
     The generator yielded is the same for all processes; dropout's is each one's own.
     """
@@ -228,7 +230,7 @@ def _random(seed: tuple[int, ...], epoch: int, rank: int = 0) -> Iterator[torch.
 
 
 @contextmanager
-def initial_random(seed: tuple[int, int], phase: int) -> Iterator[None]:
-    """Initialise weights inside: they depend on (seed, fold) and the phase alone."""
+def initial_random(seed: tuple[int, ...], phase: int) -> Iterator[None]:
+    """Initialise weights inside: they depend on the run's seed and the phase alone."""
     with _random((*seed, phase), 0):
         yield

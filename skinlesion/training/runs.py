@@ -1,4 +1,4 @@
-"""The folder of one run (experiment, fold, seed), and the fingerprint of what the run was made from."""
+"""The runs of an experiment, the folder of each, and the fingerprint of what it was made from."""
 
 import platform
 import re
@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Iterable
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 import torch
@@ -25,20 +25,55 @@ HISTORY_NAME = "history.csv"
 TIMING_NAME = "timing.json"  # apart from run.json: .dvcignore names it, so that two runs of one training hash alike
 
 #: Fields that say which runs there are or how they are carried out, not what a run computes.
-NOT_IN_FINGERPRINT = frozenset({"folds", "seeds", "checkpoint_seconds", "device", "tta"})
+NOT_IN_FINGERPRINT = frozenset({"folds", "seeds", "repeats", "checkpoint_seconds", "device", "tta"})
 
 #: The module whose import closure is the code that decides weights.
 ENTRY = "stages.train"
 
-_RUN_FOLDER = re.compile(r"fold\d+-seed\d+")
+_RUN_FOLDER = re.compile(r"(repeat\d+-)?fold\d+-seed\d+")
 
 
-def run_folder(out: Path, fold: int, seed: int) -> Path:
+class Run(NamedTuple):
+    """One training of an experiment: the test fold, the seed, and the repeat of the partition that has the fold."""
+
+    fold: int
+    seed: int
+    repeat: int = 0
+
+    def __str__(self) -> str:
+        return f"{f'repeat {self.repeat} ' if self.repeat else ''}fold {self.fold} seed {self.seed}"
+
+    @property
+    def folder_name(self) -> str:
+        return f"{f'repeat{self.repeat}-' if self.repeat else ''}fold{self.fold}-seed{self.seed}"
+
+    @property
+    def random_seed(self) -> tuple[int, ...]:
+        """Return what the run's random numbers depend on: another repeat has other ones under the same seed.
+
+        Repeat 0 draws what a run drew before there were repeats.
+        """
+        return (self.seed, self.fold, self.repeat) if self.repeat else (self.seed, self.fold)
+
+
+def runs_of(settings: TrainParams) -> list[Run]:
+    """Return the runs of an experiment, by repeat, fold and seed."""
+    return [
+        Run(fold, seed, repeat) for repeat in settings.repeats for fold in settings.folds for seed in settings.seeds
+    ]
+
+
+def run_folder(out: Path, run: Run) -> Path:
     """Return where a run lives."""
-    return out / f"fold{fold}-seed{seed}"
+    return out / run.folder_name
 
 
-def fingerprint(settings: TrainParams, fold: int, seed: int, data: dict[str, str]) -> str:
+def run_folders(out: Path) -> list[Path]:
+    """Return the folders of runs that `out` holds, by name."""
+    return sorted(folder for folder in out.glob("*fold*-seed*") if _RUN_FOLDER.fullmatch(folder.name))
+
+
+def fingerprint(settings: TrainParams, run: Run, data: dict[str, str]) -> str:
     """Return the hash of all that decides a run's weights: configuration, data, code and torch's version.
 
     `data` maps what was read (features, split, metadata) to hashes.
@@ -46,8 +81,7 @@ def fingerprint(settings: TrainParams, fold: int, seed: int, data: dict[str, str
     config = settings.model_dump(mode="json", exclude=set(NOT_IN_FINGERPRINT))
     torch_version = torch.__version__.partition("+")[0]
     code = code_version(ENTRY)
-    content = {"config": config, "fold": fold, "seed": seed, "data": data, "code": code, "torch": torch_version}
-    return sha256_json(content)
+    return sha256_json({"config": config, **run._asdict(), "data": data, "code": code, "torch": torch_version})
 
 
 def is_complete(folder: Path, expected: str) -> bool:
@@ -66,8 +100,8 @@ def clear(folder: Path) -> None:
 def prune(out: Path, keep: Iterable[Path]) -> None:
     """Remove run folders that the parameters no longer ask for."""
     wanted = set(keep)
-    for folder in out.glob("fold*-seed*"):
-        if _RUN_FOLDER.fullmatch(folder.name) and folder not in wanted:
+    for folder in run_folders(out):
+        if folder not in wanted:
             shutil.rmtree(folder)
 
 
@@ -87,13 +121,13 @@ def read_run(folder: Path) -> dict[str, Any]:
     return content
 
 
-def read_history(out: Path, fold: int, seed: int) -> pd.DataFrame:
+def read_history(out: Path, run: Run) -> pd.DataFrame:
     """Return the training curves of a run: one row per epoch and phase.
 
     Raises:
         UserError: there are none.
     """
-    return read_csv(run_folder(out, fold, seed) / HISTORY_NAME, ("phase", "epoch"), "run `skinlesion train` first")
+    return read_csv(run_folder(out, run) / HISTORY_NAME, ("phase", "epoch"), "run `skinlesion train` first")
 
 
 def load_weights(folder: Path, model: torch.nn.Module, prefix: str = "") -> None:

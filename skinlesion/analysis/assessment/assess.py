@@ -64,8 +64,7 @@ def assess_predictions(
     notes = {
         "images": len(tested.labels),
         "lesions": len(np.unique(tested.lesions)),
-        "folds": sorted({int(fold) for fold in tested.folds}),
-        "seeds": list(tested.seeds),
+        **tested.runs_tested,
         "runs": [_fitted(inputs, run) for run in inputs.runs()],
         "classes_with_pooled_conformal_threshold": pooled,
         "subgroup_columns_not_in_the_data": absent,
@@ -78,9 +77,10 @@ def assess_predictions(
 def _fitted(inputs: AssessmentInputs, run: Run) -> dict[str, Any]:
     """Return what was fitted on a run's validation part, for `predict`: calibrator, conformal sets, thresholds."""
     return {
+        "repeat": run.repeat,
         "seed": run.seed,
         "fold": run.fold,
-        "calibrator": inputs.calibrators[run.seed, run.fold].state(),
+        "calibrator": inputs.calibrators[run.repeat, run.seed, run.fold].state(),
         "conformal": fit_run(inputs, run, "lac", by_class=True).state(),
         "thresholds": run_thresholds(inputs, run),
     }

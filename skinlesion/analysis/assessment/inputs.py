@@ -21,9 +21,9 @@ class AssessmentInputs:
 
     tested: Predictions
     validation: Predictions
-    calibrated: np.ndarray  # (S, N, 7) of the tested images
-    validation_calibrated: np.ndarray  # (S, V, 7)
-    calibrators: dict[tuple[int, int], Calibrator]  # (seed, fold) → fitted on that run's validation part
+    calibrated: np.ndarray  # (L, N, 7) of the tested images
+    validation_calibrated: np.ndarray  # (L, V, 7), of the images that a layer holds
+    calibrators: dict[tuple[int, int, int], Calibrator]  # (repeat, seed, fold) → fitted on that run's validation part
     table: pd.DataFrame  # metadata of the tested images, in their order
     bootstrap: LesionBootstrap
     evaluate: EvaluateParams
@@ -55,7 +55,7 @@ class AssessmentInputs:
                 validation.labels[run.validation],
                 validation.probabilities[run.layer, run.validation],
             )
-            calibrators[run.seed, run.fold] = fitted
+            calibrators[run.repeat, run.seed, run.fold] = fitted
             calibrated[run.layer, run.tested] = fitted.apply(tested.probabilities[run.layer, run.tested])
             validation_calibrated[run.layer, run.validation] = fitted.apply(
                 validation.probabilities[run.layer, run.validation]

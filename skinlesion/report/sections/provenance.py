@@ -15,7 +15,8 @@ def provenance(results: Results) -> Section:
     facts.append(("device", ", ".join(f"{name} {value}" for name, value in notes["device"].items())))
     facts += [(f"SHA-256 of {name}", checksum) for name, checksum in prepared["checksums"].items()]
     facts.append(("SHA-256 of the prepared pixels", prepared["images_sha256"]))
-    facts.append(("split seed", str(params.split.seed)))
+    partitions = f", {count(params.split.repeats, 'partition')}" if params.split.repeats > 1 else ""
+    facts.append(("split seed", f"{params.split.seed}{partitions}"))
     facts.append(("bootstrap", f"{count(params.stats.replicates, 'replicate')}, seed {params.stats.seed}"))
     facts += [(system.name, _training(system)) for system in systems]
     return Section("Provenance", render("provenance.html.j2", facts=facts))
@@ -27,7 +28,9 @@ def _training(system: SystemResult) -> str:
     if system.is_ensemble:
         return f"{training}; weights: weights.csv"
     config, device = system.notes["config"], system.notes["device"]
+    repeats = "" if system.repeats == [0] else f"repeats {system.repeats}, "
     return (
         f"{config['backbone']}, weights {config['weights']}, {training}, folds {config['folds']}, "
-        f"seeds {config['seeds']}, best epochs {system.notes['best_epochs']}, on {device['name']} ({device['type']})"
+        f"seeds {config['seeds']}, {repeats}best epochs {system.notes['best_epochs']}, "
+        f"on {device['name']} ({device['type']})"
     )
