@@ -23,4 +23,5 @@ def simulated(count: int = 400, *, seeds: int = 1, seed: int = 0, strength: floa
         layers.append(powers / powers.sum(axis=1, keepdims=True))
     names = np.array([f"image{number:05d}" for number in range(len(labels))])
     lesions = np.array([f"lesion{number:05d}" for number in lesion])
-    return Predictions(names, lesions, labels, lesion % folds, tuple(range(seeds)), np.stack(layers))
+    of_layers = np.tile(lesion % folds, (seeds, 1))
+    return Predictions(names, lesions, labels, of_layers, tuple(range(seeds)), (0,) * seeds, np.stack(layers))

@@ -12,7 +12,7 @@ from skinlesion.errors import UserError
 from skinlesion.vocabulary import CLASSES
 
 
-def tested_images(image_ids: np.ndarray, lesions: np.ndarray, tested: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def chosen_test_images(image_ids: np.ndarray, lesions: np.ndarray, tested: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the row of the one tested image of each lesion with several (L,), and the others' rank (T,) in theirs.
 
     The tested image is the lesion's first by image id; the others follow by id and have ranks from 1. The tested image
@@ -53,7 +53,7 @@ def inject(
     Raises:
         UserError: a class has fewer training images than are to be put in.
     """
-    _, rank = tested_images(image_ids, lesions, tested)
+    _, rank = chosen_test_images(image_ids, lesions, tested)
     put_in = tested[(rank > 0) & (rank <= dose)]
     taken_out = []
     for place, name in enumerate(CLASSES):

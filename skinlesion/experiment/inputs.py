@@ -11,7 +11,7 @@ import pandas as pd
 import torch
 
 from skinlesion.data.augment import D4_SIZE, make_augmentation
-from skinlesion.data.injection import inject, tested_images
+from skinlesion.data.injection import chosen_test_images, inject
 from skinlesion.data.metadata import METADATA_NAME, read_metadata
 from skinlesion.data.record_exchange import RECORD, draw_records, placebo_records
 from skinlesion.data.splits import (
@@ -117,7 +117,7 @@ class Inputs:
             return rows
         image_ids, tested = self.table["image_id"].to_numpy(dtype=str), np.flatnonzero(parts == "test")
         if role == "test":
-            return tested_images(image_ids, self.lesions, tested)[0]
+            return chosen_test_images(image_ids, self.lesions, tested)[0]
         rng = np.random.default_rng([_INJECTION, fold, repeat])
         return inject(image_ids, self.lesions, self.labels, rows, tested, dose, rng)
 

@@ -5,7 +5,21 @@ import pandas as pd
 import pytest
 
 from skinlesion.data.phantom.population import draw_population
-from skinlesion.data.splits import SAME_LESION, assign_parts, certificate, crossing_lesions, lesion_groups, roles
+from skinlesion.data.splits import (
+    COLUMNS,
+    SAME_LESION,
+    assign_parts,
+    assign_repeats,
+    certificate,
+    crossing_lesions,
+    lesion_groups,
+    of_repeat,
+    read_split,
+    repeat_seed,
+    repeats_of,
+    roles,
+    table_hash,
+)
 from skinlesion.errors import UserError
 
 
@@ -85,3 +99,38 @@ def test_the_real_split(shared_data):
     assert all(part_of[a] == part_of[b] for a, b in SAME_LESION)
     counts = pd.crosstab(parts["part"], parts["dx"])
     assert (counts.max() - counts.min() <= 2).all()
+
+
+def test_repeats_are_partitions_of_their_own_and_repeat_0_is_what_it_was(table):
+    split = assign_repeats(table, "lesion", 3, 3)
+    assert list(split.columns) == [*COLUMNS, "part_1", "part_2"]
+    assert repeats_of(split) == 3
+    assert split[list(COLUMNS)].equals(assign_parts(table, "lesion", 3))
+    for repeat in range(3):
+        parts = of_repeat(split, repeat)
+        assert parts.equals(assign_parts(table, "lesion", repeat_seed(3, repeat)))
+        assert crossing_lesions(parts) == []
+        assert certificate(parts)["lesions_across_parts"] == 0
+    assert len({table_hash(of_repeat(split, repeat)) for repeat in range(3)}) == 3
+    assert table_hash(of_repeat(split, 0)) == table_hash(assign_parts(table, "lesion", 3))
+    # Independent partitions: a tenth of the images lie in the same part by chance.
+    assert np.mean(split["part"] == split["part_1"]) == pytest.approx(0.1, abs=0.04)
+
+
+def test_a_split_is_read_with_all_its_repeats(table, tmp_path):
+    split = assign_repeats(table, "image", 0, 2)
+    path = tmp_path / "image.csv"
+    split.to_csv(path, index=False)
+    back = read_split(path, table["image_id"])
+    assert back["image_id"].tolist() == table["image_id"].tolist()
+    assert back.sort_values("image_id", ignore_index=True).equals(split)
+    split.loc[7, "part_1"] = 10
+    split.to_csv(path, index=False)
+    with pytest.raises(UserError, match=f"part_1 outside 0 to 9 at {split.loc[7, 'image_id']}"):
+        read_split(path, table["image_id"])
+
+
+def test_a_file_of_one_partition_reads_as_before(table, tmp_path):
+    path = tmp_path / "lesion.csv"
+    assign_parts(table, "lesion", 0).to_csv(path, index=False)
+    assert repeats_of(read_split(path, table["image_id"])) == 1

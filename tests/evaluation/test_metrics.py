@@ -84,6 +84,7 @@ def frame(count=20, seeds=(0,)):
     for seed in seeds:
         table = pd.DataFrame(p, columns=[f"p_{name}" for name in CLASSES])
         table.insert(0, "dx", np.array(CLASSES)[labels])
+        table.insert(0, "repeat", 0)
         table.insert(0, "seed", seed)
         table.insert(0, "fold", 0)
         table.insert(0, "lesion_id", [f"L{n // 2}" for n in range(count)])
@@ -103,7 +104,7 @@ def test_the_contract_reads_back_whatever_the_order_of_rows(tmp_path):
     assert warnings == []
     assert predictions.seeds == (1, 3)
     assert predictions.probabilities.shape == (2, 20, 7)
-    np.testing.assert_allclose(predictions.probabilities[0], table[table["seed"] == 1].iloc[:, 5:].to_numpy())
+    np.testing.assert_allclose(predictions.probabilities[0], table[table["seed"] == 1].iloc[:, 6:].to_numpy())
 
 
 def test_isic_columns_are_matched_by_name(tmp_path):
@@ -119,7 +120,7 @@ def test_isic_columns_are_matched_by_name(tmp_path):
 
 
 def test_without_lesion_ids_every_image_is_its_own_with_a_warning(tmp_path):
-    predictions, warnings = read(tmp_path, frame().drop(columns=["lesion_id", "fold", "seed"]))
+    predictions, warnings = read(tmp_path, frame().drop(columns=["lesion_id", "fold", "seed", "repeat"]))
     assert len(set(predictions.lesions)) == 20
     assert "no lesion_id" in warnings[0]
 

@@ -17,6 +17,7 @@ from skinlesion.experiment.training_runs import train_experiment, train_runs
 from skinlesion.params import SplitParams, TrainParams
 from skinlesion.results.workspace import Workspace
 from skinlesion.training.devices import run_on_devices
+from skinlesion.training.runs import Run
 from tests.conftest import ROOT, TINY
 
 # No dropout and fixed batch statistics: the rest is the same arithmetic in another order.
@@ -60,11 +61,11 @@ def test_runs_spread_over_devices_are_the_runs_of_one(workspace_folder):
     settings = TrainParams(backbone=TINY, weights="none", input_size=32, folds=[0, 1], seeds=[0, 1], epochs=2)
     workspace = Workspace(workspace_folder)
     train_experiment(workspace, settings, SplitParams(), workspace_folder / "runs/one", "one")
-    todo = [(fold, seed) for fold in (0, 1) for seed in (0, 1)]
+    todo = [Run(fold, seed) for fold in (0, 1) for seed in (0, 1)]
     out = workspace_folder / "runs/two"
     run_on_devices(train_runs, (workspace, settings, SplitParams(), out, "two"), todo, ["cpu", "cpu"])
-    for fold, seed in todo:
-        name = f"fold{fold}-seed{seed}/weights.safetensors"
+    for one in todo:
+        name = f"fold{one.fold}-seed{one.seed}/weights.safetensors"
         assert (out / name).read_bytes() == (workspace_folder / "runs/one" / name).read_bytes()
 
 

@@ -42,14 +42,14 @@ def test_an_ensemble_is_the_weighted_mean_of_its_members_run_by_run(evaluated, r
     outcome = run("ensemble", "--name", "both", cwd=evaluated)
     assert outcome.code == 0, outcome.err
     folder = evaluated / "reports/ensembles/both"
-    weights = pd.read_csv(folder / "weights.csv").set_index(["seed", "fold"])
+    weights = pd.read_csv(folder / "weights.csv").set_index(["repeat", "seed", "fold"])
     assert len(weights) == 4
     made = pd.read_csv(folder / "predictions.csv")
     members = [pd.read_csv(evaluated / f"reports/runs/{name}/predictions.csv") for name in ("image", "concat")]
     columns = [name for name in made.columns if name.startswith("p_")]
-    order = ["seed", "fold", "image_id"]
+    order = ["repeat", "seed", "fold", "image_id"]
     made, first, second = (table.sort_values(order, ignore_index=True) for table in (made, *members))
-    share = weights.loc[list(zip(made["seed"], made["fold"], strict=True))].to_numpy()
+    share = weights.loc[list(zip(made["repeat"], made["seed"], made["fold"], strict=True))].to_numpy()
     expected = share[:, :1] * first[columns].to_numpy() + share[:, 1:] * second[columns].to_numpy()
     np.testing.assert_allclose(made[columns].to_numpy(), expected, atol=1e-5)
     metrics = json.loads((folder / "metrics.json").read_text())

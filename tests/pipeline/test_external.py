@@ -16,7 +16,7 @@ from tests.conftest import small_params, write_params
 def test_restricted_answers_are_shares_among_the_classes_left():
     probabilities = np.array([[[0.1, 0, 0, 0, 0.3, 0.1, 0.5], [1, 0, 0, 0, 0, 0, 0.0]]])
     ids = np.array(["a", "b"])
-    whole = Predictions(ids, ids, np.array([4, 5]), np.zeros(2, int), (0,), probabilities)
+    whole = Predictions(ids, ids, np.array([4, 5]), np.zeros((1, 2), int), (0,), (0,), probabilities)
     made = restrict_classes(whole, ("mel", "nv"))
     np.testing.assert_allclose(made.probabilities, [[[0.75, 0.25], [0.5, 0.5]]])
     assert made.labels.tolist() == [0, 1]

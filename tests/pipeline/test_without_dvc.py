@@ -50,7 +50,7 @@ def test_train_and_evaluate_with_flags_alone(bare, run):
     metrics = json.loads((folder / "metrics.json").read_text())
     predictions = pd.read_csv(folder / "predictions.csv")
     assert tuple(predictions.columns) == COLUMNS
-    assert predictions.equals(predictions.sort_values(["seed", "fold", "image_id"], ignore_index=True))
+    assert predictions.equals(predictions.sort_values(["repeat", "seed", "fold", "image_id"], ignore_index=True))
     assert f"{metrics['balanced_accuracy']:.4f}" in evaluated.out
 
 

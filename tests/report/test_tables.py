@@ -54,6 +54,23 @@ def test_latex_has_booktabs_lines_and_escapes_what_latex_reads():
 def test_how_many_models_there_are():
     assert tables.count_models(1, 1) == "1 fold × 1 seed"
     assert tables.count_models(5, 3) == "5 folds × 3 seeds"
+    assert tables.count_models(5, 3, 1) == "5 folds × 3 seeds"
+    assert tables.count_models(5, 3, 3) == "3 partitions × 5 folds × 3 seeds"
+
+
+def test_the_sentence_below_the_table_tells_partitions_from_seeds():
+    notes = SYSTEM.notes | {
+        "versions": dict.fromkeys(("skinlesion", "torch", "timm"), "1"), "device": {"type": "cpu", "threads": 2},
+        "data": {"images_sha256": "0" * 64}, "interval": "95 %", "folds": [0, 1, 2, 3, 4], "seeds": [0, 1, 2],
+    }  # fmt: skip
+    prepared = {"synthetic": False, "images": 10, "lesions": 5, "image_size": 32}
+    once = SystemResult("once", {}, notes)
+    thrice = SystemResult("thrice", {}, notes | {"repeats": [0, 1, 2]})
+    assert "; 5 folds × 3 seeds, mean over seeds of pooled" in tables.describe([once], prepared)
+    assert (
+        "; 5 folds × 3 seeds; 3 partitions × 5 folds × 3 seeds, mean over partitions and seeds of pooled"
+        in tables.describe([once, thrice], prepared)
+    )
 
 
 TRIAL = """

@@ -18,6 +18,7 @@ from skinlesion.training.examples import FeatureExamples, Records
 from skinlesion.training.features import FeatureRequest, View, cached_features
 from skinlesion.training.fit import fit, initial_random
 from skinlesion.training.phases import phases_of
+from skinlesion.training.runs import Run, fingerprint, prune, run_folder, runs_of
 from tests.conftest import TINY
 
 REQUEST = FeatureRequest("fp32", "cpu")
@@ -172,6 +173,63 @@ def test_the_best_epoch_is_restored_and_patience_ends_training(tmp_path):
     logits = model(validation.views[0], None)
     loss = torch.nn.functional.cross_entropy(logits, validation.records.labels)  # classes are balanced
     assert loss.item() == pytest.approx(min(losses), rel=1e-5)
+
+
+def test_the_last_epochs_weights_are_those_of_all_epochs_trained(tmp_path):
+    """Against the run that stops early: the same course up to there, and no stop."""
+    settings = SETTINGS.model_copy(update={"epochs": 12, "patience": 1, "lr": 0.3})
+    stopped = run_fit(tmp_path, settings, name="best.safetensors")
+    last = run_fit(tmp_path, settings.model_copy(update={"select": "last"}), name="last.safetensors")
+    assert len(stopped.history) < 12 == len(last.history) == last.best_epoch
+    assert last.history[: len(stopped.history)] == stopped.history
+    assert last.best_value == last.history[-1]["validation_loss"]
+    model = FeatureClassifier(settings, 12, ()).eval()
+    model.load_state_dict(last.state)
+    validation = blobs(35, 1)
+    loss = torch.nn.functional.cross_entropy(model(validation.views[0], None), validation.records.labels)
+    assert loss.item() == pytest.approx(last.best_value, rel=1e-5)
+
+
+def test_a_run_of_last_epochs_that_was_cut_off_ends_in_the_same_bits(tmp_path):
+    settings = SETTINGS.model_copy(update={"select": "last"})
+    whole = run_fit(tmp_path, settings, name="whole.safetensors")
+    run_fit(tmp_path, settings.model_copy(update={"epochs": 3}), name="cut.safetensors")
+    assert same(whole, run_fit(tmp_path, settings, name="cut.safetensors"))
+
+
+def test_a_repeat_draws_other_numbers_and_repeat_0_what_it_always_drew(tmp_path):
+    assert Run(2, 5).random_seed == (5, 2)
+    assert Run(2, 5, 1).random_seed == (5, 2, 1)
+    first = run_fit(tmp_path, seed=Run(0, 0).random_seed, name="a.safetensors")
+    assert same(first, run_fit(tmp_path, seed=(0, 0), name="b.safetensors"))
+    assert not same(first, run_fit(tmp_path, seed=Run(0, 0, 1).random_seed, name="c.safetensors"))
+
+
+def test_runs_have_folders_by_repeat_and_those_not_asked_for_are_removed(tmp_path):
+    settings = TrainParams(folds=[0, 1, 2, 3, 4], seeds=[0, 3], repeats=[0, 2])
+    runs = runs_of(settings)
+    assert len(runs) == len(set(runs)) == 20
+    assert runs[:3] == [Run(0, 0, 0), Run(0, 3, 0), Run(1, 0, 0)]
+    assert run_folder(tmp_path, Run(1, 3)).name == "fold1-seed3"
+    assert run_folder(tmp_path, Run(1, 3, 2)).name == "repeat2-fold1-seed3"
+    assert str(Run(1, 3, 2)) == "repeat 2 fold 1 seed 3"
+    for run in runs:
+        run_folder(tmp_path, run).mkdir()
+    for other in ("repeat1-fold0-seed0", "fold0-seed9", "notes", "my-fold0-seed0"):
+        (tmp_path / other).mkdir()
+    prune(tmp_path, [run_folder(tmp_path, run) for run in runs])
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(
+        [*(run.folder_name for run in runs), "notes", "my-fold0-seed0"]
+    )
+
+
+def test_a_fingerprint_is_of_one_run_and_not_of_the_list_of_runs():
+    one, more = TrainParams(), TrainParams(folds=[0, 1, 2, 3, 4], seeds=[0, 1], repeats=[0, 1])
+    assert fingerprint(one, Run(0, 0), {}) == fingerprint(more, Run(0, 0), {})
+    prints = {fingerprint(one, run, {}) for run in runs_of(more)}
+    assert len(prints) == 20
+    for field, value in (("select", "last"), ("injected", 0)):
+        assert fingerprint(TrainParams(**{field: value}), Run(0, 0), {}) != fingerprint(one, Run(0, 0), {})
 
 
 def test_a_loss_that_is_never_a_number_is_the_users_to_mend(tmp_path):
