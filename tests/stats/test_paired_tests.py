@@ -10,7 +10,6 @@ from statsmodels.stats.multitest import multipletests
 from skinlesion.stats.mcnemar import cochran_q, flips, mcnemar
 from skinlesion.stats.multiplicity import benjamini_hochberg
 from skinlesion.stats.permutation import permutation_test
-from skinlesion.stats.power import minimum_detectable_difference
 from skinlesion.stats.resampled import corrected_resampled_t
 from skinlesion.stats.resampling import Schema
 from skinlesion.stats.variance import variance_budget
@@ -161,22 +160,6 @@ def test_verdicts_refuse_what_is_no_number():
 )
 def test_claims(verdict_on_b, direction, answer):
     assert answer_claim(verdict_on_b, direction) == answer
-
-
-def test_the_detectable_difference_is_detected_that_often_and_shrinks_with_lesions():
-    rng = np.random.default_rng(0)
-
-    def detectable(lesions):
-        sizes = rng.integers(1, 4, lesions)
-        leaning = np.clip(rng.integers(-1, 2, lesions), -sizes, sizes).astype(float)
-        misses = rng.binomial(sizes, 0.5)
-        return minimum_detectable_difference(leaning, misses, sizes, simulations=400)
-
-    few, many = detectable(73), detectable(600)
-    assert 0.03 < many < few / 2 < 0.2
-    # By the normal approximation: (1.96 + 0.84) standard errors of the mean difference.
-    assert many == pytest.approx(2.8 * np.sqrt(600 * 2 / 3) / (600 * 2), rel=0.35)
-    assert np.isnan(minimum_detectable_difference(np.zeros(5), np.zeros(5), np.ones(5), simulations=50))
 
 
 def test_a_variance_budget_finds_the_variances_it_was_made_of():
