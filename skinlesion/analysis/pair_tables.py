@@ -93,21 +93,26 @@ def detectable_table(members: Mapping[str, Predictions], pairs: Sequence[Pair], 
     rows = []
     for a, b in pairs:
         first = members[a]
-        correct = [_correct(members[name]) for name in (a, b)]
+        missed = [_missed(members[name]) for name in (a, b)]
         for position, name in enumerate(CLASSES):
             cases = first.labels == position
             if not cases.any():
                 continue
             ids, lesion = np.unique(first.lesions[cases], return_inverse=True)
-            count = [np.bincount(lesion, weights=hits[cases].astype(float), minlength=len(ids)) for hits in correct]
+            misses = [np.bincount(lesion, weights=share[cases], minlength=len(ids)) for share in missed]
             sizes = np.bincount(lesion, minlength=len(ids))
             smallest = minimum_detectable_difference(
-                count[1] - count[0], sizes - count[1], sizes, simulations=_POWER_SIMULATIONS, seed=plan.seed
+                misses[0] - misses[1], misses[0], misses[1], sizes, simulations=_POWER_SIMULATIONS, seed=plan.seed
             )
             rows.append(
                 {"a": a, "b": b, "dx": name, "images": int(cases.sum()), "lesions": len(ids), "detectable": smallest}
             )
     return pd.DataFrame(rows)
+
+
+def _missed(predictions: Predictions) -> np.ndarray:
+    """Return the share of trainings whose answer is wrong (N,)."""
+    return np.asarray((predictions.probabilities.argmax(axis=2) != predictions.labels).mean(axis=0))
 
 
 def _correct(predictions: Predictions) -> np.ndarray:

@@ -36,18 +36,28 @@ class AucDifference:
     pvalue: float
 
 
-def placements(positive: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def placements(
+    positive: np.ndarray, scores: np.ndarray, weights: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """Return per positive the fraction of negatives below it, and per negative the fraction of positives above it.
 
     Args:
         positive: (N,) bool.
         scores: (N,), higher for the positive class; ties count one half.
+        weights: (N,) of the images, of which fractions are then taken; all equal by default.
     """
-    cases, controls = np.sort(scores[positive]), np.sort(scores[~positive])
-    own, other = scores[positive], scores[~positive]
-    below = (np.searchsorted(controls, own, "left") + np.searchsorted(controls, own, "right")) / (2 * len(controls))
-    above = (np.searchsorted(cases, other, "left") + np.searchsorted(cases, other, "right")) / (2 * len(cases))
-    return below, 1 - above
+    weights = np.ones(len(scores)) if weights is None else weights
+    case, control = scores[positive], scores[~positive]
+    below = _share_below(control, weights[~positive], case)
+    return below, 1 - _share_below(case, weights[positive], control)
+
+
+def _share_below(values: np.ndarray, weights: np.ndarray, limits: np.ndarray) -> np.ndarray:
+    """Return for each limit the weight of the values below it, and half of that at it, as a share of all."""
+    order = np.argsort(values, kind="stable")
+    cumulated = np.concatenate([[0.0], np.cumsum(weights[order])])
+    ranks = [np.searchsorted(values[order], limits, side) for side in ("left", "right")]
+    return np.asarray((cumulated[ranks[0]] + cumulated[ranks[1]]) / (2 * cumulated[-1]))
 
 
 def auc_covariance(positive: np.ndarray, scores: np.ndarray, clusters: np.ndarray | None = None) -> AucCovariance:

@@ -1,4 +1,4 @@
-"""Clustered McNemar, Cochran's Q, the corrected t-test, permutation, verdicts and what they rest on."""
+"""McNemar, Cochran's Q, the corrected t-test, permutation, verdicts and what they rest on."""
 
 import numpy as np
 import pytest
@@ -7,11 +7,9 @@ from statsmodels.stats.contingency_tables import cochrans_q
 from statsmodels.stats.contingency_tables import mcnemar as sm_mcnemar
 from statsmodels.stats.multitest import multipletests
 
-from skinlesion.stats.clustered_mcnemar import METHODS, clustered_mcnemar
 from skinlesion.stats.mcnemar import cochran_q, flips, mcnemar
 from skinlesion.stats.multiplicity import benjamini_hochberg
 from skinlesion.stats.permutation import permutation_test
-from skinlesion.stats.power import minimum_detectable_difference
 from skinlesion.stats.resampled import corrected_resampled_t
 from skinlesion.stats.resampling import Schema
 from skinlesion.stats.variance import variance_budget
@@ -25,61 +23,6 @@ def clustered_hits(seed=0, lesions=120):
     lean = rng.normal(size=(2, lesions))[:, lesion]
     a, b = lean + 0.7 * rng.normal(size=(2, len(lesion))) > -0.8
     return a, b, lesion
-
-
-def obuchowski_as_published(a, b, lesion):
-    """Obuchowski 1998, eqs 2 to 5: variances and covariance of two proportions around their pooled value."""
-    x = np.array([[m[lesion == k].sum() for k in np.unique(lesion)] for m in (a, b)], dtype=float)
-    n = np.bincount(lesion).astype(float)
-    clusters, total = len(n), n.sum()
-    p1, p2 = x.sum(axis=1) / total
-    pooled = (p1 + p2) / 2
-    residual = x - n * pooled
-    factor = clusters / (clusters - 1) / total**2
-    variance = factor * ((residual[0] ** 2).sum() + (residual[1] ** 2).sum() - 2 * (residual[0] * residual[1]).sum())
-    return (p1 - p2) ** 2 / variance
-
-
-def test_obuchowski_is_the_statistic_as_published():
-    a, b, lesion = clustered_hits()
-    result = clustered_mcnemar(a, b, lesion, "obuchowski")
-    assert result.statistic == pytest.approx(obuchowski_as_published(a, b, lesion), rel=1e-12)
-    assert result.pvalue == pytest.approx(sps.chi2.sf(result.statistic, 1), rel=1e-12)
-
-
-def test_durkalski_and_yang_by_hand():
-    # Three lesions: (n, only a, only b) = (2, 2, 0), (1, 0, 1), (4, 1, 0); d = 2, -1, 1.
-    a = np.array([1, 1, 0, 1, 1, 0, 1], bool)
-    b = np.array([0, 0, 1, 0, 1, 0, 1], bool)
-    lesion = np.array([0, 0, 1, 2, 2, 2, 2])
-    assert clustered_mcnemar(a, b, lesion, "yang").statistic == pytest.approx((2 - 1 + 1) ** 2 / (4 + 1 + 1))
-    assert clustered_mcnemar(a, b, lesion, "obuchowski").statistic == pytest.approx(4 / 6 * 2 / 3)
-    expected = (1 - 1 + 1 / 4) ** 2 / (1 + 1 + 1 / 16)
-    assert clustered_mcnemar(a, b, lesion, "durkalski").statistic == pytest.approx(expected)
-
-
-@pytest.mark.parametrize("method", ["yang", "durkalski"])
-def test_lesions_of_one_image_give_mcnemars_statistic_exactly(method):
-    a, b, _ = clustered_hits()
-    only_a, only_b = (a & ~b).sum(), (b & ~a).sum()
-    expected = sm_mcnemar([[0, only_a], [only_b, 0]], exact=False, correction=False)
-    result = clustered_mcnemar(a, b, np.arange(len(a)), method)
-    assert result.statistic == pytest.approx(expected.statistic, rel=1e-12)
-    assert result.pvalue == pytest.approx(expected.pvalue, rel=1e-10)
-
-
-@pytest.mark.parametrize("method", METHODS)
-def test_clustered_mcnemar_ignores_doubled_images_and_the_order_of_models(method):
-    a, b, lesion = clustered_hits()
-    once = clustered_mcnemar(a, b, lesion, method)
-    twice = clustered_mcnemar(np.r_[a, a], np.r_[b, b], np.r_[lesion, lesion], method)
-    assert twice.pvalue == pytest.approx(once.pvalue)
-    assert clustered_mcnemar(b, a, lesion, method).pvalue == once.pvalue
-    assert mcnemar(np.r_[a, a], np.r_[b, b]).pvalue < mcnemar(a, b).pvalue  # the naive test believes the copies
-    nothing = clustered_mcnemar(a, a, lesion, method)
-    assert (nothing.statistic, nothing.pvalue) == (0, 1)
-    with pytest.raises(ValueError, match="yang"):
-        clustered_mcnemar(a, b, lesion, "durkalsky")
 
 
 @pytest.mark.parametrize("correction", [False, True])
@@ -217,22 +160,6 @@ def test_verdicts_refuse_what_is_no_number():
 )
 def test_claims(verdict_on_b, direction, answer):
     assert answer_claim(verdict_on_b, direction) == answer
-
-
-def test_the_detectable_difference_is_detected_that_often_and_shrinks_with_lesions():
-    rng = np.random.default_rng(0)
-
-    def detectable(lesions):
-        sizes = rng.integers(1, 4, lesions)
-        leaning = np.clip(rng.integers(-1, 2, lesions), -sizes, sizes).astype(float)
-        misses = rng.binomial(sizes, 0.5)
-        return minimum_detectable_difference(leaning, misses, sizes, simulations=400)
-
-    few, many = detectable(73), detectable(600)
-    assert 0.03 < many < few / 2 < 0.2
-    # By the normal approximation: (1.96 + 0.84) standard errors of the mean difference.
-    assert many == pytest.approx(2.8 * np.sqrt(600 * 2 / 3) / (600 * 2), rel=0.35)
-    assert np.isnan(minimum_detectable_difference(np.zeros(5), np.zeros(5), np.ones(5), simulations=50))
 
 
 def test_a_variance_budget_finds_the_variances_it_was_made_of():
