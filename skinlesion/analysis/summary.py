@@ -72,7 +72,8 @@ def summarise(
         "lesions": len(np.unique(predictions.lesions)),
         "folds": sorted({int(fold) for fold in predictions.folds}),
         "seeds": list(predictions.seeds),
-        "interval": f"{settings.confidence:.0%} percentile bootstrap over lesions, {settings.replicates} replicates",
+        "confidence": settings.confidence,
+        "replicates": settings.replicates,
     }
     return values, notes
 

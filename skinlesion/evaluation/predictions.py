@@ -41,12 +41,15 @@ class Predictions:
     probabilities: np.ndarray  # (S, N, 7), rows sum to one
 
 
-def read_predictions(path: Path, truth: Path | None = None) -> tuple[Predictions, list[str]]:
+def read_predictions(
+    path: Path, truth: Path | None = None, remedy: str = "give a predictions file"
+) -> tuple[Predictions, list[str]]:
     """Return a checked predictions file and warnings in words.
 
     Args:
         path: a CSV with our columns or the ISIC challenge's (`image, MEL, NV, …`).
         truth: a metadata table with `image_id, dx` and maybe `lesion_id`, for files that lack them.
+        remedy: what to do where the file is missing, for the message.
 
     An image without `lesion_id` counts as a lesion of its own; the warnings say how many there are.
 
@@ -56,7 +59,7 @@ def read_predictions(path: Path, truth: Path | None = None) -> tuple[Predictions
             or file and truth contradict each other; the message names ids.
     """
     text = {"image_id": str, "image": str, "lesion_id": str, "dx": str}
-    table = read_csv(path, (), "give a predictions file", dtype=text, **_BLANK_ALONE_IS_MISSING)
+    table = read_csv(path, (), remedy, dtype=text, **_BLANK_ALONE_IS_MISSING)
     if "image" in table.columns and "image_id" not in table.columns:
         table = table.rename(columns={"image": "image_id"} | ISIC_COLUMNS)
     required = ("image_id", *PROBABILITY_COLUMNS)

@@ -56,7 +56,7 @@ class ExplainedRun:
         """
         settings = params.experiment(name)
         if settings.fusion == "metadata_only":
-            raise UserError(f"{name}: sees no image, so there is nothing to map")
+            raise UserError(f"{name}: uses no image, so it has no activation map")
         inputs = Inputs(workspace, settings, params.split)
         run = TrainedRun.open(inputs, workspace.model(name), fold, settings.seeds[0], any_version=any_version)
         assert inputs.backbone is not None
