@@ -1,4 +1,4 @@
-"""Which code a pipeline stage runs through, as one SHA-256: what DVC, training runs and feature caches compare.
+"""SHA-256 of the code that a pipeline stage depends on; DVC, training runs and the feature cache detect changes by it.
 
 The version of a module is the hash of the canonical syntax of every module in its import closure and of the templates
 these name. Comments, docstrings and layout change no version, nor does the version of Python. Nothing is imported or
@@ -84,6 +84,10 @@ def canonical(node: object) -> str:
     """
     if isinstance(node, ast.Constant):
         return f"<{node.value!a}>"  # the other forms of text differ between versions of Unicode
+    if isinstance(node, ast.JoinedStr):
+        # Python 3.12.1 puts an empty constant into a nested format, such as f"{x:{width}.{places}}".
+        values = [value for value in node.values if not (isinstance(value, ast.Constant) and value.value == "")]
+        return f"(JoinedStr values={canonical(values)})" if values else "(JoinedStr)"
     if isinstance(node, ast.AST):
         parts = [type(node).__name__]
         for name in node._fields:

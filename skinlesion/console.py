@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from skinlesion.numbers import bootstrap_note, count, figure, interval, number, p_value, percent, plain, scientific
 from skinlesion.progress import progress
-from skinlesion.report.numbers import count, figure, interval, number, p_value, percent
 from skinlesion.vocabulary import CLASS_NAMES, PROBABILITY_COLUMNS
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def show_prepared(summary: Mapping[str, Any], folder: Path) -> None:
     images, lesions = count(summary["images"], "image"), count(summary["lesions"], "lesion")
     print(f"{images} of {lesions} at {summary['image_size']} px: {classes}")
     for word, dropped in summary.get("dropped", {}).items():
-        print(f"left out, no class here: {word} {number(dropped, 0)}")
+        print(f"excluded, no matching class: {word} {number(dropped, 0)}")
     for problem, ids in summary["rejected"].items():
         print(f"left out, {problem}: {', '.join(ids)}")
     left_out = sum(len(ids) for ids in summary["rejected"].values())
@@ -63,12 +63,13 @@ def show_audit(audit: Mapping[str, Any]) -> None:
     print(
         f"near-duplicates under different lesion ids: {count(audit['near_duplicates'], 'pair')}, "
         f"{number(audit['near_duplicates_across_parts'], 0)} across parts "
-        f"(cosine ≥ {number(rule['cosine_threshold'], 3)}, {rule['false_positive_rate']:.1e} of "
+        f"(cosine ≥ {number(rule['cosine_threshold'], 3)}, {scientific(rule['false_positive_rate'])} of "
         f"{count(rule['different_lesion_pairs'], 'pair')} of different lesions)"
     )
     if audit["known_pairs"]:
         print(
-            f"known pairs of one lesion under two ids: {audit['known_pairs_found']} of {audit['known_pairs']} detected"
+            f"known pairs of one lesion under two ids: {number(audit['known_pairs_found'], 0)} of "
+            f"{number(audit['known_pairs'], 0)} detected"
         )
     for name, images in audit["overlap"].items():
         verb = "is" if images == 1 else "are"
@@ -131,7 +132,7 @@ def show_comparison(report: "ComparisonReport") -> None:
     print(
         f"{count(report.images, 'image')} in {count(report.lesions, 'cluster')}, "
         f"{count(report.replicates, 'replicate')}, seed {report.seed}, "
-        f"{percent(report.confidence)} intervals, margin {report.margin:g}"
+        f"{percent(report.confidence, None)} intervals, margin {plain(report.margin)}"
     )
     for a, b in dict.fromkeys((row.a, row.b) for row in report.comparisons):
         print(f"\n{b} − {a}")
@@ -169,7 +170,7 @@ def _show_flips(flips: Mapping[str, "FlipReport"]) -> None:
 
 def show_scores(metrics: Mapping[str, float], notes: Mapping[str, Any], assessment: Mapping[str, float]) -> None:
     """Print every metric of a prediction file, what is undefined and why, and the assessment if there is one."""
-    print(f"{count(notes['images'], 'image')} of {count(notes['lesions'], 'lesion')}; {notes['interval']}")
+    print(f"{count(notes['images'], 'image')} of {count(notes['lesions'], 'lesion')}; {bootstrap_note(notes)}")
     show_figures(metrics)
     for name, reason in notes["undefined"].items():
         print(f"  {name}  undefined: {reason}")

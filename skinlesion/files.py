@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all, and their checksums."""
+"""Atomic file writing, reading with clear errors, and checksums."""
 
 from __future__ import annotations
 

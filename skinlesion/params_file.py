@@ -67,7 +67,7 @@ def check_names(params: Params, path: Path) -> None:
         params.experiment(name)
     for name, ensemble in params.ensembles.items():
         if not _EXPERIMENT_NAME.fullmatch(name) or name in params.experiments:
-            raise UserError(f"{path}: ensembles.{name}: not a name of its own of a-z, 0-9 and _; take another")
+            raise UserError(f"{path}: ensembles.{name}: must be a unique name of a-z, 0-9 and _")
         for member in ensemble.members:
             if member not in params.experiments:
                 raise UserError(

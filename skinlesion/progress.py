@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol
 
+from skinlesion import numbers
+
 _SECONDS_BETWEEN_LINES = 20.0
 #: Epochs shorter than this are printed now and then, not one line each.
 _SHORT_EPOCH = 2.0
@@ -43,10 +45,12 @@ def progress(label: str, total: int, unit: str = "images", start: int = 0) -> It
         if now - last >= _SECONDS_BETWEEN_LINES and done < total:
             last = now
             left = (total - done) * (now - began) / (done - start)
-            print(f"{label}: {done:,} of {total:,} {unit}, about {left:.0f} s left", file=sys.stderr, flush=True)
+            shown = f"{numbers.number(done, 0)} of {numbers.number(total, 0)} {unit}"
+            print(f"{label}: {shown}, about {numbers.number(left, 0)} s left", file=sys.stderr, flush=True)
 
     yield advance
-    print(f"{label}: {done:,} {unit} in {time.monotonic() - began:.1f} s", file=sys.stderr, flush=True)
+    seconds = numbers.number(time.monotonic() - began, 1)
+    print(f"{label}: {numbers.number(done, 0)} {unit} in {seconds} s", file=sys.stderr, flush=True)
 
 
 class TrainingProgress:
@@ -76,10 +80,11 @@ class TrainingProgress:
         self._last_line = now
         left = (epochs - row["epoch"]) * seconds
         self._print(
-            f"{self._label} {phase} epoch {row['epoch']} of at most {epochs}: loss {row['train_loss']:.4f}, "
-            f"validation loss {row['validation_loss']:.4f}, "
-            f"balanced accuracy {row['validation_balanced_accuracy']:.4f}, "
-            f"{row['images_per_second']:,.0f} images/s, at most {left:.0f} s left"
+            f"{self._label} {phase} epoch {row['epoch']} of at most {epochs}: "
+            f"loss {numbers.number(row['train_loss'], 4)}, "
+            f"validation loss {numbers.number(row['validation_loss'], 4)}, "
+            f"balanced accuracy {numbers.number(row['validation_balanced_accuracy'], 4)}, "
+            f"{numbers.number(row['images_per_second'], 0)} images/s, at most {numbers.number(left, 0)} s left"
         )
 
     def _print(self, line: str) -> None:
@@ -122,4 +127,5 @@ def training_progress(experiment: str, runs: int, *, quiet: bool = False) -> Ite
         return
     yield TrainingProgress(experiment, runs, quiet)
     if not quiet:
-        print(f"{experiment}: {runs} runs in {time.monotonic() - began:.1f} s", file=sys.stderr, flush=True)
+        seconds = numbers.number(time.monotonic() - began, 1)
+        print(f"{experiment}: {numbers.count(runs, 'run')} in {seconds} s", file=sys.stderr, flush=True)

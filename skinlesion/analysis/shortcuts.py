@@ -1,4 +1,4 @@
-"""How well facts that no classifier should need predict the diagnosis: their table, with intervals."""
+"""Table of shortcuts: how well variables unrelated to the lesion predict the diagnosis, with intervals."""
 
 from collections.abc import Callable, Mapping
 from typing import Any

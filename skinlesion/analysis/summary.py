@@ -70,7 +70,8 @@ def summarise(
         "images": len(predictions.labels),
         "lesions": len(np.unique(predictions.lesions)),
         **predictions.runs_tested,
-        "interval": f"{settings.confidence:.0%} percentile bootstrap over lesions, {settings.replicates} replicates",
+        "confidence": settings.confidence,
+        "replicates": settings.replicates,
     }
     return values, notes
 

@@ -1,7 +1,8 @@
 """The command line: each command parses, calls one stage, prints through `console`.
 
 A mistake of the user ends with one line and exit code 2. Nothing heavy is imported before a command runs:
-`skinlesion --help` needs neither torch nor pandas nor pydantic. A new command goes into the module of its group.
+`skinlesion --help` needs neither torch nor pandas nor pydantic. A new command goes into the module of its group; a
+stage without options needs none (`other_stages`).
 """
 
 import sys
@@ -12,9 +13,13 @@ from skinlesion.errors import UserError
 # Importing a group registers its commands; `--help` lists them in this order.
 # isort: off
 from skinlesion.cli import data, training, results, files, use  # noqa: F401
+
 # isort: on
+from skinlesion.cli.other_stages import register_others
 
 _INTERRUPTED = 130
+
+register_others()
 
 
 def main() -> None:
@@ -26,5 +31,5 @@ def main() -> None:
         sys.exit(2)
     except SystemExit as ended:
         if ended.code == _INTERRUPTED:  # Typer turns Ctrl-C into this
-            print("stopped; the same command resumes where it was", file=sys.stderr)
+            print("interrupted; run the same command again to resume", file=sys.stderr)
         raise

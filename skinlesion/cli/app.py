@@ -22,7 +22,7 @@ ParamsOption = Annotated[Path, typer.Option("--params", help="The params.yaml to
 
 
 @app.callback(invoke_without_command=True)
-def _root(version: Annotated[bool, typer.Option("--version", help="Print the version and end.")] = False) -> None:
+def _root(version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False) -> None:
     if version:
         from skinlesion import __version__
 

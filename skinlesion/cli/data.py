@@ -20,7 +20,7 @@ def fetch(
     """Download HAM10000 (2.8 GB), checked by its published checksums; an interrupted download resumes."""
     from skinlesion.data import fetch as module
     from skinlesion.errors import choices
-    from skinlesion.report.numbers import count
+    from skinlesion.numbers import count
 
     if dataset != "ham10000":
         raise UserError(f"fetch {dataset}: not a data set that can be fetched; {choices(['ham10000'], dataset)}")

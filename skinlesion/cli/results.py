@@ -98,7 +98,7 @@ def verify(
     params: ParamsOption = Path("params.yaml"),
 ) -> None:
     """Recompute every figure of report, cards and README from the predictions; fail where one differs."""
-    from skinlesion.report.numbers import count
+    from skinlesion.numbers import count
     from skinlesion.stages import verify as stage
 
     loaded, workspace = load(params)
@@ -106,8 +106,10 @@ def verify(
     for line in problems[:50]:
         print(line)
     if problems:
-        raise UserError(f"{count(len(problems), 'difference')} from what predictions give; run `dvc repro`")
-    print("every figure comes out again")
+        raise UserError(
+            f"{count(len(problems), 'figure')} of the files are not those of the predictions; run `dvc repro`"
+        )
+    print("all figures were reproduced")
 
 
 @app.command()
@@ -116,7 +118,7 @@ def track(
     params: ParamsOption = Path("params.yaml"),
 ) -> None:
     """Send every evaluated system's settings, figures and predictions to an experiment tracker."""
-    from skinlesion.report.numbers import count
+    from skinlesion.numbers import count
     from skinlesion.stages import track as stage
 
     loaded, workspace = load(params)

@@ -10,9 +10,10 @@ from skinlesion.choices import Fusion, MetadataEncoding, Protocol, Regime, liste
 from skinlesion.cli.app import ParamsOption, app, load
 from skinlesion.errors import UserError
 from skinlesion.folds import FOLDS
+from skinlesion.numbers import scientific
 
 if TYPE_CHECKING:
-    from skinlesion.params import Params, TrainParams
+    from skinlesion.params import TrainParams
 
 
 @app.command()
@@ -50,7 +51,7 @@ def train(
     }  # fmt: skip
     changes = {name: value for name, value in flags.items() if value is not None}
     changes |= dict(parse_setting(text) for text in settings or [])
-    resolved = _resolve(loaded, experiment, changes)
+    resolved = loaded.experiment(experiment, changes) if experiment else loaded.resolve(changes, "train")
     folder = out or (workspace.model(experiment) if experiment else workspace.root / "runs" / _run_name(resolved))
     if dry_run:
         from skinlesion.training.dry_run import dry_run as dry_run_text
@@ -130,14 +131,8 @@ def export(
 
     loaded, workspace = load(params)
     written = stage.export(loaded, workspace, experiment, fold, out)
-    print(f"{out} and {out.with_suffix('.json')}; ONNX Runtime and torch differ by {written['largest_difference']:.1e}")
-
-
-def _resolve(loaded: "Params", experiment: str | None, changes: dict[str, Any]) -> "TrainParams":
-    if experiment is None:
-        return loaded.resolve(changes, "train")
-    loaded.experiment(experiment)
-    return loaded.resolve({**(loaded.experiments[experiment] or {}), **changes}, f"experiments.{experiment}")
+    difference = scientific(written["largest_difference"])
+    print(f"{out} and {out.with_suffix('.json')}; ONNX Runtime and torch differ by {difference}")
 
 
 def _run_name(settings: "TrainParams") -> str:

@@ -80,6 +80,6 @@ def dashboard(
         "server.fileWatcherType": "none", "server.maxUploadSize": "20", "browser.gatherUsageStats": "false",
     }  # fmt: skip
     flags = [part for name, value in settings.items() for part in (f"--{name}", value)]
-    print(f"open http://127.0.0.1:{port} (Ctrl-C ends it)", file=sys.stderr)
+    print(f"open http://127.0.0.1:{port} (press Ctrl-C to stop)", file=sys.stderr)
     command = [sys.executable, "-m", "streamlit", "run", str(page), *flags, "--", str(params.resolve())]
     raise typer.Exit(subprocess.run(command, check=False).returncode)

@@ -38,7 +38,7 @@ def main() -> None:
     st.sidebar.caption(results.params.report.title)
     st.warning(NOTICE, icon="⚠️")
     if results.synthetic:
-        st.error("SYNTHETIC DATA: drawn images of nobody. They show that the pipeline works, and nothing else.")
+        st.error("SYNTHETIC DATA: the images are drawn by code. They show that the pipeline works, and nothing else.")
     try:
         PAGES[page](results)
     except UserError as error:  # a stage that was not run yet: its message says which

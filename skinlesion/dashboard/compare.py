@@ -7,7 +7,7 @@ from skinlesion.analysis.columns import BOOTSTRAP_METHOD
 from skinlesion.analysis.comparison import pair_flips
 from skinlesion.dashboard.shared import choose
 from skinlesion.evaluation.predictions import restrict_images
-from skinlesion.report.numbers import count, percent
+from skinlesion.numbers import count, percent
 from skinlesion.results.reader import Results
 from skinlesion.vocabulary import CLASSES
 
@@ -40,7 +40,7 @@ def _differences(results: Results, a: str, b: str) -> None:
             "`skinlesion stats` did not compare this pair: add it to stats.pairs in params.yaml and run `dvc repro`."
         )
         return
-    st.subheader("Differences, lesions drawn whole")
+    st.subheader("Differences, lesions resampled as clusters")
     shown = rows[["a", "b", "metric", "a_value", "b_value", "difference", "low", "high", "p_adjusted", "verdict"]]
     st.dataframe(shown, hide_index=True, width="stretch")
     st.caption("b − a, paired on the same images; the verdict is against the margin of params.yaml.")

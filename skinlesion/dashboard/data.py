@@ -3,7 +3,7 @@
 import pandas as pd
 import streamlit as st
 
-from skinlesion.report.numbers import count, number, percent
+from skinlesion.numbers import count, number, percent
 from skinlesion.results.reader import Results
 from skinlesion.vocabulary import CLASS_NAMES, CLASSES
 

@@ -10,7 +10,7 @@ from skinlesion.dashboard.shared import open_results
 from skinlesion.data.decode import decode
 from skinlesion.data.patient_records import PatientRecord
 from skinlesion.errors import UserError
-from skinlesion.report.numbers import number, percent
+from skinlesion.numbers import number, percent
 from skinlesion.results.reader import Results
 from skinlesion.vocabulary import CLASS_NAMES, CLASSES, LOCALIZATIONS, SEXES, UNKNOWN
 

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from skinlesion.dashboard.shared import choose
-from skinlesion.report.numbers import count
+from skinlesion.numbers import count
 from skinlesion.results.reader import Results
 from skinlesion.training.phases import FINE_TUNING, HEAD
 

@@ -75,7 +75,7 @@ def download(remote: Remote, folder: Path, *, pause: Callable[[float], None] = t
         problem = _problem(path, remote, folder)
         if problem is None:
             return path
-        raise UserError(f"{path}: {problem}; delete it, or take the file that belongs there")
+        raise UserError(f"{path}: {problem}; delete it, or replace it by the file that belongs there")
     folder.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f"{path.name}.part")
     for anew in (False, True):
@@ -124,7 +124,7 @@ def _fetch_rest(remote: Remote, part: Path, advance: Advance) -> None:
         if have == remote.size:
             return
         part.unlink()
-        raise _Retry(f"{have:,} bytes where {remote.size:,} belong")
+        raise _Retry(f"received {have:,} of {remote.size:,} bytes")
     headers = {"User-Agent": USER_AGENT} | ({"Range": f"bytes={have}-"} if have else {})
     try:
         with urllib.request.urlopen(urllib.request.Request(remote.url, headers=headers), timeout=_PATIENCE) as answer:
@@ -145,10 +145,10 @@ def _judge(error: urllib.error.HTTPError, part: Path, have: int) -> None:
         if total.isdigit() and int(total) == have:
             return
         part.unlink()
-        raise _Retry(f"the server has other than the {have:,} bytes begun; they were dropped")
+        raise _Retry(f"the partial download of {have:,} bytes does not match the server's file; it was discarded")
     if error.code in _TEMPORARY:
         raise _Retry(f"the server answers {error.code} {error.reason}")
-    raise _Final(f"the server answers {error.code} {error.reason}; look at the address, or take another source")
+    raise _Final(f"the server answers {error.code} {error.reason}; check the address, or use another source")
 
 
 def _append(answer: Any, remote: Remote, part: Path, have: int, advance: Advance) -> None:
@@ -157,7 +157,7 @@ def _append(answer: Any, remote: Remote, part: Path, have: int, advance: Advance
         begins = (answer.headers.get("Content-Range") or "").partition("bytes ")[2].partition("-")[0]
         if begins != str(have):
             part.unlink(missing_ok=True)
-            raise _Retry("the server sent another part than was asked for; it begins anew")
+            raise _Retry("the server sent another byte range; the download restarts")
     # A server without range requests sends the whole file again.
     with part.open("ab" if resumed else "wb") as stream:
         expected = answer.headers.get("Content-Length")

@@ -1,4 +1,4 @@
-"""Lesion masks of an image archive, cut out of their frames as the photographs were."""
+"""Lesion masks of an image archive, cropped in the same way as the photographs."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Photographs from anywhere: found below folders, and read as `prepare` would store them."""
+"""Photographs outside a data set: finding them and reading them as `prepare` does."""
 
 from collections.abc import Sequence
 from pathlib import Path

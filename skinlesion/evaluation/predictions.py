@@ -63,12 +63,15 @@ class Predictions:
         }
 
 
-def read_predictions(path: Path, truth: Path | None = None) -> tuple[Predictions, list[str]]:
+def read_predictions(
+    path: Path, truth: Path | None = None, remedy: str = "give a predictions file"
+) -> tuple[Predictions, list[str]]:
     """Return a checked predictions file and warnings in words.
 
     Args:
         path: a CSV with our columns or the ISIC challenge's (`image, MEL, NV, …`).
         truth: a metadata table with `image_id, dx` and maybe `lesion_id`, for files that lack them.
+        remedy: what to do where the file is missing, for the message.
 
     An image without `lesion_id` counts as a lesion of its own; the warnings say how many there are.
 
@@ -77,11 +80,13 @@ def read_predictions(path: Path, truth: Path | None = None) -> tuple[Predictions
             rows do not sum to one, layers hold different images or say different things of one, an image has no
             diagnosis, or file and truth contradict each other; the message names ids.
     """
-    table, warnings = _read(path, truth)
+    table, warnings = _read(path, truth, remedy)
     return _stack(table, path, _checked_values(table, path)), warnings
 
 
-def read_validation(path: Path, truth: Path | None = None) -> tuple[Predictions, list[str]]:
+def read_validation(
+    path: Path, truth: Path | None = None, remedy: str = "give a predictions file"
+) -> tuple[Predictions, list[str]]:
     """Return a checked file of validation predictions, and warnings as `read_predictions` does.
 
     The validation parts of the folds are no whole partition, so repeats may hold different images. An image that a
@@ -90,14 +95,14 @@ def read_validation(path: Path, truth: Path | None = None) -> tuple[Predictions,
     Raises:
         UserError: as `read_predictions`, but that different images of different repeats are allowed.
     """
-    table, warnings = _read(path, truth)
+    table, warnings = _read(path, truth, remedy)
     return _stack(table, path, _checked_values(table, path), partial=True), warnings
 
 
-def _read(path: Path, truth: Path | None) -> tuple[pd.DataFrame, list[str]]:
+def _read(path: Path, truth: Path | None, remedy: str) -> tuple[pd.DataFrame, list[str]]:
     """Return the rows of a file with all of COLUMNS, ids and diagnoses checked, and warnings."""
     text = {"image_id": str, "image": str, "lesion_id": str, "dx": str}
-    table = read_csv(path, (), "give a predictions file", dtype=text, **_BLANK_ALONE_IS_MISSING)
+    table = read_csv(path, (), remedy, dtype=text, **_BLANK_ALONE_IS_MISSING)
     if "image" in table.columns and "image_id" not in table.columns:
         table = table.rename(columns={"image": "image_id"} | ISIC_COLUMNS)
     required = ("image_id", *PROBABILITY_COLUMNS)

@@ -1,4 +1,4 @@
-"""Figures that depend on the images through sums alone: what a bootstrap can recompute by one product of matrices."""
+"""Statistics that are functions of sums over images, so that a bootstrap needs one matrix product."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

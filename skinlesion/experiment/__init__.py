@@ -1,1 +1,1 @@
-"""An experiment opened: its data, its trained models, and the way from an image to a probability."""
+"""Trained experiments: their data, trained models, and prediction of probabilities."""

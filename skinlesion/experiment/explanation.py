@@ -57,7 +57,7 @@ class ExplainedRun:
         """
         settings = params.experiment(name)
         if settings.fusion == "metadata_only":
-            raise UserError(f"{name}: sees no image, so there is nothing to map")
+            raise UserError(f"{name}: uses no image, so it has no activation map")
         inputs = Inputs(workspace, settings, params.split)
         first = Run(fold, settings.seeds[0], settings.repeats[0])
         run = TrainedRun.open(inputs, workspace.model(name), first, any_version=any_version)

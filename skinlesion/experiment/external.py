@@ -43,7 +43,7 @@ class ExternalData:
         overlap = overlap[overlap["external"] == name]
         rows = np.flatnonzero(~inputs.table["image_id"].isin(overlap["image_id"]).to_numpy())
         if not len(rows):
-            raise UserError(f"external.{name}: every image of it is in the training data; take it out of params.yaml")
+            raise UserError(f"external.{name}: every image of it is in the training data; remove it from params.yaml")
         removed = {str(reason): int(count) for reason, count in overlap["reason"].value_counts().items()}
         return cls(name, inputs, rows, removed)
 

@@ -1,4 +1,4 @@
-"""From images and records to probabilities: the one way in which trained models are asked, whoever asks."""
+"""Predicted probabilities: the only place where trained models are evaluated on images and records."""
 
 from collections.abc import Iterable, Iterator, Sequence
 

@@ -1,4 +1,4 @@
-"""A trained run: one model of an experiment, read back with its encoder of metadata, to be asked about images."""
+"""A trained run: a model and its metadata encoder, loaded for prediction."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass

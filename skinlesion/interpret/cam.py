@@ -61,7 +61,7 @@ class Explained(nn.Module):
             model: the classifier of features, or the whole network of a fine-tuned run.
             backbone: the one it was trained on; a fine-tuned network has its own copy.
             kind: "pooled" or "map", what the head looks at.
-            grid: cells a side a map is pooled to.
+            grid: cells per side that a map is pooled to.
         """
         super().__init__()
         self.head = head_of(model)
@@ -129,7 +129,7 @@ def _rollout(explained: Explained, images: torch.Tensor) -> np.ndarray:
     """Return the attention that reaches each patch, over all layers, heads averaged, residuals counted half [3]."""
     blocks = getattr(explained.tapped.model, "blocks", None)
     if blocks is None or not explained.tokens or not hasattr(blocks[0], "attn"):
-        raise UserError("--method rollout: the backbone is no vision transformer; take gradcam")
+        raise UserError("--method rollout: the backbone is no vision transformer; use gradcam")
     kept: list[torch.Tensor] = []
     fused = [block.attn.fused_attn for block in blocks]
     hooks = [block.attn.attn_drop.register_forward_pre_hook(lambda _, args: kept.append(args[0])) for block in blocks]

@@ -1,4 +1,4 @@
-"""How well activation maps lie on the lesion: energy inside its mask, and the pointing game.
+"""Agreement of activation maps with lesion masks: energy inside the mask, and the pointing game.
 
 References:
     [1] Wang H et al. Score-CAM. CVPR Workshops 2020 (energy-based pointing game).

@@ -1,4 +1,4 @@
-"""Fusion of image and metadata: each turns image features and an encoded record into one vector.
+"""Fusion modules: each combines image features and an encoded record into one vector.
 
 Image features are pooled (B, F), or a map (B, F, H, W) for the fusions that look at where things are.
 """

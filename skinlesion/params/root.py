@@ -69,15 +69,15 @@ class Params(Section):
         """Return the names of everything that is compared: experiments, then ensembles."""
         return [*self.experiments, *self.ensembles]
 
-    def experiment(self, name: str) -> TrainParams:
-        """Return the merged training parameters of one experiment.
+    def experiment(self, name: str, changes: Mapping[str, Any] | None = None) -> TrainParams:
+        """Return the training parameters of one experiment: `train`, then its own, then `changes`.
 
         Raises:
             UserError: there is no such experiment.
         """
         if name not in self.experiments:
             raise UserError(f"--experiment {name}: not in params.yaml; {choices(self.experiments, name)}")
-        return self.resolve(self.experiments[name] or {}, f"experiments.{name}")
+        return self.resolve({**(self.experiments[name] or {}), **(changes or {})}, f"experiments.{name}")
 
     def resolve(self, changes: Mapping[str, Any], where: str) -> TrainParams:
         """Return `train` with `changes` laid over it, validated; `where` names the origin in messages.

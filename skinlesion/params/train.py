@@ -211,7 +211,7 @@ class TrainParams(Section):
                 f"attention_heads {self.attention_heads} does not divide attention_width {self.attention_width}"
             )
         if self.fusion == "metadata_only" and self.regime != "frozen":
-            raise ValueError("fusion metadata_only has no backbone to fine-tune; take regime frozen")
+            raise ValueError("fusion metadata_only has no backbone to fine-tune; use regime frozen")
         if self.fusion == "metadata_only" and self.image_hidden:
             raise ValueError("fusion metadata_only has no image features; leave image_hidden empty")
         if self.fusion in ("cross_attention", "metablock") and self.image_hidden:
@@ -223,11 +223,11 @@ class TrainParams(Section):
         if self.regime == "frozen" and not self.augment.is_off and self.views == 1:
             raise ValueError("augment with a frozen backbone works through cached views; set views to 4, say")
         if mixes and self.regime == "frozen":
-            raise ValueError("augment.mixup and augment.cutmix blend pixels; take regime two_stage or full")
+            raise ValueError("augment.mixup and augment.cutmix blend pixels; use regime two_stage or full")
         if self.records == "permuted" and not self.uses_metadata:
-            raise ValueError("records permuted needs metadata; take a fusion other than none")
+            raise ValueError("records permuted needs metadata; use a fusion other than none")
         if self.injected is not None and self.protocol != "lesion":
-            raise ValueError(f"injected {self.injected} puts the leak into a split by lesion; take protocol lesion")
+            raise ValueError(f"injected {self.injected} puts the leak into a split by lesion; use protocol lesion")
         if len(self.repeats) > 1 and len(self.folds) < FOLDS:
             raise ValueError(
                 f"repeats {self.repeats} need all {FOLDS} folds, because a fold of another partition tests other images"

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from skinlesion.report.numbers import count, number
+from skinlesion.numbers import count, number
 from skinlesion.report.templates import render, thumbnail
 
 _SIDE = 180  # pixels of a photograph on the page

@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from skinlesion.report.numbers import count
+from skinlesion.numbers import count
 from skinlesion.report.svg import BLUE, GREY, INK, LIGHT, ORANGE, row_axes, to_svg
 
 #: Colours and lines of the models shown, in their order.

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from skinlesion.report.numbers import count, percent
+from skinlesion.numbers import count, percent
 from skinlesion.report.svg import BLUE, INK, LIGHT, row_axes, to_svg
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from skinlesion.report.numbers import count, percent
+from skinlesion.numbers import count, percent
 from skinlesion.report.svg import BLUE, GREY, INK, ORANGE, row_axes, to_svg
 from skinlesion.results.system import SystemResult
 

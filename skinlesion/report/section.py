@@ -1,4 +1,4 @@
-"""What a section of the report is; the list of them stands in `sections`."""
+"""The type of a report section; the list of sections is in `sections`."""
 
 import re
 from collections.abc import Callable, Mapping

@@ -5,9 +5,9 @@ from typing import Any
 import pandas as pd
 
 from skinlesion.evaluation.registry import title_of
+from skinlesion.numbers import MISSING, row_interval
 from skinlesion.report import curves
 from skinlesion.report.headlines import malignant_sensitivity
-from skinlesion.report.numbers import MISSING, row_interval
 from skinlesion.report.templates import render
 from skinlesion.results.reader import Results
 from skinlesion.vocabulary import CLASSES

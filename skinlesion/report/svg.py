@@ -1,4 +1,4 @@
-"""What every figure shares: colours, axes of rows, and SVG text that is the same for the same figure."""
+"""Shared parts of all figures."""
 
 import io
 import re

@@ -7,7 +7,7 @@ import pandas as pd
 
 from skinlesion.evaluation import registry
 from skinlesion.evaluation.registry import places_of, title_of
-from skinlesion.report.numbers import MINUS, MISSING, count, figure
+from skinlesion.numbers import MINUS, MISSING, bootstrap_note, count, figure
 from skinlesion.results.system import SystemResult
 from skinlesion.vocabulary import CLASSES
 
@@ -76,7 +76,7 @@ def describe(systems: list[SystemResult], prepared: dict[str, Any]) -> str:
     return (
         f"{kind}: {count(prepared['images'], 'image')} of {count(prepared['lesions'], 'lesion')} "
         f"at {prepared['image_size']} px; {plan}, "
-        f"mean over {averaged} of pooled out-of-fold predictions; in brackets: {notes['interval']}. "
+        f"mean over {averaged} of pooled out-of-fold predictions; in brackets: {bootstrap_note(notes)}. "
         f"Made by skinlesion {versions['skinlesion']}, torch {versions['torch']}, timm {versions['timm']} "
         f"on {device['type']} ({count(device['threads'], 'thread')}), images {notes['data']['images_sha256'][:12]}."
     )

@@ -13,7 +13,7 @@ import jinja2
 import numpy as np
 from PIL import Image
 
-from skinlesion.report import numbers
+from skinlesion import numbers
 
 _QUALITY = 82  # of the JPEGs inside pages
 

@@ -1,4 +1,4 @@
-"""File names in a workspace, one table: what one stage writes and another reads is named here and nowhere else.
+"""File names in a workspace, each defined only here.
 
 Folders are properties of `Workspace`; which command makes a file is known to `Results`.
 """

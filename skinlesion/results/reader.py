@@ -1,4 +1,4 @@
-"""The one reader of a workspace: results of every stage, each file read once, and what to run where one is missing.
+"""Reader of all results in a workspace; an error names the command that writes a missing file.
 
 The report, model cards, dashboard, `verify` and `track` take what they show from here.
 """
@@ -23,7 +23,7 @@ from skinlesion.params_file import load_params
 from skinlesion.results import names
 from skinlesion.results.selection import best_of_each_kind, mean_balanced_accuracy
 from skinlesion.results.system import SystemResult
-from skinlesion.results.workspace import Workspace
+from skinlesion.results.workspace import Workspace, evaluate_command
 
 Content = TypeVar("Content")
 
@@ -75,7 +75,7 @@ class Results:
 
     @property
     def synthetic(self) -> bool:
-        """Return whether the data are drawn images of nobody; False where nothing is prepared."""
+        """Return whether the data are synthetic; False where nothing is prepared."""
         return bool((self.workspace.prepared / PREPARED_NAME).exists() and self.prepared["synthetic"])
 
     @property
@@ -299,8 +299,7 @@ class Results:
     # Files
 
     def _evaluate(self, name: str) -> str:
-        command = "ensemble --name" if name in self.params.ensembles else "evaluate --experiment"
-        return f"run `skinlesion {command} {name}`"
+        return evaluate_command(self.params, name)
 
     def _json(self, path: Path, remedy: str) -> Any:
         return self._keep(path, lambda path: read_json(path, remedy), remedy)

@@ -9,6 +9,12 @@ from skinlesion.params import Params
 CACHE_ENVIRONMENT = "SKINLESION_CACHE"
 
 
+def evaluate_command(params: Params, name: str) -> str:
+    """Return what to run where the predictions of an experiment or an ensemble are missing."""
+    command = "ensemble --name" if name in params.ensembles else "evaluate --experiment"
+    return f"run `skinlesion {command} {name}`"
+
+
 @dataclass(frozen=True)
 class Workspace:
     """The folder that holds params.yaml, data/, models/ and reports/."""

@@ -10,7 +10,7 @@ from skinlesion.evaluation.predictions import read_predictions, read_validation
 from skinlesion.files import write_csv, write_json
 from skinlesion.params import AssessParams, EvaluateParams, Params
 from skinlesion.results.names import ASSESSMENT_NAME, NOTES_NAME, PREDICTIONS_NAME, VALIDATION_NAME
-from skinlesion.results.workspace import Workspace
+from skinlesion.results.workspace import Workspace, evaluate_command
 
 
 def assess(params: Params, workspace: Workspace, name: str) -> dict[str, float]:
@@ -23,8 +23,9 @@ def assess(params: Params, workspace: Workspace, name: str) -> dict[str, float]:
         UserError: predictions, validation predictions or metadata are missing or do not fit each other.
     """
     folder = workspace.system(params, name)
-    tested, _ = read_predictions(folder / PREDICTIONS_NAME)
-    validation, _ = read_validation(folder / VALIDATION_NAME)
+    remedy = evaluate_command(params, name)
+    tested, _ = read_predictions(folder / PREDICTIONS_NAME, remedy=remedy)
+    validation, _ = read_validation(folder / VALIDATION_NAME, remedy=remedy)
     metadata = read_metadata(workspace.prepared / METADATA_NAME)
     figures, tables, notes = assess_predictions(tested, validation, metadata, params.evaluate, params.assess)
     out = workspace.assessment(name)

@@ -1,4 +1,4 @@
-"""code: one hash per stage of the code it runs through, for DVC to compare; and the folders that stages depend on."""
+"""code: write code.json, one hash per stage of the modules it imports, and create the folders that DVC expects."""
 
 from skinlesion.code_version import stage_versions
 from skinlesion.files import write_json

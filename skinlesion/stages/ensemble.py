@@ -1,5 +1,6 @@
 """ensemble: a weighted mean of several experiments' predictions, evaluated like an experiment."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
@@ -11,7 +12,7 @@ from skinlesion.files import read_csv, read_json, write_csv, write_json
 from skinlesion.params import EnsembleParams, Params
 from skinlesion.results.names import METRICS_NAME, NOTES_NAME, PREDICTIONS_NAME, VALIDATION_NAME
 from skinlesion.results.summary_files import write_results
-from skinlesion.results.workspace import Workspace
+from skinlesion.results.workspace import Workspace, evaluate_command
 
 WEIGHTS_NAME = "weights.csv"
 _KEYS = ["repeat", "seed", "fold", "image_id"]
@@ -32,10 +33,11 @@ def ensemble(params: Params, workspace: Workspace, name: str) -> dict[str, float
     if name not in params.ensembles:
         raise UserError(f"ensemble {name}: not among the ensembles of params.yaml; {choices(params.ensembles, name)}")
     settings, out = params.ensembles[name], workspace.ensemble(name)
-    notes = {member: _notes(workspace, member) for member in settings.members}
+    members = {member: evaluate_command(params, member) for member in settings.members}
+    notes = {member: _notes(workspace, member, remedy) for member, remedy in members.items()}
     _check_alike(notes)
-    test = _stack(workspace, settings.members, PREDICTIONS_NAME)
-    validation = _stack(workspace, settings.members, VALIDATION_NAME)
+    test = _stack(workspace, members, PREDICTIONS_NAME)
+    validation = _stack(workspace, members, VALIDATION_NAME)
     tested, validated, weights = combine_runs(settings.method, test, validation)
     write_csv(out / PREDICTIONS_NAME, tested, float_format=FLOAT_FORMAT)
     write_csv(out / VALIDATION_NAME, validated, float_format=FLOAT_FORMAT)
@@ -50,26 +52,27 @@ def ensemble(params: Params, workspace: Workspace, name: str) -> dict[str, float
     return metrics
 
 
-def _stack(workspace: Workspace, members: list[str], name: str) -> MemberPredictions:
-    tables = []
+def _stack(workspace: Workspace, members: Mapping[str, str], name: str) -> MemberPredictions:
+    """Return a file of every member; `members` says what to run where it is missing."""
+    tables: list[pd.DataFrame] = []
+    first = next(iter(members))
     required = tuple(column for column in COLUMNS if column != "repeat")  # older files have none
-    for member in members:
+    for member, remedy in members.items():
         path = workspace.results(member) / name
         text = {"image_id": str, "lesion_id": str, "dx": str}
-        table = read_csv(path, required, f"run `skinlesion evaluate --experiment {member}`", dtype=text)
+        table = read_csv(path, required, remedy, dtype=text)
         tables.append(with_run_columns(table).sort_values(_KEYS, ignore_index=True))
     common = set.intersection(*(set(table["repeat"]) for table in tables))
     tables = [table[table["repeat"].isin(common)].reset_index(drop=True) for table in tables]
     for member, table in zip(members, tables, strict=True):
         if table.empty or not table[_KEYS].equals(tables[0][_KEYS]):
             raise UserError(
-                f"ensembles: {members[0]} and {member} were run on other folds, seeds or images; give them the same"
+                f"ensembles: {first} and {member} were run on other folds, seeds or images; give them the same"
             )
     return MemberPredictions.stack(tables)
 
 
-def _notes(workspace: Workspace, name: str) -> dict[str, Any]:
-    remedy = f"run `skinlesion evaluate --experiment {name}`"
+def _notes(workspace: Workspace, name: str, remedy: str) -> dict[str, Any]:
     content: dict[str, Any] = read_json(workspace.results(name) / NOTES_NAME, remedy)
     return content
 
@@ -79,7 +82,7 @@ def _check_alike(notes: dict[str, dict[str, Any]]) -> None:
     protocols = {name: of_member["system"]["protocol"] for name, of_member in notes.items()}
     if len(set(protocols.values())) > 1:
         listed = ", ".join(f"{name} by {protocol}" for name, protocol in protocols.items())
-        raise UserError(f"ensembles: members are split differently ({listed}); take members of one protocol")
+        raise UserError(f"ensembles: members are split differently ({listed}); use members of one protocol")
 
 
 def _provenance(settings: EnsembleParams, notes: dict[str, dict[str, Any]]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""explain: where trained models look, whether that is the lesion, and whether the maps are the models' own."""
+"""explain: activation maps of trained models, their overlap with lesion masks, and a randomisation check."""
 
 import shutil
 from collections.abc import Callable, Sequence

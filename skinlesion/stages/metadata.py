@@ -21,7 +21,7 @@ from skinlesion.files import read_csv, write_csv, write_json
 from skinlesion.params import Params
 from skinlesion.results.names import MASKED_COLUMNS, MASKED_NAME, METADATA_VALUE_NAME, PREDICTIONS_NAME
 from skinlesion.results.selection import twin_of
-from skinlesion.results.workspace import Workspace
+from skinlesion.results.workspace import Workspace, evaluate_command
 from skinlesion.vocabulary import CLASSES, PROBABILITY_COLUMNS
 
 
@@ -63,11 +63,12 @@ def metadata(params: Params, workspace: Workspace) -> dict[str, dict[str, float]
 def _read(params: Params, workspace: Workspace, name: str) -> MetadataValue:
     """Return an experiment beside its twin, both on the images and partitions that both were tested on."""
     folder = workspace.results(name)
-    whole, _ = read_predictions(folder / PREDICTIONS_NAME)
-    tested = {ALL_SHOWN: whole} | _read_masked(folder, name, whole)
+    whole, _ = read_predictions(folder / PREDICTIONS_NAME, remedy=evaluate_command(params, name))
+    tested = {ALL_SHOWN: whole} | _read_masked(folder, evaluate_command(params, name), whole)
     twin = twin_of(params, name)
     if twin is not None:
-        other, _ = read_predictions(workspace.results(twin) / PREDICTIONS_NAME)
+        path = workspace.results(twin) / PREDICTIONS_NAME
+        other, _ = read_predictions(path, remedy=evaluate_command(params, twin))
         common = np.intersect1d(whole.image_ids, other.image_ids)
         repeats = set(whole.repeats) & set(other.repeats)
         if len(common) and repeats:
@@ -81,13 +82,12 @@ def _read(params: Params, workspace: Workspace, name: str) -> MetadataValue:
     return MetadataValue(name, twin, tested, params.evaluate)
 
 
-def _read_masked(folder: Path, name: str, whole: Predictions) -> dict[str, Predictions]:
+def _read_masked(folder: Path, remedy: str, whole: Predictions) -> dict[str, Predictions]:
     """Return the predictions of masked.csv by version, the images in the order of `whole`, those of predictions.csv.
 
     Raises:
         UserError: the file is missing or a version of it is.
     """
-    remedy = f"run `skinlesion evaluate --experiment {name}`"
     required = tuple(name for name in MASKED_COLUMNS if name != "repeat")  # older files have none
     text = {"image_id": str, "shown": str}
     table = with_run_columns(read_csv(folder / MASKED_NAME, required, remedy, dtype=text, keep_default_na=False))

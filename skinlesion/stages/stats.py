@@ -15,7 +15,7 @@ from skinlesion.evaluation.predictions import read_predictions, restrict_images
 from skinlesion.files import read_json, write_csv, write_json
 from skinlesion.params import Params
 from skinlesion.results.names import EXTERNAL_FOLDER, EXTERNAL_NOTES_NAME, PREDICTIONS_NAME, STATISTICS_NAME
-from skinlesion.results.workspace import Workspace
+from skinlesion.results.workspace import Workspace, evaluate_command
 
 
 def stats(params: Params, workspace: Workspace) -> pd.DataFrame:
@@ -28,7 +28,10 @@ def stats(params: Params, workspace: Workspace) -> pd.DataFrame:
         UserError: an experiment's predictions are missing or contradict another's.
     """
     predictions = {
-        name: read_predictions(workspace.system(params, name) / PREDICTIONS_NAME)[0] for name in params.systems
+        name: read_predictions(
+            workspace.system(params, name) / PREDICTIONS_NAME, remedy=evaluate_command(params, name)
+        )[0]
+        for name in params.systems
     }
     pairs = [(pair[0], pair[1]) for pair in params.stats.pairs or combinations(params.systems, 2)]
     claimed = dict.fromkeys((claim.a, claim.b) for claim in params.claims)
@@ -86,7 +89,7 @@ def _external(params: Params, workspace: Workspace, pairs: Sequence[Pair], plan:
     """
     folders = {name: workspace.results(name) / EXTERNAL_FOLDER for name in params.experiments}
     notes = {
-        name: read_json(folder / EXTERNAL_NOTES_NAME, f"run `skinlesion evaluate --experiment {name}`")
+        name: read_json(folder / EXTERNAL_NOTES_NAME, evaluate_command(params, name))
         for name, folder in folders.items()
         if params.external
     }

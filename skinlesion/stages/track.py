@@ -1,4 +1,4 @@
-"""track: hands results to an experiment tracker once the stages have written them; nothing is tracked unless asked."""
+"""track: send the results of all evaluated systems to an experiment tracker."""
 
 import importlib
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""verify: computes every figure again from the predictions and compares it with what is written."""
+"""verify: recompute every figure from the predictions and compare it with the files."""
 
 import json
 import math
@@ -11,9 +11,9 @@ from typing import Any
 from skinlesion.analysis.summary import mean_temperature, summarise
 from skinlesion.errors import UserError
 from skinlesion.files import read_json, write_json
+from skinlesion.numbers import count
 from skinlesion.params import Params
 from skinlesion.progress import progress
-from skinlesion.report.numbers import count
 from skinlesion.results.names import (
     ASSESSMENT_NAME,
     METADATA_VALUE_NAME,

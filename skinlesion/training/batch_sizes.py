@@ -1,4 +1,4 @@
-"""Images per forward pass wherever a network is run without being trained; training has its own in `train`.
+"""Batch sizes for inference; those for training are parameters.
 
 The size of a batch can change the last bits of an output, so these numbers are part of every result.
 """

@@ -14,6 +14,7 @@ from skinlesion.models.classifier import FeatureClassifier, ImageClassifier
 from skinlesion.models.fusion import image_features_of
 from skinlesion.models.losses import CrossEntropy
 from skinlesion.models.metadata_encoders import Field, fit_encoder
+from skinlesion.numbers import count, number
 from skinlesion.params import TrainParams
 from skinlesion.training.features import resolve_device
 from skinlesion.training.memory import keep_freed_memory
@@ -151,17 +152,18 @@ def _phase(
     memory = activations / _PROBE * phase.batch_size + 4 * (4 * trainable + frozen)
     epoch = min(seconds[1:]) * _TRAINING
     lines = [
-        f"  {phase.name}: {trainable:,} parameters trained, {frozen:,} frozen; batches of {phase.batch_size}",
-        f"    memory about {memory / 2**30:.2f} GiB; at most {phase.epochs} epochs, "
+        f"  {phase.name}: {count(trainable, 'parameter')} trained, {number(frozen, 0)} frozen; "
+        f"batches of {phase.batch_size}",
+        f"    memory about {number(memory / 2**30, 2)} GiB; at most {count(phase.epochs, 'epoch')}, "
         + (
-            f"about {_duration(epoch)} each on this {device.type} ({_TRAINING:,} images)"
+            f"about {_duration(epoch)} each on this {device.type} ({count(_TRAINING, 'image')})"
             if phase.name != HEAD
             else "seconds each on cached features"
         ),
     ]
     if phase.name == HEAD and batch.pixels is not None:
         whole = batch.forward_seconds * _IMAGES * settings.views
-        lines.append(f"    features of {_IMAGES:,} images once: about {_duration(whole)} on this {device.type}")
+        lines.append(f"    features of {count(_IMAGES, 'image')} once: about {_duration(whole)} on this {device.type}")
     return lines
 
 
@@ -170,8 +172,8 @@ def _shape(tensor: torch.Tensor) -> str:
 
 
 def _three(values: tuple[float, ...]) -> str:
-    return ", ".join(f"{value:.3f}" for value in values)
+    return ", ".join(number(value) for value in values)
 
 
 def _duration(seconds: float) -> str:
-    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
+    return f"{number(seconds, 0)} s" if seconds < 120 else f"{number(seconds / 60, 0)} min"

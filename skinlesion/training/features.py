@@ -1,4 +1,4 @@
-"""Feature cache: what a frozen backbone makes of all images, computed once and kept under a key of its inputs."""
+"""Feature cache: outputs of a frozen backbone, stored under a hash of everything they depend on."""
 
 import json
 import os

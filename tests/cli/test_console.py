@@ -39,7 +39,7 @@ def test_one_pair_is_no_pairs(capsys):
     console.show_audit(AUDIT)
     shown = capsys.readouterr().out
     assert "exact duplicates: 1 pair\n" in shown
-    assert "different lesion ids: 2 pairs, 0 across parts (cosine ≥ 0.988, 1.0e-06 of 12,345 pairs" in shown
+    assert "different lesion ids: 2 pairs, 0 across parts (cosine ≥ 0.988, 1.0e−06 of 12,345 pairs" in shown
     assert "other: 1 image is also in the data set" in shown
 
 

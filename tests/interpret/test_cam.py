@@ -39,10 +39,13 @@ def model_of(backbone_name: str, fusion: str, regime: str = "frozen") -> tuple[E
 def test_maps_have_the_images_size_and_end_at_one(fusion, regime, method):
     explained, images, metadata = model_of(TINY, fusion, regime)
     given = None if fusion == "none" else metadata
-    maps = activation_maps(explained, images, given, np.array([0, 3, 6]), method)
-    assert maps.shape == (3, 96, 96)
+    targets = ([0, 3, 6], [1, 4, 5], [2, 0, 1])
+    maps = np.stack([activation_maps(explained, images, given, np.array(classes), method) for classes in targets])
+    assert maps.shape == (3, 3, 96, 96)
     assert maps.min() >= 0
-    assert set(maps.max(axis=(1, 2)).round(5)) <= {0.0, 1.0}
+    highest = maps.max(axis=(2, 3)).round(5)
+    assert set(highest.ravel()) <= {0.0, 1.0}  # a map without a positive value stays 0
+    assert 1.0 in highest
 
 
 def test_a_map_is_the_one_grad_cam_makes_of_an_ordinary_network():

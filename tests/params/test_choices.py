@@ -41,7 +41,8 @@ def test_every_source_is_a_module(name):
 def test_every_fusion_is_built(name):
     from skinlesion.models.fusion import image_features_of
 
-    assert image_features_of(name) in ("pooled", "map", "none")
+    looks_at = {"metadata_only": "none", "cross_attention": "map", "metablock": "map"}
+    assert image_features_of(name) == looks_at.get(name, "pooled")
 
 
 @pytest.mark.parametrize("name", names(choices.Loss))
@@ -50,14 +51,17 @@ def test_every_loss_is_built(name):
     from skinlesion.params import TrainParams
 
     loss = make_loss(TrainParams(loss=name), torch.full((7,), 10))
-    assert torch.isfinite(loss(torch.zeros(2, 7), torch.eye(7)[:2])[0]).all()
+    right, wrong = loss(6 * torch.eye(7)[:2], torch.eye(7)[:2])[0], loss(6 * torch.eye(7)[1:3], torch.eye(7)[:2])[0]
+    assert (right < wrong).all()
 
 
 @pytest.mark.parametrize("name", names(choices.ClassWeights))
 def test_all_class_weights_are_known(name):
     from skinlesion.models.losses import class_weights
 
-    assert class_weights(name, torch.arange(1, 8)).shape == (7,)
+    weights = class_weights(name, torch.arange(1, 8))
+    assert weights.shape == (7,)
+    assert bool((weights[:-1] > weights[1:]).all()) == (name != "none")  # rarer classes weigh more
 
 
 @pytest.mark.parametrize("name", names(choices.Sampler))

@@ -56,6 +56,7 @@ def meaning(source: str) -> str:
         ("class A:\n    x: int", 'class A:\n    """A."""\n    x: int\n    """Its x."""'),
         ("x = 1", "if TYPE_CHECKING:\n    import b\nx = 1"),
         ("x = 'a' 'b'", "x = 'ab'"),
+        ("x = f'{a}' ''", "x = f'{a}'"),
     ],
 )
 def test_the_same_code_in_other_clothes(first, second):
@@ -92,6 +93,16 @@ def test_fields_that_newer_pythons_add_empty_change_nothing():
         node._fields = (*node._fields, "type_params", "to_come")
         node.type_params, node.to_come = [], None
     assert canonical(tree) == expected
+
+
+def test_an_empty_constant_in_a_nested_format_changes_nothing():
+    """Python 3.12.1 parses one into f"{x:{w}.{p}}", other versions none."""
+    tree = ast.parse("y = f'{x:{w}.{p}}'")
+    expected = canonical(tree)
+    nested = tree.body[0].value.values[0].format_spec
+    nested.values = [ast.Constant(""), *[value for value in nested.values if getattr(value, "value", None) != ""]]
+    assert canonical(tree) == expected
+    assert expected != meaning("y = f'{x:{w}{p}}'")
 
 
 def test_none_written_differs_from_nothing_written():

@@ -189,3 +189,42 @@ def test_diff_says_plainly_what_it_cannot_have(repository, tmp_path):
     assert wrong.returncode == 2
     assert "nonsense is not a revision" in wrong.stderr
     assert "Traceback" not in wrong.stderr
+
+
+STAGE = '''"""hello: one line that names the data set."""
+
+from skinlesion.data.store import PREPARED_NAME
+from skinlesion.files import read_json
+from skinlesion.params import Params
+from skinlesion.results.workspace import Workspace
+
+
+def hello(params: Params, workspace: Workspace) -> None:
+    """Write reports/hello.txt."""
+    described = read_json(workspace.prepared / PREPARED_NAME, "run `skinlesion prepare` first")
+    (workspace.reports / "hello.txt").write_text(f"{described['source']}\\n")
+'''
+ENTRY = """
+  hello:
+    cmd: skinlesion hello
+    params: [{code.json: [hello]}]
+    deps:
+      - data/prepared/prepared.json
+    outs:
+      - reports/hello.txt
+"""
+
+
+def test_a_new_stage_is_a_module_and_an_entry_in_dvc_yaml(repository, package):
+    module, pipeline = package / "stages" / "hello.py", repository / "dvc.yaml"
+    before = pipeline.read_text()
+    module.write_text(STAGE)
+    pipeline.write_text(before + ENTRY)
+    try:
+        assert ran(call(repository, "dvc", "repro", "hello")) == ["hello"]
+        assert (repository / "reports/hello.txt").read_text() == "phantom\n"
+        assert ran(call(repository, "dvc", "repro", "hello")) == []
+        assert "Write reports/hello.txt." in call(repository, "skinlesion", "--help")
+    finally:
+        module.unlink()
+        pipeline.write_text(before)

@@ -73,7 +73,6 @@ def test_maps_are_compared_with_those_of_random_weights(masked, run):
         expected[f"rank_correlation_with_{name}"] = np.mean(correlations)
     assert expected == pytest.approx({name: figures[name] for name in expected}, abs=1e-6)
     assert len(set(expected.values())) == 2
-    assert max(expected.values()) < 0.99  # the model was not compared with itself
 
 
 def test_single_images_are_mapped_by_the_model_that_was_tested_on_them(masked, run):

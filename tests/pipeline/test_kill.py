@@ -65,7 +65,7 @@ def test_ctrl_c_ends_with_one_line_and_the_same_command_goes_on(workspace_folder
         process.kill()
     assert process.returncode == 130
     assert "Traceback" not in said
-    assert said.strip().splitlines()[-1] == "stopped; the same command resumes where it was"
+    assert said.strip().splitlines()[-1] == "interrupted; run the same command again to resume"
     assert checkpoints(workspace_folder)
 
 

@@ -33,7 +33,7 @@ def test_there_is_one_pipeline():
     """The phantom and the package link to it. DVC reads no link in another revision: examples/offline has a copy."""
     text = (ROOT / "dvc.yaml").read_text()
     for path in ("examples/phantom/dvc.yaml", "examples/offline/dvc.yaml", "skinlesion/pipeline.yaml"):
-        assert (ROOT / path).read_text() == text, f"cp dvc.yaml {path}"
+        assert (ROOT / path).read_text() == text, f"{path}: run `make pipeline`"
 
 
 def test_every_stage_depends_on_the_code_that_it_runs():
@@ -54,6 +54,9 @@ def test_every_params_file_spells_every_field(folder):
     for section, field in Params.model_fields.items():
         if section not in LISTS:
             assert set(content[section]) == set(field.annotation.model_fields), section
+    assert set(content["data"]["phantom"]) == set(PhantomParams.model_fields)
+    assert set(content["data"]["folder"]) == set(FolderParams.model_fields)
+    assert set(content["data"]["folder"]["columns"]) == set(FolderColumns.model_fields)
     load_params(ROOT / folder / "params.yaml")
 
 

@@ -18,7 +18,7 @@ def one_digit_else(text: str, before: str) -> str:
 def test_everything_comes_out_again(reported, run, quick):
     outcome = run("verify", "--readme", "README.md", *(["--quick"] if quick else []), cwd=reported)
     assert outcome.code == 0, outcome.out + outcome.err
-    assert "every figure comes out again" in outcome.out
+    assert "all figures were reproduced" in outcome.out
 
 
 @pytest.mark.parametrize(
@@ -40,7 +40,7 @@ def test_one_digit_edited_is_found(reported, run, tmp_path, name, before):
     assert outcome.code == 2
     assert name in outcome.out
     assert "recomputed" in outcome.out
-    assert "difference from what predictions give" in outcome.err
+    assert "not those of the predictions" in outcome.err
 
 
 def test_an_edited_prediction_is_found(reported, run, tmp_path):

@@ -43,7 +43,6 @@ def test_swapping_models_negates_the_difference_and_keeps_p(data):
             [-back.difference, -back.high, -back.low, back.pvalue],
             atol=1e-12,
         )
-        assert 0 < forward.pvalue <= 1
 
 
 @settings(max_examples=60, deadline=None)

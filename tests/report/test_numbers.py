@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from skinlesion.report import numbers
+from skinlesion import numbers
 
 NAN = float("nan")
 

@@ -68,8 +68,8 @@ def assess_predictions(
         "runs": [_fitted(inputs, run) for run in inputs.runs()],
         "classes_with_pooled_conformal_threshold": pooled,
         "subgroup_columns_not_in_the_data": absent,
-        "interval": f"{evaluate.confidence:.0%} bootstrap over lesions, {evaluate.replicates} replicates; percentile, "
-        "basic for calibration errors",
+        "confidence": evaluate.confidence,
+        "replicates": evaluate.replicates,
     }
     return headline(tables, settings), tables, notes
 

@@ -34,7 +34,7 @@ def open_source(data: DataParams, root: Path) -> TableSource:
     truth = pd.concat([_read_truth(path) for path in truths], ignore_index=True)
     table, dropped = drop_unmapped(truth[["image_id"]], truth["raw"], DIAGNOSES)
     for path in others:
-        extra = read_csv(path, ("image",), "take the challenge's own file", dtype={"image": str, "lesion_id": str})
+        extra = read_csv(path, ("image",), "use the challenge's own file", dtype={"image": str, "lesion_id": str})
         columns = [name for name in extra.columns if name != "image" and name not in table.columns]
         table = table.merge(extra[["image", *columns]], how="left", left_on="image_id", right_on="image")
         table = table.drop(columns="image")
@@ -42,10 +42,10 @@ def open_source(data: DataParams, root: Path) -> TableSource:
 
 
 def _read_truth(path: Path) -> pd.DataFrame:
-    table = read_csv(path, ("image",), "take the challenge's own file", dtype={"image": str})
+    table = read_csv(path, ("image",), "use the challenge's own file", dtype={"image": str})
     columns = [name for name in table.columns if name.upper() in _TRUTHS]
     if not columns:
-        raise UserError(f"{path}: has none of the columns {', '.join(sorted(_TRUTHS))}; take the challenge's own file")
+        raise UserError(f"{path}: has none of the columns {', '.join(sorted(_TRUTHS))}; use the challenge's own file")
     answers = table[columns].astype(float)
     invalid = (answers.sum(axis=1) != 1) | ~answers.isin([0, 1]).all(axis=1)
     if invalid.any():

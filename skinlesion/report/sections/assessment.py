@@ -3,9 +3,9 @@
 import pandas as pd
 
 from skinlesion.evaluation.registry import title_of
+from skinlesion.numbers import MISSING, figure, row_interval
 from skinlesion.report import curves
 from skinlesion.report.headlines import report_assessment
-from skinlesion.report.numbers import MISSING, figure, row_interval
 from skinlesion.report.section import Section
 from skinlesion.report.templates import render
 from skinlesion.results.reader import Results

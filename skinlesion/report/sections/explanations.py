@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from skinlesion.report.numbers import number, percent, row_interval
+from skinlesion.numbers import number, percent, row_interval
 from skinlesion.report.section import Section
 from skinlesion.report.templates import render, thumbnail
 from skinlesion.results.reader import Results

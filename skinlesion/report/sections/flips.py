@@ -1,6 +1,6 @@
 """Images whose answer changes from one system to another, per class."""
 
-from skinlesion.report.numbers import MINUS, count
+from skinlesion.numbers import MINUS, count
 from skinlesion.report.section import Section
 from skinlesion.report.tables import by_class
 from skinlesion.report.templates import render

@@ -1,4 +1,4 @@
-"""What the results cannot say, and under which licences they stand."""
+"""Limitations of the results, and their licences."""
 
 from skinlesion.report.section import Section
 from skinlesion.report.templates import render

@@ -1,8 +1,8 @@
 """What metadata add to each multimodal experiment."""
 
 from skinlesion.evaluation.registry import title_of
+from skinlesion.numbers import figure
 from skinlesion.report.headlines import REPORT_METADATA
-from skinlesion.report.numbers import figure
 from skinlesion.report.section import Section
 from skinlesion.report.templates import render
 from skinlesion.results.reader import Results

@@ -1,6 +1,6 @@
 """The smallest gain in sensitivity that this test set can show, per class."""
 
-from skinlesion.report.numbers import is_missing, number
+from skinlesion.numbers import is_missing, number
 from skinlesion.report.section import Section
 from skinlesion.report.tables import by_class
 from skinlesion.report.templates import render

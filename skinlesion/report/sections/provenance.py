@@ -1,6 +1,6 @@
 """Versions, devices, checksums and settings behind the results."""
 
-from skinlesion.report.numbers import count
+from skinlesion.numbers import count
 from skinlesion.report.section import Section
 from skinlesion.report.templates import render
 from skinlesion.results.reader import Results

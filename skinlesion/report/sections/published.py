@@ -3,8 +3,8 @@
 from typing import Any
 
 from skinlesion.evaluation.registry import places_of, title_of
+from skinlesion.numbers import number
 from skinlesion.params import PublishedParams
-from skinlesion.report.numbers import number
 from skinlesion.report.section import Section
 from skinlesion.report.tables import metric_figure
 from skinlesion.report.templates import render

@@ -1,4 +1,4 @@
-"""What the uncertainty of each difference is made of: training seeds, folds, test lesions."""
+"""Variance components of each difference: seeds, folds, test lesions."""
 
 from skinlesion.evaluation.registry import title_of
 from skinlesion.report.section import Section

@@ -90,6 +90,12 @@ def count(many: float | None, singular: str = "", plural: str | None = None) -> 
     return f"{number(many, 0)} {noun}".rstrip()
 
 
+def bootstrap_note(notes: Mapping[str, Any]) -> str:
+    """Return in words what the intervals of metrics.json are, from its notes.json."""
+    level, replicates = percent(notes["confidence"], None), count(notes["replicates"], "replicate")
+    return f"{level} percentile bootstrap over lesions, {replicates}"
+
+
 def scientific(value: float | None, places: int = 1) -> str:
     """Return a number far from one, such as a rate of false positives: "1.0e−06"."""
     return MISSING if value is None or is_missing(value) else f"{value:.{places}e}".replace("-", MINUS)
