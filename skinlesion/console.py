@@ -7,7 +7,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from skinlesion.numbers import bootstrap_note, count, figure, interval, number, p_value, percent, plain, scientific
+from skinlesion.numbers import (
+    bootstrap_note,
+    count,
+    figure,
+    interval,
+    limits,
+    number,
+    p_value,
+    percent,
+    plain,
+    scientific,
+)
 from skinlesion.progress import progress
 from skinlesion.vocabulary import CLASS_NAMES, PROBABILITY_COLUMNS
 
@@ -121,10 +132,10 @@ def show_figures_of(systems: Mapping[str, Mapping[str, float]], folder: Path) ->
 
 
 def show_verdicts(comparisons: "pd.DataFrame") -> None:
-    """Print one line per row of comparisons.csv: difference, interval and verdict."""
+    """Print one line per row of comparisons.csv: difference, the interval that allows for its family, and verdict."""
     for row in comparisons.to_dict("records"):
-        difference = interval(row["difference"], row["low"], row["high"], _PLACES, signed=True)
-        print(f"{row['b']} − {row['a']}: {row['metric']} {difference}, {row['verdict']}")
+        difference = interval(row["difference"], row["low_adjusted"], row["high_adjusted"], _PLACES, signed=True)
+        print(f"{row['b']} − {row['a']}: {row['metric']} {difference}, {row['verdict']} ({row['family']})")
 
 
 def show_comparison(report: "ComparisonReport") -> None:
@@ -132,13 +143,16 @@ def show_comparison(report: "ComparisonReport") -> None:
     print(
         f"{count(report.images, 'image')} in {count(report.lesions, 'cluster')}, "
         f"{count(report.replicates, 'replicate')}, seed {report.seed}, "
-        f"{percent(report.confidence, None)} intervals, margin {plain(report.margin)}"
+        f"{percent(report.confidence, None)} intervals"
     )
     for a, b in dict.fromkeys((row.a, row.b) for row in report.comparisons):
         print(f"\n{b} − {a}")
-        for row in report.comparisons:
-            if (row.a, row.b) == (a, b):
-                print(_comparison_line(row))
+        rows = [row for row in report.comparisons if (row.a, row.b) == (a, b)]
+        for row in rows:
+            if row.verdict:
+                print(_verdict_line(row))
+        for row in rows:
+            print(_comparison_line(row))
         effects = [
             f"{key.partition(': ')[2]} {number(value, 2)}"
             for key, value in report.design_effect.items()
@@ -155,8 +169,19 @@ def _comparison_line(row: "ComparisonRow") -> str:
     if row.a_value is not None and row.b_value is not None:
         difference = interval(row.b_value - row.a_value, row.low, row.high, _PLACES, signed=True)
         figures = f"{number(row.a_value, _PLACES)} → {number(row.b_value, _PLACES)}  {difference:<30}"
-    verdict = f"  {row.verdict.upper()}" if row.verdict else ""
-    return f"  {row.metric:<18} {figures}  p {p_value(row.p):<8}  {row.method}{verdict}"
+    return f"  {row.metric:<18} {figures}  p {p_value(row.p):<8}  {row.method}"
+
+
+def _verdict_line(row: "ComparisonRow") -> str:
+    """Return the verdict of a pair in one metric, with the p-value and the interval that it agrees with."""
+    against = f" (margin {plain(row.margin)})" if row.margin is not None else ""
+    if row.p_adjusted is None:
+        return f"  {row.metric}: {row.verdict}"
+    allowed = f"{row.adjustment}: {limits(row.low_adjusted, row.high_adjusted, _PLACES, signed=True)}"
+    return (
+        f"  {row.metric}: {row.verdict.upper()}{against}; about {row.about}; {row.family}, {allowed}, "
+        f"p {p_value(row.p_adjusted)}"
+    )
 
 
 def _show_flips(flips: Mapping[str, "FlipReport"]) -> None:

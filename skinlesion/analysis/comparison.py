@@ -1,4 +1,9 @@
-"""Paired comparison of classifiers on the same images: bootstrap intervals, tests and verdicts."""
+"""Paired comparison of classifiers on the same images: differences, intervals and tests, before they are judged.
+
+Every row of a pair answers the same question, about the mean over a model's trainings. Two kinds of uncertainty stand
+side by side: of these trained models (other lesions), and of training the recipes again (other lesions, seeds and
+partitions). `judgement` decides which rows carry a verdict.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,200 +15,193 @@ import pandas as pd
 from skinlesion.analysis.columns import (
     BOOTSTRAP_METHOD,
     COMPARISON_COLUMNS,
-    DELONG_METHOD,
     FOLD_METHOD,
+    JUDGED_COLUMNS,
+    LINEAR_METHOD,
     MCNEMAR_METHODS,
     NAIVE_METHOD,
     PERMUTATION_METHOD,
+    RECIPE,
+    RECIPE_METHOD,
+    TRAINED,
 )
+from skinlesion.analysis.judgement import ComparedDifference, Key
+from skinlesion.analysis.plan import Plan
+from skinlesion.evaluation.minimum_sizes import LesionNumbers, too_few_lesions
 from skinlesion.evaluation.predictions import Predictions
-from skinlesion.evaluation.registry import SCHEMA, metric_of
-from skinlesion.folds import TEST_PARTS, TRAINING_PARTS
-from skinlesion.stats.bootstrap import Bootstrap, Difference, bootstrap
+from skinlesion.evaluation.registry import SCHEMA
+from skinlesion.stats.bootstrap import Bootstrap, bootstrap
 from skinlesion.stats.clustered_mcnemar import clustered_mcnemar
-from skinlesion.stats.delong import macro_auc_difference
-from skinlesion.stats.mcnemar import Flips, flips, mcnemar
-from skinlesion.stats.multiplicity import benjamini_hochberg, holm
+from skinlesion.stats.influence import influences
+from skinlesion.stats.linear_estimate import LinearEstimate, contrast
+from skinlesion.stats.mcnemar import Flips, flips
 from skinlesion.stats.permutation import permutation_test
-from skinlesion.stats.resampled import corrected_resampled_t
-from skinlesion.stats.verdict import verdict
+from skinlesion.stats.recipe import recipe
+from skinlesion.stats.resampled import corrected_resampled_t, matched_folds
+from skinlesion.stats.resampling import Schema
 from skinlesion.vocabulary import CLASSES
 
-TOST_CONFIDENCE = 0.90  # two one-sided tests at 5 %
-TEST_PER_TRAINING = TEST_PARTS / TRAINING_PARTS  # images of a test fold for each training image
-
-
-@dataclass(frozen=True)
-class Plan:
-    """The plan of a comparison, fixed before anything runs."""
-
-    metrics: tuple[str, ...]
-    primary: str
-    margin: float
-    confidence: float
-    replicates: int
-    seed: int
-    permutations: int = 0  # 0 leaves the permutation test out
-    naive: bool = True  # rows that ignore lesions, to show the difference
+_NOT_JUDGED = [name for name in COMPARISON_COLUMNS if name not in JUDGED_COLUMNS]
 
 
 @dataclass(frozen=True)
 class Compared:
-    """The rows of comparisons.csv, the bootstrap behind them, and the models it holds in their order."""
+    """The rows of comparisons.csv without their verdicts, and the differences that verdicts rest on."""
 
     table: pd.DataFrame
-    clustered: Bootstrap
-    names: tuple[str, ...]
+    differences: dict[Key, ComparedDifference]
 
 
-def compare(predictions: dict[str, Predictions], pairs: Sequence[tuple[str, str]], plan: Plan) -> Compared:
-    """Compare models that were tested on the same images in the same order.
-
-    Differences are b − a. The bootstrap is of the mean over a model's seeds; tests that need one answer per image
-    (McNemar, DeLong, permutation) take the probabilities averaged over seeds, and their method says so.
+def compare(
+    predictions: Mapping[str, Predictions],
+    pairs: Sequence[tuple[str, str]],
+    plan: Plan,
+    schema: Schema = SCHEMA,
+) -> Compared:
+    """Compare models that were tested on the same images in the same order. Differences are b − a.
 
     Args:
         predictions: by model.
         pairs: models (a, b), all among `predictions`.
+        schema: the classes of labels and columns, and the metrics there are.
 
     Raises:
         ValueError: probabilities outside 0..1, rows that do not sum to one, or an unknown metric.
     """
     names = tuple(predictions)
     first = predictions[names[0]]
-    models = [predictions[name].probabilities for name in names]
-    settings: dict[str, Any] = {"replicates": plan.replicates, "seed": plan.seed}
-    clustered = bootstrap(first.labels, models, first.lesions, plan.metrics, SCHEMA, **settings)
-    images = np.arange(len(first.labels))
-    naive = bootstrap(first.labels, models, images, plan.metrics, SCHEMA, **settings) if plan.naive else None
-    mean = {name: predictions[name].probabilities.mean(axis=0) for name in names}
-    by_fold = {name: fold_values(predictions[name], plan.primary) for name in names}
+    estimates = {name: _estimates(predictions[name], first.lesions, plan.metrics, schema) for name in names}
+    naive = {}
+    if plan.naive:
+        images = np.arange(len(first.labels))
+        naive = {name: _estimates(predictions[name], images, plan.metrics, schema) for name in names}
+    resampled = None
+    if plan.replicates:
+        models = [predictions[name].probabilities for name in names]
+        resampled = bootstrap(
+            first.labels, models, first.lesions, plan.metrics, schema, replicates=plan.replicates, seed=plan.seed
+        )
+    numbers = LesionNumbers.of(first.labels, first.lesions, schema.class_names)
+    ids = np.unique(first.lesions)
     rows: list[dict[str, Any]] = []
+    differences: dict[Key, ComparedDifference] = {}
     for a, b in pairs:
-        rows += bootstrap_rows(a, b, names, clustered, naive, plan)
-        rows += _test_rows(a, b, mean[a], mean[b], first, plan)
-        rows += _fold_rows(a, b, *shared_folds(by_fold[a], by_fold[b]), plan)
-    table = pd.DataFrame(rows, columns=list(COMPARISON_COLUMNS))
-    table["p_adjusted"] = adjust(table, plan.primary)
-    return Compared(table, clustered, names)
+        for metric in plan.metrics:
+            difference = contrast([-1, 1], [estimates[a][metric], estimates[b][metric]])
+            again = recipe(
+                [-1, 1], [estimates[a][metric], estimates[b][metric]], [predictions[a].layers, predictions[b].layers]
+            )
+            differences[a, b, metric] = ComparedDifference(ids, difference, again, too_few_lesions(numbers, metric))
+            base = {"a": a, "b": b, "metric": metric}
+            base |= {"a_value": estimates[a][metric].value, "b_value": estimates[b][metric].value}
+            if again is not None:
+                rows.append(base | _row(again, RECIPE_METHOD, RECIPE, plan.confidence))
+            rows.append(base | _row(difference, LINEAR_METHOD, TRAINED, plan.confidence))
+            if resampled is not None:
+                rows.append(base | _bootstrap_row(resampled, names.index(a), names.index(b), metric, plan.confidence))
+            if naive:
+                counted = contrast([-1, 1], [naive[a][metric], naive[b][metric]])
+                rows.append(base | _row(counted, NAIVE_METHOD, TRAINED, plan.confidence))
+        rows += _test_rows(a, b, predictions, plan, schema)
+        rows += _fold_rows(a, b, predictions, plan, schema)
+    return Compared(pd.DataFrame(rows, columns=_NOT_JUDGED), differences)
 
 
 def pair_flips(a: Predictions, b: Predictions) -> list[Flips]:
-    """Return the flips of every class between the seed-averaged answers of a and b."""
+    """Return the flips of every class between the answers of a and b, each from the mean over its trainings."""
     answers = [predictions.probabilities.mean(axis=0).argmax(axis=1) for predictions in (a, b)]
     return flips(a.labels, answers[0], answers[1], a.image_ids, CLASSES)
 
 
-def fold_values(predictions: Predictions, metric: str) -> dict[tuple[int, int], float]:
-    """Return the metric (mean over seeds) on each test fold of each repeat: (repeat, fold) → value."""
-    values = {}
-    repeats = np.array(predictions.repeats)
-    for repeat in np.unique(repeats):
-        layers = np.flatnonzero(repeats == repeat)
-        folds = predictions.folds[layers[0]]
-        for fold in np.unique(folds):
-            rows = folds == fold
-            probabilities, lesions = predictions.probabilities[layers][:, rows], predictions.lesions[rows]
-            on_fold = bootstrap(predictions.labels[rows], [probabilities], lesions, [metric], SCHEMA, replicates=0)
-            values[int(repeat), int(fold)] = on_fold.estimate(0, metric)
-    return values
+def paired_folds(a: Predictions, b: Predictions, metric: str, schema: Schema = SCHEMA) -> tuple[np.ndarray, np.ndarray]:
+    """Return a metric (mean over seeds) of two models on the test folds that hold the same images in both.
+
+    Two empty arrays where their partitions differ: the folds of other partitions test other images.
+    """
+    values: tuple[list[float], list[float]] = ([], [])
+    for repeat in sorted(set(a.repeats) & set(b.repeats)):
+        folds = [model.folds[model.repeats.index(repeat)] for model in (a, b)]
+        if not matched_folds(*folds):
+            continue
+        for fold in np.unique(folds[0]):
+            rows = folds[0] == fold
+            for model, on_folds in zip((a, b), values, strict=True):
+                layers = [layer for layer, of_layer in enumerate(model.repeats) if of_layer == repeat]
+                on_folds.append(_value(model.labels[rows], model.probabilities[layers][:, rows], metric, schema))
+    return np.array(values[0]), np.array(values[1])
 
 
-def shared_folds(
-    a: Mapping[tuple[int, int], float], b: Mapping[tuple[int, int], float]
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return the values of two models on the (repeat, fold) that both have, in order."""
-    shared = sorted(a.keys() & b.keys())
-    return np.array([a[key] for key in shared]), np.array([b[key] for key in shared])
+def _estimates(
+    predictions: Predictions, clusters: np.ndarray, metrics: Sequence[str], schema: Schema
+) -> dict[str, LinearEstimate]:
+    return influences(predictions.labels, predictions.probabilities, clusters, metrics, schema, by_layer=True)
 
 
-def bootstrap_rows(
-    a: str, b: str, names: tuple[str, ...], clustered: Bootstrap, naive: Bootstrap | None, plan: Plan
-) -> list[dict[str, Any]]:
-    """Return the rows of one pair per metric: clustered, and with images taken as independent where given."""
-    rows, places = [], (names.index(a), names.index(b))
-    for metric in clustered.metrics:
-        difference = clustered.difference(*places, metric, plan.confidence)
-        tost = clustered.difference(*places, metric, TOST_CONFIDENCE)
-        judged = "" if np.isnan(difference.low) else _verdict(metric, difference, tost, plan.margin)
-        rows.append(_row(a, b, metric, difference, BOOTSTRAP_METHOD, judged))
-        if naive is not None:
-            rows.append(_row(a, b, metric, naive.difference(*places, metric, plan.confidence), NAIVE_METHOD))
-    return rows
+def _row(estimate: Any, method: str, about: str, confidence: float) -> dict[str, Any]:
+    low, high = estimate.interval(confidence)
+    return {
+        "difference": estimate.value, "low": low, "high": high, "p": estimate.pvalue(), "method": method,
+        "about": about, "undefined": 0,
+    }  # fmt: skip
 
 
-def _verdict(metric: str, difference: Difference, tost: Difference, margin: float) -> str:
-    """Return the verdict of b, for which a higher value is better or worse as the metric's direction says."""
-    if metric_of(metric).higher_is_better:
-        return verdict((difference.low, difference.high), (tost.low, tost.high), margin)
-    return verdict((-difference.high, -difference.low), (-tost.high, -tost.low), margin)
+def _bootstrap_row(resampled: Bootstrap, a: int, b: int, metric: str, confidence: float) -> dict[str, Any]:
+    drawn = resampled.difference(a, b, metric, confidence)
+    return {
+        "difference": drawn.difference, "low": drawn.low, "high": drawn.high, "p": drawn.pvalue,
+        "method": BOOTSTRAP_METHOD, "about": TRAINED, "undefined": drawn.undefined,
+    }  # fmt: skip
 
 
 def _test_rows(
-    a: str, b: str, mean_a: np.ndarray, mean_b: np.ndarray, first: Predictions, plan: Plan
+    a: str, b: str, predictions: Mapping[str, Predictions], plan: Plan, schema: Schema
 ) -> list[dict[str, Any]]:
-    labels, lesions = first.labels, first.lesions
-    correct_a, correct_b = mean_a.argmax(axis=1) == labels, mean_b.argmax(axis=1) == labels
-    base = {"a": a, "b": b, "low": np.nan, "high": np.nan, "verdict": ""}
-    accuracy = {
-        **base, "metric": "accuracy", "a_value": correct_a.mean(), "b_value": correct_b.mean(),
-        "difference": correct_b.mean() - correct_a.mean(),
+    """Return tests without an interval: McNemar of the accuracy, and the permutation test of the primary metric."""
+    models = [predictions[a], predictions[b]]
+    labels, lesions = models[0].labels, models[0].lesions
+    correct = [model.probabilities.argmax(axis=2) == labels for model in models]  # (L, N)
+    values = [float(hits.mean()) for hits in correct]
+    base = {"a": a, "b": b, "low": np.nan, "high": np.nan, "about": TRAINED, "undefined": 0}
+    accuracy = base | {
+        "metric": "accuracy", "a_value": values[0], "b_value": values[1], "difference": values[1] - values[0],
     }  # fmt: skip
-    yang = clustered_mcnemar(correct_a, correct_b, lesions, "yang").pvalue
-    rows = [{**accuracy, "p": yang, "method": MCNEMAR_METHODS["yang"]}]
-    if plan.naive:
-        for method in ("mid-p", "exact"):
-            pvalue = mcnemar(correct_a, correct_b, method).pvalue
-            rows.append({**accuracy, "p": pvalue, "method": MCNEMAR_METHODS[method]})
-    if "macro_auc" in plan.metrics and len(np.unique(labels)) == len(CLASSES):
-        auc = macro_auc_difference(labels, mean_a, mean_b, lesions, plan.confidence)
-        rows.append({
-            **base, "metric": "macro_auc", "a_value": auc.a, "b_value": auc.b, "difference": auc.difference,
-            "low": auc.low, "high": auc.high, "p": auc.pvalue, "method": DELONG_METHOD,
-        })  # fmt: skip
-    values = [_single(labels, probabilities, plan.primary) for probabilities in (mean_a, mean_b)]
-    if plan.permutations and not np.isnan(values).any():
+    clusterings = {"clustered": lesions} | ({"naive": np.arange(len(labels))} if plan.naive else {})
+    rows = [
+        {**accuracy, "p": clustered_mcnemar(correct[0], correct[1], units).pvalue, "method": MCNEMAR_METHODS[name]}
+        for name, units in clusterings.items()
+    ]
+    shares = [_value(labels, model.probabilities, plan.primary, schema) for model in models]
+    if plan.permutations and len(models[0].layers) == len(models[1].layers) and not np.isnan(shares).any():
         test = permutation_test(
-            labels, mean_a, mean_b, lesions, [plan.primary], SCHEMA, permutations=plan.permutations, seed=plan.seed
-        )[plan.primary]
+            labels, models[0].probabilities, models[1].probabilities, lesions, [plan.primary], schema,
+            permutations=plan.permutations, seed=plan.seed,
+        )[plan.primary]  # fmt: skip
         rows.append({
-            **base, "metric": plan.primary, "a_value": values[0], "b_value": values[1],
+            **base, "metric": plan.primary, "a_value": shares[0], "b_value": shares[1],
             "difference": test.difference, "p": test.pvalue, "method": PERMUTATION_METHOD,
         })  # fmt: skip
     return rows
 
 
-def _fold_rows(a: str, b: str, by_fold_a: np.ndarray, by_fold_b: np.ndarray, plan: Plan) -> list[dict[str, Any]]:
-    """Return the corrected t-test over folds, where there are several and the metric is defined on each."""
-    differences = by_fold_b - by_fold_a
+def _fold_rows(
+    a: str, b: str, predictions: Mapping[str, Predictions], plan: Plan, schema: Schema
+) -> list[dict[str, Any]]:
+    """Return the corrected t-test over folds, where both have the same, several, and the metric is defined on each."""
+    if plan.test_per_training is None:
+        return []
+    of_a, of_b = paired_folds(predictions[a], predictions[b], plan.primary, schema)
+    differences = of_b - of_a
     if len(differences) < 2 or np.isnan(differences).any():
         return []
-    test = corrected_resampled_t(differences, TEST_PER_TRAINING, plan.confidence)
+    test = corrected_resampled_t(differences, plan.test_per_training, plan.confidence)
     return [{
-        "a": a, "b": b, "metric": plan.primary, "a_value": by_fold_a.mean(), "b_value": by_fold_b.mean(),
+        "a": a, "b": b, "metric": plan.primary, "a_value": of_a.mean(), "b_value": of_b.mean(),
         "difference": test.difference, "low": test.low, "high": test.high, "p": test.pvalue,
-        "method": FOLD_METHOD, "verdict": "",
+        "method": FOLD_METHOD, "about": RECIPE, "undefined": 0,
     }]  # fmt: skip
 
 
-def _single(labels: np.ndarray, probabilities: np.ndarray, metric: str) -> float:
-    """Return a metric of one layer of predictions on the data as they are."""
+def _value(labels: np.ndarray, probabilities: np.ndarray, metric: str, schema: Schema) -> float:
+    """Return a metric of probabilities (L, N, C) on the data as they are, the mean over layers."""
     images = np.arange(len(labels))
-    return bootstrap(labels, [probabilities[None]], images, [metric], SCHEMA, replicates=0).estimate(0, metric)
-
-
-def _row(a: str, b: str, metric: str, difference: Difference, method: str, judged: str = "") -> dict[str, Any]:
-    return {
-        "a": a, "b": b, "metric": metric, "a_value": difference.a, "b_value": difference.b,
-        "difference": difference.difference, "low": difference.low, "high": difference.high, "p": difference.pvalue,
-        "method": method, "verdict": judged,
-    }  # fmt: skip
-
-
-def adjust(table: pd.DataFrame, primary: str) -> pd.Series:
-    """Return adjusted p-values: Holm over the pairs for the primary metric, Benjamini–Hochberg for the others."""
-    adjusted = pd.Series(np.nan, index=table.index)
-    for (metric, _), family in table.groupby(["metric", "method"]):
-        p = family["p"].to_numpy(dtype=float)
-        adjusted[family.index] = holm(p) if metric == primary else benjamini_hochberg(p)
-    return adjusted
+    return bootstrap(labels, [probabilities], images, [metric], schema, replicates=0).estimate(0, metric)

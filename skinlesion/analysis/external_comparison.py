@@ -1,13 +1,16 @@
 """Paired comparison of experiments on external data: whether a difference on the test parts generalises."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import pandas as pd
 
-from skinlesion.analysis.comparison import Plan, bootstrap_rows
+from skinlesion.analysis.columns import BOOTSTRAP_METHOD
+from skinlesion.analysis.comparison import compare
+from skinlesion.analysis.judgement import judge
+from skinlesion.analysis.plan import Plan
 from skinlesion.evaluation.predictions import Predictions, restrict_classes
 from skinlesion.evaluation.registry import make_schema
-from skinlesion.stats.bootstrap import bootstrap
 from skinlesion.vocabulary import CLASSES
 
 
@@ -23,25 +26,19 @@ def comparable_pairs(pairs: Sequence[tuple[str, str]], folds: Mapping[str, objec
 def compare_external(members: Mapping[str, Predictions], pairs: Sequence[tuple[str, str]], plan: Plan) -> pd.DataFrame:
     """Return the columns of comparisons.csv and `images`: differences b − a among the classes that the data show.
 
+    All of them are exploratory.
+
     Args:
         members: predictions of the same images by experiment.
         pairs: experiments (a, b), all among `members`.
     """
-    names = tuple(members)
-    first = members[names[0]]
+    first = next(iter(members.values()))
     present = tuple(name for position, name in enumerate(CLASSES) if (first.labels == position).any())
-    schema = make_schema(present)
-    restricted = [restrict_classes(members[name], present) for name in names]
+    restricted = {name: restrict_classes(predictions, present) for name, predictions in members.items()}
     # One class alone has no AUC.
     metrics = tuple(name for name in plan.metrics if len(present) > 1 or not name.endswith("auc"))
-    resampled = bootstrap(
-        restricted[0].labels,
-        [predictions.probabilities for predictions in restricted],
-        first.lesions,
-        metrics,
-        schema,
-        replicates=plan.replicates,
-        seed=plan.seed,
-    )
-    rows = [row for a, b in pairs for row in bootstrap_rows(a, b, names, resampled, None, plan)]
-    return pd.DataFrame(rows).assign(images=len(first.labels))
+    # The folds of one experiment average into one prediction of each image: nothing is tested fold by fold.
+    of_external = replace(plan, metrics=metrics, permutations=0, naive=False, test_per_training=None)
+    compared = compare(restricted, pairs, of_external, make_schema(present))
+    intervals = compared.table["low"].notna() & (compared.table["method"] != BOOTSTRAP_METHOD)
+    return judge(compared.table[intervals], compared.differences, plan).assign(images=len(first.labels))

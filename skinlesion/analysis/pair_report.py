@@ -2,13 +2,15 @@
 
 from dataclasses import replace
 from itertools import combinations
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from pydantic import BaseModel, Field
 
-from skinlesion.analysis.columns import BOOTSTRAP_METHOD, NAIVE_METHOD
-from skinlesion.analysis.comparison import Plan, compare, pair_flips
+from skinlesion.analysis.columns import LINEAR_METHOD, NAIVE_METHOD
+from skinlesion.analysis.comparison import compare, pair_flips
+from skinlesion.analysis.judgement import judge
+from skinlesion.analysis.plan import Plan
 from skinlesion.errors import UserError, name_some
 from skinlesion.evaluation.predictions import Predictions
 
@@ -32,11 +34,21 @@ class ComparisonRow(BaseModel):
     difference: float | None = Field(description="b − a.")
     low: float | None = Field(description="Lower end of the interval of the difference, where the method has one.")
     high: float | None
-    p: float = Field(description="Two-sided p-value.")
-    p_adjusted: float = Field(description="Holm over the pairs for the primary metric, Benjamini–Hochberg otherwise.")
+    p: float | None = Field(description="Two-sided p-value; null where the models never differ.")
     method: str
-    verdict: Literal["", "equivalent", "superior", "inferior", "non-inferior", "inconclusive"] = Field(
-        description="What the clustered interval and the margin say of b; empty for other methods."
+    about: str = Field(description="What the row is about: these trained models, or training these recipes again.")
+    undefined: int = Field(description="Bootstrap replicates without a value.")
+    family: str = Field(
+        description="Of the row that carries the verdict: confirmatory (the primary metric) or exploratory."
+    )
+    adjustment: str = Field(description="How p and interval allow for the family.")
+    p_adjusted: float | None
+    low_adjusted: float | None = Field(description="Lower end of the interval that agrees with p_adjusted.")
+    high_adjusted: float | None
+    margin: float | None = Field(description="The smallest difference in the metric that matters.")
+    verdict: str = Field(
+        description="The direction of b − a and its size against the margin, or why there is no verdict; empty for rows "
+        "that carry none."
     )
 
 
@@ -47,7 +59,8 @@ class ComparisonReport(BaseModel):
     lesions: int = Field(description="Clusters of the bootstrap: lesions, or images with --cluster none.")
     replicates: int
     seed: int
-    margin: float
+    primary: str = Field(description="The metric that the confirmatory family is about.")
+    margins: dict[str, float] = Field(description="Metric → the smallest difference that matters.")
     confidence: float
     warnings: list[str]
     comparisons: list[ComparisonRow]
@@ -65,7 +78,7 @@ def report_pairs(
     Args:
         predictions: by model, in the order in which pairs (a, b) are made.
         cluster: "lesion_id", or "none" to take images as independent.
-        plan: the metrics, the margin and the resamples.
+        plan: the metrics, the margins and the resamples.
         warnings: what the report passes on.
 
     Raises:
@@ -78,14 +91,16 @@ def report_pairs(
         predictions = {name: replace(members, lesions=members.image_ids) for name, members in predictions.items()}
     pairs = list(combinations(names, 2))
     compared = compare(predictions, pairs, plan)
+    table = judge(compared.table, compared.differences, plan, {(a, b, plan.primary) for a, b in pairs})
     first = predictions[names[0]]
-    rows = compared.table.astype(object).where(compared.table.notna(), None).to_dict("records")
+    rows = table.astype(object).where(table.notna(), None).to_dict("records")
     return ComparisonReport(
         images=len(first.labels),
         lesions=len(np.unique(first.lesions)),
         replicates=plan.replicates,
         seed=plan.seed,
-        margin=plan.margin,
+        primary=plan.primary,
+        margins=dict(plan.margins),
         confidence=plan.confidence,
         warnings=warnings,
         comparisons=[ComparisonRow.model_validate(row) for row in rows],
@@ -127,7 +142,7 @@ def _design_effects(rows: list[dict[Any, Any]]) -> dict[str, float]:
     effects = {}
     for (a, b, metric, method), clustered in width.items():
         naive = width.get((a, b, metric, NAIVE_METHOD))
-        if method == BOOTSTRAP_METHOD and clustered and naive:
+        if method == LINEAR_METHOD and clustered and naive:
             effects[f"{a} vs {b}: {metric}"] = (clustered / naive) ** 2
     return effects
 

@@ -21,19 +21,34 @@ def compare(
     cluster: Annotated[str, typer.Option(help="lesion_id, or none to take images as independent.")] = "lesion_id",
     replicates: Annotated[int, typer.Option(min=100, help="Bootstrap replicates.")] = 10_000,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the bootstrap.")] = 0,
-    margin: Annotated[float, typer.Option(min=1e-9, max=1, help="The smallest difference that matters.")] = 0.02,
+    margin: Annotated[
+        float | None,
+        typer.Option(min=1e-9, max=1, help="The smallest difference that matters, of the primary metric."),
+    ] = None,
+    permutations: Annotated[int, typer.Option(min=0, help="Swaps of the permutation test; 0 leaves it out.")] = 10_000,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print JSON; its schema is docs/compare.schema.json.")
     ] = False,
 ) -> None:
     """Compare classifiers on their own prediction files: intervals that respect lesions, verdicts, flips."""
     from skinlesion import console
-    from skinlesion.analysis.comparison import Plan
+    from skinlesion.analysis.plan import Plan
     from skinlesion.params import StatsParams
     from skinlesion.stages import compare as stage
 
-    metrics = tuple(dict.fromkeys(metric or StatsParams().metrics))
-    plan = Plan(metrics, metrics[0], margin, 0.95, replicates, seed, naive=cluster != "none")
+    defaults = StatsParams()
+    metrics = tuple(dict.fromkeys(metric or defaults.metrics))
+    plan = Plan(
+        metrics=metrics,
+        primary=metrics[0],
+        margins={**defaults.margins} | ({} if margin is None else {metrics[0]: margin}),
+        confidence=defaults.confidence,
+        replicates=replicates,
+        seed=seed,
+        permutations=permutations,
+        one_sided=defaults.one_sided,
+        naive=cluster != "none",
+    )
     report = stage.compare_files(files, truth, cluster, plan)
     if as_json:
         print(report.model_dump_json(indent=2))

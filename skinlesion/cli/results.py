@@ -41,12 +41,11 @@ def metadata(params: ParamsOption = Path("params.yaml")) -> None:
 def stats(params: ParamsOption = Path("params.yaml")) -> None:
     """Compare the experiments pair by pair: differences with lesion-clustered intervals, McNemar, Holm."""
     from skinlesion import console
-    from skinlesion.analysis.columns import BOOTSTRAP_METHOD
     from skinlesion.stages import stats as stage
 
     loaded, workspace = load(params)
     comparisons = stage.stats(loaded, workspace)
-    shown = comparisons[(comparisons["metric"] == loaded.stats.primary) & (comparisons["method"] == BOOTSTRAP_METHOD)]
+    shown = comparisons[(comparisons["metric"] == loaded.stats.primary) & (comparisons["family"] != "")]
     console.show_verdicts(shown)
 
 

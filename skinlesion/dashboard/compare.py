@@ -3,7 +3,6 @@
 import numpy as np
 import streamlit as st
 
-from skinlesion.analysis.columns import BOOTSTRAP_METHOD
 from skinlesion.analysis.comparison import pair_flips
 from skinlesion.dashboard.shared import choose
 from skinlesion.evaluation.predictions import restrict_images
@@ -32,8 +31,7 @@ def show(results: Results) -> None:
 def _differences(results: Results, a: str, b: str) -> None:
     table = results.statistics_table("comparisons")
     rows = table[
-        (((table["a"] == a) & (table["b"] == b)) | ((table["a"] == b) & (table["b"] == a)))
-        & (table["method"] == BOOTSTRAP_METHOD)
+        (((table["a"] == a) & (table["b"] == b)) | ((table["a"] == b) & (table["b"] == a))) & (table["family"] != "")
     ]
     if rows.empty:
         st.info(
@@ -41,9 +39,14 @@ def _differences(results: Results, a: str, b: str) -> None:
         )
         return
     st.subheader("Differences, lesions resampled as clusters")
-    shown = rows[["a", "b", "metric", "a_value", "b_value", "difference", "low", "high", "p_adjusted", "verdict"]]
+    shown = rows[
+        ["a", "b", "metric", "a_value", "b_value", "difference", "low_adjusted", "high_adjusted", "p_adjusted"]
+        + ["adjustment", "about", "verdict"]
+    ]
     st.dataframe(shown, hide_index=True, width="stretch")
-    st.caption("b − a, paired on the same images; the verdict is against the margin of params.yaml.")
+    st.caption(
+        "b − a, paired on the same images; intervals and p-values allow for the family of comparisons, and the verdict agrees with them."
+    )
 
 
 def _flips(results: Results, a: str, b: str) -> None:

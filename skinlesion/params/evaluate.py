@@ -70,8 +70,12 @@ class StatsParams(Section):
     replicates: int = Field(10_000, ge=100, le=1_000_000, description="Bootstrap replicates.")
     seed: Seed = Field(0, description="Seed of the bootstrap.")
     confidence: float = Field(0.95, gt=0.5, lt=1, description="Confidence level of the intervals.")
-    margin: float = Field(
-        0.02, gt=0, lt=1, description="The smallest difference that matters, in units of the metric; fixed beforehand."
+    margins: dict[Metric, Annotated[float, Field(gt=0, lt=1)]] = Field(
+        {"balanced_accuracy": 0.02, "macro_f1": 0.02, "macro_auc": 0.005},
+        description="Metric → the smallest difference that matters, fixed beforehand (docs/margins.md says why these).",
+    )
+    one_sided: float = Field(
+        0.025, gt=0, lt=0.5, description="Level of each one-sided test against a margin (equivalence, non-inferiority)."
     )
     permutations: int = Field(
         1000, ge=0, le=1_000_000, description="Swaps of the permutation test of the primary metric; 0 leaves it out."

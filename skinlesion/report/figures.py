@@ -11,8 +11,6 @@ from skinlesion.numbers import count, percent
 from skinlesion.report.svg import BLUE, GREY, INK, ORANGE, row_axes, to_svg
 from skinlesion.results.system import SystemResult
 
-_VERDICT_COLOURS = {"superior": BLUE, "inferior": ORANGE}
-
 
 def leader_board(systems: list[SystemResult], metric: str, title: str) -> str:
     """Return the metric of every system with its interval, best on top; hollow marks are the leaky protocol."""
@@ -29,23 +27,33 @@ def leader_board(systems: list[SystemResult], metric: str, title: str) -> str:
     return to_svg(figure)
 
 
-def claims(rows: list[dict[Any, Any]], title: str, margin: float) -> str:
-    """Return every claim with the difference that answers it, its interval, and the answer; the margin is shaded."""
+def claims(rows: list[dict[Any, Any]], title: str) -> str:
+    """Return every claim with the difference that answers it, its simultaneous interval, its margin, and the answer."""
     figure, axes = row_axes(len(rows))
     figure.set_size_inches(9.6, 1.1 + 0.46 * len(rows))
-    axes.axvspan(-margin, margin, color="#eeeeee", lw=0)
     axes.axvline(0, color=INK, lw=0.8)
     for place, row in enumerate(reversed(rows)):
-        colour = {"supported": BLUE, "contradicted": ORANGE}.get(row["answer"], INK)
+        colour = _colour(row["answer"], "supported", "contradicted")
+        axes.barh(place, 2 * row["margin"], left=-row["margin"], height=1.0, color="#eeeeee", zorder=0)
         if row["difference"] == row["difference"]:
-            axes.plot([row["low"], row["high"]], [place, place], color=colour, lw=2.4, solid_capstyle="butt")
+            limits = [row["low_adjusted"], row["high_adjusted"]]
+            axes.plot(limits, [place, place], color=colour, lw=2.4, solid_capstyle="butt")
             axes.plot(row["difference"], place, "o", color=colour, ms=6)
-        axes.annotate(
-            row["answer"], (1.01, place), xycoords=("axes fraction", "data"), va="center", fontsize=8, color=colour
-        )
+        _beside(axes, place, row["answer"], colour)
     axes.set_yticks(range(len(rows)), ["\n".join(wrap(row["claim"], 54)) for row in reversed(rows)], fontsize=8)
     axes.set_xlabel(f"difference in {title}, with interval")
     return to_svg(figure)
+
+
+def _colour(text: str, good: str, bad: str) -> str:
+    """Return the colour of a verdict or an answer, by its first word."""
+    return BLUE if text.startswith(good) else ORANGE if text.startswith(bad) else INK
+
+
+def _beside(axes: Any, place: float, text: str, colour: str) -> None:
+    """Write the words of a row to the right of the axes."""
+    words = "\n".join(wrap(text, 26))
+    axes.annotate(words, (1.01, place), xycoords=("axes fraction", "data"), va="center", fontsize=8, color=colour)
 
 
 def training(history: pd.DataFrame) -> str:
@@ -75,23 +83,25 @@ def _label(system: SystemResult) -> str:
     return system.name if len(system.folds) > 1 else f"{system.name}, fold {system.folds[0]}"
 
 
-def differences(pairs: list[dict[Any, Any]], title: str, margin: float) -> str:
-    """Return a forest plot of paired differences b − a: clustered intervals, naive ones thin, the margin shaded.
+def differences(pairs: list[dict[Any, Any]], title: str, margin: float | None) -> str:
+    """Return a forest plot of paired differences b − a: adjusted intervals, those of these trained models and naive
+    ones thin, the margin shaded.
 
     Colour repeats the verdict, which stands beside it in words.
     """
     figure, axes = row_axes(len(pairs), label_room=0.44)
-    axes.axvspan(-margin, margin, color="#eeeeee", lw=0)
+    if margin is not None:
+        axes.axvspan(-margin, margin, color="#eeeeee", lw=0)
     axes.axvline(0, color=INK, lw=0.8)
     rows = pairs[::-1]
     for place, row in enumerate(rows):
-        colour = _VERDICT_COLOURS.get(row["verdict"], INK)
-        axes.plot([row["low"], row["high"]], [place, place], color=colour, lw=2.4, solid_capstyle="butt")
-        axes.plot([row["naive"]["low"], row["naive"]["high"]], [place - 0.24] * 2, color=GREY, lw=1)
+        colour = _colour(row["verdict"], "higher", "lower")
+        limits = [row["low_adjusted"], row["high_adjusted"]]
+        axes.plot(limits, [place, place], color=colour, lw=2.4, solid_capstyle="butt")
+        axes.plot([row["trained"]["low"], row["trained"]["high"]], [place - 0.18] * 2, color=colour, lw=1)
+        axes.plot([row["naive"]["low"], row["naive"]["high"]], [place - 0.32] * 2, color=GREY, lw=1)
         axes.plot(row["difference"], place, "o", color=colour, ms=6)
-        axes.annotate(
-            row["verdict"], (1.01, place), xycoords=("axes fraction", "data"), va="center", fontsize=8, color=colour
-        )
+        _beside(axes, place, row["verdict"], colour)
     axes.set_yticks(range(len(rows)), [f"{row['b']}\nminus {row['a']}" for row in rows], fontsize=8)
     axes.set_xlabel(f"difference in {title}, with interval")
     return to_svg(figure)

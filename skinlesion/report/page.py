@@ -27,8 +27,7 @@ def report_page(results: Results) -> Page:
         "page.html.j2",
         title=results.params.report.title,
         synthetic=results.synthetic,
-        margin=results.params.stats.margin,
-        primary=title_of(results.params.stats.primary),
+        margins={title_of(name): margin for name, margin in results.params.stats.margins.items()},
         confidence=results.params.stats.confidence,
         sections=shown,
     )

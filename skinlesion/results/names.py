@@ -5,7 +5,9 @@ Folders are properties of `Workspace`; which command makes a file is known to `R
 
 from skinlesion.vocabulary import PROBABILITY_COLUMNS
 
-# beside params.yaml
+PARAMS_NAME = "params.yaml"
+
+# beside it
 CODE_NAME = "code.json"  # one hash per stage of the code it runs through
 
 # reports/

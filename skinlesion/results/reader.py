@@ -39,7 +39,7 @@ _EXPLAIN = "run `skinlesion explain` first"
 _STATISTICS_COLUMNS = {
     "comparisons": COMPARISON_COLUMNS,
     "claims": CLAIM_COLUMNS,
-    "external": ("a", "b", "external", "metric", "difference", "low", "high", "verdict"),
+    "external": ("a", "b", "external", "metric", "difference", "low_adjusted", "high_adjusted", "verdict"),
     "flips": ("a", "b", "dx", "lost", "gained"),
     "variance": ("a", "b", "difference", "seed", "fold", "lesion", "seeds_needed"),
     "detectable": ("a", "b", "dx", "lesions", "detectable"),
@@ -271,7 +271,7 @@ class Results:
     def statistics_table(self, table: str) -> pd.DataFrame:
         """Return comparisons, claims, external, flips, variance or detectable; a `verdict` not given is empty text."""
         path = self.workspace.statistics / f"{table}.csv"
-        return self._csv(path, _STATISTICS_COLUMNS[table], _STATS, empty=("verdict",))
+        return self._csv(path, _STATISTICS_COLUMNS[table], _STATS, empty=("verdict", "family", "adjustment"))
 
     # Explanations
 

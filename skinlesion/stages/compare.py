@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from skinlesion.analysis.comparison import Plan
 from skinlesion.analysis.pair_report import ComparisonReport, report_pairs
+from skinlesion.analysis.plan import Plan
 from skinlesion.analysis.summary import mean_temperature, summarise
 from skinlesion.errors import UserError, choices
 from skinlesion.evaluation.predictions import Predictions, read_predictions, read_validation

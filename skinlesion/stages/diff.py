@@ -8,8 +8,8 @@ from dvc.repo import Repo
 from dvc.repo.brancher import switch
 from scmrepo.exceptions import SCMError
 
-from skinlesion.analysis.comparison import Plan
 from skinlesion.analysis.pair_report import ComparisonReport, report_pairs
+from skinlesion.analysis.plan import Plan
 from skinlesion.errors import UserError
 from skinlesion.evaluation.predictions import Predictions, read_predictions
 

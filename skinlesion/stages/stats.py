@@ -6,15 +6,26 @@ from typing import Any
 
 import pandas as pd
 
-from skinlesion.analysis.claims import answer_claims
-from skinlesion.analysis.columns import BOOTSTRAP_METHOD, COMPARISON_COLUMNS
-from skinlesion.analysis.comparison import Plan, adjust, compare
+from skinlesion.analysis.claims import answer_claims, claimed_keys
+from skinlesion.analysis.columns import COMPARISON_COLUMNS
+from skinlesion.analysis.comparison import compare
 from skinlesion.analysis.external_comparison import comparable_pairs, compare_external
+from skinlesion.analysis.judgement import ComparedDifference, Key, judge
 from skinlesion.analysis.pair_tables import Pair, cochran, detectable_table, flips_table, shared_images, variance_table
+from skinlesion.analysis.plan import Plan
 from skinlesion.evaluation.predictions import read_predictions, restrict_images
 from skinlesion.files import read_json, write_csv, write_json
+from skinlesion.folds import TEST_PARTS, TRAINING_PARTS
 from skinlesion.params import Params
-from skinlesion.results.names import EXTERNAL_FOLDER, EXTERNAL_NOTES_NAME, PREDICTIONS_NAME, STATISTICS_NAME
+from skinlesion.results.claims_record import claims_record
+from skinlesion.results.names import (
+    EXTERNAL_FOLDER,
+    EXTERNAL_NOTES_NAME,
+    METRICS_NAME,
+    PARAMS_NAME,
+    PREDICTIONS_NAME,
+    STATISTICS_NAME,
+)
 from skinlesion.results.workspace import Workspace, evaluate_command
 
 
@@ -34,10 +45,11 @@ def stats(params: Params, workspace: Workspace) -> pd.DataFrame:
         for name in params.systems
     }
     pairs = [(pair[0], pair[1]) for pair in params.stats.pairs or combinations(params.systems, 2)]
-    claimed = dict.fromkeys((claim.a, claim.b) for claim in params.claims)
-    pairs += [pair for pair in claimed if pair not in pairs and pair[::-1] not in pairs]
+    claimed_pairs = dict.fromkeys((claim.a, claim.b) for claim in params.claims)
+    pairs += [pair for pair in claimed_pairs if pair not in pairs and pair[::-1] not in pairs]
     plan = plan_of(params)
     omnibus: dict[str, float] = {}
+    differences: dict[Key, ComparedDifference] = {}
     tables: dict[str, list[pd.DataFrame]] = {"comparisons": [], "flips": [], "variance": [], "detectable": []}
     groups, skipped = shared_images(predictions, pairs)
     for image_ids, inside in groups:
@@ -46,12 +58,13 @@ def stats(params: Params, workspace: Workspace) -> pd.DataFrame:
         omnibus = omnibus or cochran(members)
         tables["comparisons"].append(compared.table.assign(images=len(image_ids)))
         tables["flips"].append(flips_table(members, inside))
-        tables["variance"].append(variance_table(members, inside, compared, plan))
+        tables["variance"].append(variance_table(members, inside, plan))
+        differences |= compared.differences
         tables["detectable"].append(detectable_table(members, inside, plan))
     out = workspace.statistics
     joined = {name: pd.concat(parts, ignore_index=True) if parts else pd.DataFrame() for name, parts in tables.items()}
-    comparisons = joined["comparisons"].reindex(columns=[*COMPARISON_COLUMNS, "images"])
-    comparisons["p_adjusted"] = adjust(comparisons, plan.primary)
+    comparisons = judge(joined["comparisons"], differences, plan, claimed_keys(params.claims))
+    comparisons = comparisons.reindex(columns=[*COMPARISON_COLUMNS, "images"])
     claims = answer_claims(comparisons, params.claims)
     written = joined | {
         "comparisons": comparisons,
@@ -60,7 +73,11 @@ def stats(params: Params, workspace: Workspace) -> pd.DataFrame:
     }
     for name, table in written.items():
         write_csv(out / f"{name}.csv", table, float_format="%.9g")
-    write_json(out / STATISTICS_NAME, _summary(params, comparisons, claims, skipped) | omnibus)
+    claimed = dict.fromkeys(name for claim in params.claims for name in (claim.a, claim.b))
+    record = claims_record(
+        workspace.root / PARAMS_NAME, [workspace.system(params, name) / METRICS_NAME for name in claimed]
+    )
+    write_json(out / STATISTICS_NAME, _summary(params, comparisons, claims, skipped) | omnibus | record.entries())
     return comparisons
 
 
@@ -71,11 +88,13 @@ def plan_of(params: Params) -> Plan:
     return Plan(
         metrics=tuple(dict.fromkeys([*settings.metrics, *claimed])),
         primary=settings.primary,
-        margin=settings.margin,
+        margins=dict(settings.margins),
         confidence=settings.confidence,
         replicates=settings.replicates,
         seed=settings.seed,
         permutations=settings.permutations,
+        one_sided=settings.one_sided,
+        test_per_training=TEST_PARTS / TRAINING_PARTS,
     )
 
 
@@ -105,12 +124,15 @@ def _external(params: Params, workspace: Workspace, pairs: Sequence[Pair], plan:
 
 
 def _summary(params: Params, comparisons: pd.DataFrame, claims: pd.DataFrame, skipped: list[str]) -> dict[str, Any]:
-    primary = comparisons[(comparisons["metric"] == params.stats.primary) & (comparisons["method"] == BOOTSTRAP_METHOD)]
+    primary = comparisons[(comparisons["metric"] == params.stats.primary) & (comparisons["family"] != "")]
     return {
         "comparisons": len(primary),
-        "verdicts": {name: int(count) for name, count in primary["verdict"].value_counts().items()},
-        "claims": {name: int(count) for name, count in claims["answer"].value_counts().items()},
-        "margin": params.stats.margin,
+        "verdicts": {
+            name: int(count) for name, count in primary["verdict"].str.partition(":")[0].value_counts().items()
+        },
+        "claims": {name: int(count) for name, count in claims["answer"].str.partition(":")[0].value_counts().items()},
+        "margins": dict(params.stats.margins),
+        "one_sided": params.stats.one_sided,
         "replicates": params.stats.replicates,
         "seed": params.stats.seed,
         "primary": params.stats.primary,

@@ -25,7 +25,8 @@ def external(results: Results) -> Section | None:
 def _set(results: Results, name: str) -> dict[str, Any]:
     experiments = list(results.params.experiments)
     table = results.statistics_table("external")
-    pairs = table[(table["external"] == name) & (table["metric"] == results.params.stats.primary)]
+    of_set = (table["external"] == name) & (table["metric"] == results.params.stats.primary)
+    pairs = table[of_set & (table["verdict"] != "")]
     return {
         "name": name,
         "about": results.external_notes(experiments[0], name),

@@ -1,0 +1,31 @@
+"""The plan of a comparison, fixed before anything runs."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is compared and how it is judged.
+
+    Attributes:
+        metrics: names of the metrics compared; the first rows of a pair are about `primary`.
+        margins: the smallest difference that matters, by metric; a metric without one is judged by direction alone.
+        confidence: of intervals; 1 − confidence is the level of every family of tests.
+        replicates: of the bootstrap that stands beside the t intervals; 0 leaves it out.
+        permutations: of the permutation test of the primary metric; 0 leaves it out.
+        one_sided: level of each one-sided test against a margin.
+        naive: whether rows that ignore lesions stand beside, to show the difference.
+        test_per_training: images of a test fold per training image, for the t-test over folds; None leaves it out.
+    """
+
+    metrics: tuple[str, ...]
+    primary: str
+    margins: Mapping[str, float] = field(default_factory=dict)
+    confidence: float = 0.95
+    replicates: int = 10_000
+    seed: int = 0
+    permutations: int = 0
+    one_sided: float = 0.025
+    naive: bool = True
+    test_per_training: float | None = None
