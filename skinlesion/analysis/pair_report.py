@@ -47,8 +47,8 @@ class ComparisonRow(BaseModel):
     high_adjusted: float | None
     margin: float | None = Field(description="The smallest difference in the metric that matters.")
     verdict: str = Field(
-        description="The direction of b − a and its size against the margin, or why there is no verdict; empty for rows "
-        "that carry none."
+        description="The direction of b − a and its size against the margin, or why there is no verdict; empty for "
+        "rows that carry none."
     )
 
 

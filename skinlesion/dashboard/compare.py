@@ -11,6 +11,10 @@ from skinlesion.results.reader import Results
 from skinlesion.vocabulary import CLASSES
 
 _SHOWN = 12
+_COLUMNS = (
+    "a", "b", "metric", "a_value", "b_value", "difference", "low_adjusted", "high_adjusted", "p_adjusted", "adjustment",
+    "about", "verdict",
+)  # fmt: skip
 
 
 def show(results: Results) -> None:
@@ -39,13 +43,11 @@ def _differences(results: Results, a: str, b: str) -> None:
         )
         return
     st.subheader("Differences, lesions resampled as clusters")
-    shown = rows[
-        ["a", "b", "metric", "a_value", "b_value", "difference", "low_adjusted", "high_adjusted", "p_adjusted"]
-        + ["adjustment", "about", "verdict"]
-    ]
+    shown = rows[list(_COLUMNS)]
     st.dataframe(shown, hide_index=True, width="stretch")
     st.caption(
-        "b − a, paired on the same images; intervals and p-values allow for the family of comparisons, and the verdict agrees with them."
+        "b − a, paired on the same images; intervals and p-values allow for the family of comparisons, and the verdict "
+        "agrees with them."
     )
 
 

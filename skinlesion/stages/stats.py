@@ -138,3 +138,8 @@ def _summary(params: Params, comparisons: pd.DataFrame, claims: pd.DataFrame, sk
         "primary": params.stats.primary,
         "skipped": skipped,
     }
+
+
+def _counted(words: pd.Series) -> dict[str, int]:
+    """Return how often each verdict or answer occurs; the reasons for having none count together."""
+    return {str(name): int(count) for name, count in words.str.partition(":")[0].value_counts().items()}
