@@ -8,6 +8,9 @@ import pandas as pd
 from skinlesion.analysis.comparison import Compared, Plan, fold_values, pair_flips
 from skinlesion.errors import UserError
 from skinlesion.evaluation.predictions import Predictions
+from skinlesion.evaluation.registry import SCHEMA
+from skinlesion.stats.influence import influences
+from skinlesion.stats.linear_estimate import LinearEstimate, paired_contrast
 from skinlesion.stats.mcnemar import cochran_q
 from skinlesion.stats.power import minimum_detectable_difference
 from skinlesion.stats.variance import variance_budget
@@ -69,22 +72,27 @@ def variance_table(
     members: Mapping[str, Predictions], pairs: Sequence[Pair], compared: Compared, plan: Plan
 ) -> pd.DataFrame:
     """Return the variance budget of each pair's primary difference; seeds are paired where both models have them."""
-    metric = compared.clustered.metrics.index(plan.primary)
     by_fold = {name: fold_values(predictions, plan.primary) for name, predictions in members.items()}
+    known: dict[tuple[str, tuple[int, ...]], LinearEstimate] = {}
     rows = []
     for a, b in pairs:
-        shared = [seed for seed in members[a].seeds if seed in members[b].seeds]
+        shared = tuple(seed for seed in members[a].seeds if seed in members[b].seeds)
         if not shared:
             continue
-        place = {name: [members[name].seeds.index(seed) for seed in shared] for name in (a, b)}
-        index = {name: compared.names.index(name) for name in (a, b)}
-        point = [compared.clustered.point[index[name]][place[name], metric] for name in (a, b)]
-        draws = [compared.clustered.replicates[index[name]][:, place[name], metric] for name in (a, b)]
-        budget = variance_budget(
-            point[1] - point[0], draws[1] - draws[0], by_fold[b] - by_fold[a], confidence=plan.confidence
-        )
+        for name in (a, b):
+            if (name, shared) not in known:
+                known[name, shared] = _primary(members[name], shared, plan.primary)
+        difference = paired_contrast([-1, 1], [known[a, shared], known[b, shared]])
+        trainings = [(0, seed) for seed in shared]
+        budget = variance_budget(difference, trainings, by_fold[b] - by_fold[a], confidence=plan.confidence)
         rows.append({"a": a, "b": b, "metric": plan.primary} | vars(budget))
     return pd.DataFrame(rows)
+
+
+def _primary(predictions: Predictions, seeds: Sequence[int], metric: str) -> LinearEstimate:
+    """Return a metric of the trainings with these seeds, with the influences on each."""
+    layers = predictions.probabilities[[predictions.seeds.index(seed) for seed in seeds]]
+    return influences(predictions.labels, layers, predictions.lesions, [metric], SCHEMA, by_layer=True)[metric]
 
 
 def detectable_table(members: Mapping[str, Predictions], pairs: Sequence[Pair], plan: Plan) -> pd.DataFrame:
