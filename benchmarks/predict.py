@@ -25,6 +25,7 @@ import torch
 
 from skinlesion.data.patient_records import PatientRecord
 from skinlesion.data.photographs import find_photographs
+from skinlesion.experiment.answering import AnsweringModel
 from skinlesion.experiment.photograph_predictions import predict_photographs
 from skinlesion.experiment.predictor import Predictor
 from skinlesion.params_file import load_params
@@ -60,15 +61,16 @@ def main() -> None:
     arguments = parser.parse_args()
     params = load_params(arguments.workspace / "params.yaml")
     predictor = Predictor.open(params, Workspace(arguments.workspace), arguments.experiment)
+    answering = {False: AnsweringModel(arguments.experiment, predictor)}
     files = find_photographs([arguments.folder]) * arguments.repeats
     keep_freed_memory()
     rates, bares = [], []
-    for row in predict_photographs(predictor, files[:PHOTOGRAPHS], params.prepare, PatientRecord()):
+    for row in predict_photographs(answering, files[:PHOTOGRAPHS], params.prepare, PatientRecord()):
         assert not row["error"], row["error"]
     for _ in range(ROUNDS):
         bares.append(bare_rate(predictor, len(files)))
         began = time.perf_counter()
-        count = sum(1 for _ in predict_photographs(predictor, files, params.prepare, PatientRecord()))
+        count = sum(1 for _ in predict_photographs(answering, files, params.prepare, PatientRecord()))
         rates.append(count / (time.perf_counter() - began))
     models = len(predictor.runs)
     passes = predictor.inputs.views * (models if predictor.inputs.settings.fine_tunes else 1)

@@ -20,19 +20,26 @@ from skinlesion.numbers import (
     scientific,
 )
 from skinlesion.progress import progress
-from skinlesion.vocabulary import CLASS_NAMES, PROBABILITY_COLUMNS
+from skinlesion.report import prediction_words as words
+from skinlesion.vocabulary import PROBABILITY_COLUMNS
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from skinlesion.analysis.pair_report import ComparisonReport, ComparisonRow, FlipReport
-    from skinlesion.experiment.predictor import Predictor
+    from skinlesion.experiment.answering import AnsweringModel
     from skinlesion.experiment.training_runs import RunSummary
     from skinlesion.params import TrainParams
 
 _NOTICE = "research software, not for diagnosis"
 _PLACES = 4  # after the point of a metric
 _MOST_IDS = 8
+
+#: Columns of predictions as CSV: what must be known first stands before the answer.
+_PREDICTION_COLUMNS = (
+    "file", "experiment", "sees", "record", "trained_on", "synthetic", "unlike", "unlike_training", "warnings",
+    "answer", *PROBABILITY_COLUMNS, "malignant", "malignant_prevalence", "remarks", "set", "called", "error",
+)  # fmt: skip
 
 
 def warn(warnings: Iterable[str]) -> None:
@@ -208,13 +215,11 @@ def show_scores(metrics: Mapping[str, float], notes: Mapping[str, Any], assessme
 class PredictionPrinter:
     """Prints one row per photograph; what could not be read goes to standard error and is counted in `failed`."""
 
-    def __init__(self, form: str, name: str, predictor: "Predictor", photographs: int) -> None:
+    def __init__(self, form: str, models: Iterable["AnsweringModel"], photographs: int) -> None:
         self.form, self.failed = form, 0
         self._writer: Any = None
-        about = f"{name}, {count(len(predictor.runs), 'model')}"
-        if not predictor.calibrated:
-            about += f"; not calibrated, no sets, no thresholds: run `skinlesion assess {name}`"
-        print(f"{about}; {_NOTICE}", file=sys.stderr)
+        for model in models:
+            print(f"{_model_text(model)}; {_NOTICE}", file=sys.stderr)
         shown = form != "text" and photographs > 1
         self._progress = progress("photographs", photographs, unit="images") if shown else None
         self._advance = self._progress.__enter__() if self._progress else None
@@ -227,7 +232,7 @@ class PredictionPrinter:
             self.failed += 1
             print(f"error: {row['error']}", file=sys.stderr)
         if self.form == "json":
-            print(json.dumps(row), flush=True)
+            print(json.dumps(_with_words(row)), flush=True)
         elif self.form == "csv":
             self._show_csv(row)
         elif not row["error"]:
@@ -241,30 +246,67 @@ class PredictionPrinter:
             print(f"{self.failed} could not be read", file=sys.stderr)
 
     def _show_csv(self, row: Mapping[str, Any]) -> None:
-        flat = {name: row.get(name, "") for name in ("file", "answer", *PROBABILITY_COLUMNS, "malignant")}
+        told = _with_words(row)
+        flat = {name: "" if told.get(name) is None else told[name] for name in _PREDICTION_COLUMNS}
+        for name in ("warnings", "remarks"):
+            flat[name] = "; ".join(told.get(name) or [])
         flat["set"] = " ".join(row.get("set") or [])
         flat["called"] = "; ".join(rule for rule, called in row.get("called", {}).items() if called)
-        flat["unlike"] = "" if row.get("unlike") is None else row["unlike"]
-        flat["error"] = row["error"]
         if self._writer is None:
             self._writer = csv.DictWriter(sys.stdout, list(flat), lineterminator="\n")
             self._writer.writeheader()
         self._writer.writerow(flat)
 
 
+def _model_text(model: "AnsweringModel") -> str:
+    predictor = model.predictor
+    parts = [f"{model.name}, {count(len(predictor.runs), 'model')}"]
+    if predictor.synthetic:
+        parts.append(words.SYNTHETIC)
+    if predictor.prevalence is None:
+        parts.append(f"risks not calibrated: run `skinlesion evaluate --experiment {model.name}`")
+    else:
+        share, source = predictor.prevalence.malignant, words.source_name(predictor.source)
+        parts.append(
+            f"risks hold where {percent(share, 1)} of images are malignant, as in {source}, and not where fewer or "
+            "more are"
+        )
+    if not predictor.calibrated:
+        parts.append(f"no sets, no thresholds: run `skinlesion assess {model.name}`")
+    return "; ".join(parts)
+
+
+def _with_words(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a row with its warnings before the answer and its remarks after the probabilities."""
+    if row["error"]:
+        return dict(row)
+    told: dict[str, Any] = {}
+    for name, value in row.items():
+        if name == "answer":
+            told["warnings"] = words.warnings_of(row)
+        told[name] = value
+        if name == "malignant_prevalence":
+            told["remarks"] = words.remarks_of(row)
+    return told
+
+
 def _prediction_text(row: Mapping[str, Any]) -> str:
-    ranked = sorted(PROBABILITY_COLUMNS, key=lambda name: -row[name])
-    first = ranked[0].removeprefix("p_")
+    warnings = words.warnings_of(row)
+    others = [name for name in words.ranked(row) if name != row["answer"]][:2]
+    shares = ", ".join(f"{name} {percent(row[f'p_{name}'], 1)}" for name in others)
     lines = [
-        row["file"],
-        f"  {percent(row[ranked[0]], 1)} {first} ({CLASS_NAMES[first]}); then "
-        + ", ".join(f"{percent(row[name], 1)} {name.removeprefix('p_')}" for name in ranked[1:3]),
-        f"  malignant (akiec, bcc, mel): {percent(row['malignant'], 1)}" + _thresholds_text(row["called"]),
+        ": ".join([row["file"], *warnings[:1]]),
+        *(f"  {warning}" for warning in warnings[1:]),
+        f"  {words.answered_by(row)}",
+        f"  {words.answer_text(row)}; others: {shares}",
+        f"  malignant (akiec, bcc, mel): {percent(row['malignant'], 1)}, {words.risk_basis(row)}"
+        + _thresholds_text(row["called"]),
+        *(f"  note: {remark}" for remark in words.remarks_of(row)),
     ]
     if row["set"] is not None:
         lines.append(f"  cannot be ruled out: {', '.join(row['set']) or 'none of the seven fits well'}")
-    if row["unlike"] is not None:
-        lines.append(f"  unlike the training images: farther from them than {number(row['unlike'], 0)}% of them are")
+    if not row["unlike_training"]:  # else it was the first thing said
+        lines.append(f"  {words.likeness_text(row)}")
     return "\n".join(lines)
 
 

@@ -92,7 +92,7 @@ def compare(
                 [-1, 1], [estimates[a][metric], estimates[b][metric]], [predictions[a].layers, predictions[b].layers]
             )
             differences[a, b, metric] = ComparedDifference(ids, difference, again, too_few_lesions(numbers, metric))
-            base = {"a": a, "b": b, "metric": metric}
+            base: dict[str, Any] = {"a": a, "b": b, "metric": metric}
             base |= {"a_value": estimates[a][metric].value, "b_value": estimates[b][metric].value}
             if again is not None:
                 rows.append(base | _row(again, RECIPE_METHOD, RECIPE, plan.confidence))

@@ -95,7 +95,7 @@ def judge(
         key = (row["a"], row["b"], row["metric"])
         if key in differences and row["method"] == differences[key].method:
             for name, value in judged[key].items():
-                filled.loc[index, name] = value  # type: ignore[call-overload]
+                filled.loc[index, name] = value
     return filled
 
 
@@ -109,7 +109,10 @@ def _confirmatory(members: Mapping[Key, ComparedDifference], plan: Plan) -> dict
     if not possible:
         return answered
     pvalues = np.array([difference.judged.pvalue() for difference in possible.values()])
-    together = simultaneous(pvalues, joint_correlation(list(possible.values())), 1 - plan.confidence, seed=plan.seed)
+    degrees = np.array([difference.judged.degrees for difference in possible.values()])
+    together = simultaneous(
+        pvalues, degrees, joint_correlation(list(possible.values())), plan.confidence, seed=plan.seed
+    )
     count = len(possible)
     adjustment = "none, one comparison" if count == 1 else f"min-P over {count} claims"
     for (key, difference), adjusted in zip(possible.items(), together.adjusted, strict=True):

@@ -5,11 +5,16 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from skinlesion.analysis.comparison import Compared, Plan, fold_values, pair_flips, shared_folds
+from skinlesion.analysis.comparison import pair_flips, paired_folds
+from skinlesion.analysis.plan import Plan
 from skinlesion.errors import UserError
 from skinlesion.evaluation.predictions import Predictions
+from skinlesion.evaluation.registry import SCHEMA
+from skinlesion.stats.influence import influences
+from skinlesion.stats.linear_estimate import LinearEstimate, paired_contrast
 from skinlesion.stats.mcnemar import cochran_q
 from skinlesion.stats.power import minimum_detectable_difference
+from skinlesion.stats.recipe import Training
 from skinlesion.stats.variance import variance_budget
 from skinlesion.vocabulary import CLASSES
 
@@ -65,27 +70,26 @@ def flips_table(members: Mapping[str, Predictions], pairs: Sequence[Pair]) -> pd
     return pd.DataFrame(rows)
 
 
-def variance_table(
-    members: Mapping[str, Predictions], pairs: Sequence[Pair], compared: Compared, plan: Plan
-) -> pd.DataFrame:
+def variance_table(members: Mapping[str, Predictions], pairs: Sequence[Pair], plan: Plan) -> pd.DataFrame:
     """Return the variance budget of each pair's primary difference; layers are paired where both models have them."""
-    metric = compared.clustered.metrics.index(plan.primary)
-    by_fold = {name: fold_values(predictions, plan.primary) for name, predictions in members.items()}
     rows = []
     for a, b in pairs:
         shared = [layer for layer in members[a].layers if layer in members[b].layers]
         if not shared:
             continue
-        place = {name: [members[name].layers.index(layer) for layer in shared] for name in (a, b)}
-        index = {name: compared.names.index(name) for name in (a, b)}
-        point = [compared.clustered.point[index[name]][place[name], metric] for name in (a, b)]
-        draws = [compared.clustered.replicates[index[name]][:, place[name], metric] for name in (a, b)]
-        folds = shared_folds(by_fold[a], by_fold[b])
+        estimates = [_primary(members[name], shared, plan.primary) for name in (a, b)]
+        folds = paired_folds(members[a], members[b], plan.primary)
         budget = variance_budget(
-            point[1] - point[0], draws[1] - draws[0], folds[1] - folds[0], confidence=plan.confidence
+            paired_contrast([-1, 1], estimates), shared, folds[1] - folds[0], confidence=plan.confidence
         )
         rows.append({"a": a, "b": b, "metric": plan.primary} | vars(budget))
     return pd.DataFrame(rows)
+
+
+def _primary(predictions: Predictions, trainings: Sequence[Training], metric: str) -> LinearEstimate:
+    """Return a metric of these trainings, with the influences on each."""
+    layers = predictions.probabilities[[predictions.layers.index(training) for training in trainings]]
+    return influences(predictions.labels, layers, predictions.lesions, [metric], SCHEMA, by_layer=True)[metric]
 
 
 def detectable_table(members: Mapping[str, Predictions], pairs: Sequence[Pair], plan: Plan) -> pd.DataFrame:

@@ -14,7 +14,10 @@ from skinlesion.errors import UserError
 def predict(
     images: Annotated[list[Path], typer.Argument(help="Photographs, or folders of them.")],
     experiment: Annotated[
-        str | None, typer.Option(help="Which model; by default the best by validation, with metadata if you give any.")
+        str | None,
+        typer.Option(
+            help="Which model; by default the best by validation: with metadata where any are known, else without."
+        ),
     ] = None,
     fold: Annotated[int | None, typer.Option(help="The models of one fold; by default the mean over all.")] = None,
     age: Annotated[float | None, typer.Option(help="In years.")] = None,
@@ -24,8 +27,9 @@ def predict(
         Path | None, typer.Option(help="A CSV of image_id, age, sex, localization for many photographs.")
     ] = None,
     unlike: Annotated[
-        bool, typer.Option("--unlike", help="Say how unlike the prepared images each photograph is.")
-    ] = False,
+        bool | None,
+        typer.Option("--unlike/--no-unlike", help="Say which are unlike the training images; default: if under 5 min."),
+    ] = None,
     cam: Annotated[Path | None, typer.Option(help="A folder for pictures of where one fold's model looks.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object per line.")] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
@@ -35,7 +39,7 @@ def predict(
     from skinlesion.training.memory import share_one_heap
 
     share_one_heap()  # before the imports that start threads
-    from skinlesion.console import PredictionPrinter
+    from skinlesion.console import PredictionPrinter, warn
     from skinlesion.data.patient_records import PatientRecord
     from skinlesion.stages import predict as stage
 
@@ -54,7 +58,8 @@ def predict(
         overlays=cam,
     )
     form = "json" if as_json else "csv" if as_csv else "text"
-    printer = PredictionPrinter(form, predicted.experiment, predicted.predictor, predicted.count)
+    printer = PredictionPrinter(form, predicted.models, predicted.count)
+    warn(predicted.warnings)
     for row in predicted.rows:
         printer.show(row)
     printer.end()

@@ -11,12 +11,16 @@ from skinlesion.data.decode import decode
 from skinlesion.data.patient_records import PatientRecord
 from skinlesion.errors import UserError
 from skinlesion.numbers import number, percent
+from skinlesion.report import prediction_words as words
 from skinlesion.results.reader import Results
-from skinlesion.vocabulary import CLASS_NAMES, CLASSES, LOCALIZATIONS, SEXES, UNKNOWN
+from skinlesion.vocabulary import CLASSES, LOCALIZATIONS, PROBABILITY_COLUMNS, SEXES, UNKNOWN
 
 #: Largest upload, in bytes; the server refuses larger ones too.
 MOST_BYTES = 20_000_000
 _SIMILAR = 6
+
+#: The entry that leaves the choice of a model to what is known of the patient.
+AUTOMATIC = "the best for what is known of the patient"
 
 
 def show(results: Results) -> None:
@@ -26,11 +30,7 @@ def show(results: Results) -> None:
     if not trained:
         st.info("No trained models here: run `dvc repro`.")
         return
-    try:
-        best = results.choose_experiment(metadata=True)
-    except UserError:
-        best = trained[0]
-    name = st.selectbox("Experiment", trained, index=trained.index(best) if best in trained else 0, key="predict_name")
+    wanted = st.selectbox("Experiment", [AUTOMATIC, *trained], key="predict_name")
     left, middle, right = st.columns(3)
     age = left.number_input("Age in years (empty: unknown)", 0, 120, value=None, key="predict_age")
     sex = middle.selectbox("Sex", [UNKNOWN, *SEXES], key="predict_sex")
@@ -42,20 +42,53 @@ def show(results: Results) -> None:
     pixels = _pixels(upload.getvalue(), results)
     if pixels is None:
         return
-    predictor = _predictor(results, str(name))
-    table = pd.DataFrame([PatientRecord(None if age is None else float(age), sex, site).row()])
-    answers = predictor.answer(pixels[None], table)
+    record = PatientRecord(None if age is None else float(age), sex, site)
+    name = _best(results, trained, record) if wanted == AUTOMATIC else str(wanted)
+    model = _model(results, name)
+    table = pd.DataFrame([record.row()])
+    row = model.rows(pixels[None], table)[0]
+    for warning in words.warnings_of(row):
+        st.error(warning)
+    if row["unlike"] is None:
+        st.warning(f"{words.likeness_text(row)}: below, the section on similar images says why")
     picture, figures = st.columns([1, 2])
     picture.image(pixels, caption="as the model sees it")
-    p = answers.probabilities[0]
-    likeliest = CLASSES[int(p.argmax())]
     with figures:
-        st.subheader(f"{likeliest}, {CLASS_NAMES[likeliest]}: {percent(p.max(), 1)}")
-        st.bar_chart(pd.DataFrame({"probability": p}, index=list(CLASSES)), horizontal=True)
-        st.metric("Malignant (akiec, bcc, mel)", percent(answers.malignant[0], 1))
-        _meaning(answers, str(name))
-    _looks(results, str(name), pixels, table)
-    _similar(predictor, results, pixels)
+        st.caption(f"{words.answered_by(row)}; {words.likeness_text(row)}.")
+        st.subheader(words.answer_text(row))
+        st.altair_chart(_chart(row))
+        st.metric("Malignant (akiec, bcc, mel)", percent(row["malignant"], 1))
+        st.caption(f"{words.risk_basis(row)}; a clinic's share differs, and so does the risk there.")
+        for remark in words.remarks_of(row):
+            st.warning(remark)
+        _meaning(row)
+    _looks(results, name, pixels, table)
+    _similar(model, results, pixels)
+
+
+def _best(results: Results, trained: list[str], record: PatientRecord) -> str:
+    """Return the best experiment for what is known of the patient, among those that were trained here."""
+    try:
+        best = results.choose_experiment(metadata=not record.empty)
+    except UserError:  # none was evaluated
+        return trained[0]
+    return best if best in trained else trained[0]
+
+
+def _chart(row: dict[str, Any]) -> Any:
+    """Return bars of the probabilities; their axis is 0 to 1, so that a small probability looks small."""
+    import altair
+
+    table = pd.DataFrame({"class": list(CLASSES), "probability": [row[name] for name in PROBABILITY_COLUMNS]})
+    return (
+        altair.Chart(table)
+        .mark_bar()
+        .encode(
+            x=altair.X("probability", scale=altair.Scale(domain=[0, 1])),
+            y=altair.Y("class", sort=None, title=None),
+            tooltip=["class", altair.Tooltip("probability", format=".3f")],
+        )
+    )
 
 
 def _pixels(data: bytes, results: Results) -> np.ndarray | None:
@@ -69,14 +102,22 @@ def _pixels(data: bytes, results: Results) -> np.ndarray | None:
         return None
 
 
-@st.cache_resource(show_spinner="Loading models", max_entries=2)
+@st.cache_resource(show_spinner="Loading models and training images", max_entries=2)
 def _open(path: str, name: str, changed: float) -> Any:
+    """Return an experiment's models with the training images, where these cost little to look at."""
     from pathlib import Path
 
+    from skinlesion.experiment.answering import MOST_SECONDS, AnsweringModel
     from skinlesion.experiment.predictor import Predictor
 
     results = open_results(Path(path))
-    return Predictor.open(results.params, results.workspace, name)
+    predictor = Predictor.open(results.params, results.workspace, name)
+    try:
+        seconds = predictor.seconds_for_neighbours()
+        neighbours = None if seconds is None or seconds > MOST_SECONDS else predictor.neighbours()
+    except (UserError, OSError):  # the page says that the photograph was not compared
+        neighbours = None
+    return AnsweringModel(name, predictor, neighbours)
 
 
 @st.cache_resource(show_spinner="Loading a model", max_entries=2)
@@ -90,21 +131,18 @@ def _look(path: str, name: str, changed: float) -> Any:
     return ExplainedRun.open(results.params, results.workspace, name, fold, any_version=True)
 
 
-def _predictor(results: Results, name: str) -> Any:
+def _model(results: Results, name: str) -> Any:
     folder = results.workspace.model(name)
     return _open(str(results.workspace.root / "params.yaml"), name, folder.stat().st_mtime)
 
 
-def _meaning(answers: Any, name: str) -> None:
-    if answers.sets is None:
-        st.info(f"Not calibrated; run `skinlesion assess {name}` for sets and thresholds.")
+def _meaning(row: dict[str, Any]) -> None:
+    if row["set"] is None:
+        st.info(f"No sets and thresholds; run `skinlesion assess {row['experiment']}`.")
         return
-    open_ = [CLASSES[place] for place in np.flatnonzero(answers.sets[0])]
-    st.write(f"Cannot be ruled out: **{', '.join(open_) or 'none of the seven fits well'}**")
-    for rule, called in answers.calls.items():
-        st.write(
-            f"{'Above' if called[0] else 'Below'} the threshold that had {rule} for malignancy on validation images."
-        )
+    st.write(f"Cannot be ruled out: **{', '.join(row['set']) or 'none of the seven fits well'}**")
+    for rule, called in row["called"].items():
+        st.write(f"{'Above' if called else 'Below'} the threshold that had {rule} for malignancy on validation images.")
 
 
 def _looks(results: Results, name: str, pixels: np.ndarray, table: pd.DataFrame) -> None:
@@ -118,17 +156,15 @@ def _looks(results: Results, name: str, pixels: np.ndarray, table: pd.DataFrame)
         st.image(photograph_with_map(pixels, run.map_photographs(pixels[None], table).maps[0]))
 
 
-def _similar(predictor: Any, results: Results, pixels: np.ndarray) -> None:
+def _similar(model: Any, results: Results, pixels: np.ndarray) -> None:
     with st.expander("Similar training images"):
-        neighbours = predictor.neighbours()
-        if neighbours is None:
-            st.info("No prepared images here, or a model without image.")
+        if model.neighbours is None:
+            st.info(
+                "Not compared: no prepared images here, a model without image, or features that take minutes to "
+                f"compute, which `skinlesion predict --experiment {model.name} --unlike` does once."
+            )
             return
-        features = predictor.pooled(pixels[None])
-        rows, cosines = neighbours.nearest(features, _SIMILAR)
-        st.write(
-            f"Farther from the prepared images than {percent(neighbours.percentile(features)[0] / 100)} of them are."
-        )
+        rows, cosines = model.neighbours.nearest(model.predictor.pooled(pixels[None]), _SIMILAR)
         table = results.metadata
         for column, row, cosine in zip(st.columns(_SIMILAR), rows[0], cosines[0], strict=True):
             image_id = str(table["image_id"].iloc[row])

@@ -38,7 +38,8 @@ class PatientRecord:
 
     @property
     def empty(self) -> bool:
-        return self == PatientRecord()
+        """Whether nothing is known; "unknown" says no more than nothing does."""
+        return self.age is None and self.sex in (None, UNKNOWN) and self.localization in (None, UNKNOWN)
 
     def row(self) -> dict[str, object]:
         """Return the record as a row of a metadata table, missing where nothing is known."""
@@ -70,6 +71,14 @@ def read_records(path: Path) -> pd.DataFrame:
         except UserError as error:
             raise UserError(f"{path}: {image_id}: {str(error).removeprefix('--')}") from None
     return records
+
+
+def any_known(records: pd.DataFrame) -> np.ndarray:
+    """Return whether age, sex or localization is known (N,) in each row of a table."""
+    known: np.ndarray = records["age"].notna().to_numpy()
+    for name in ("sex", "localization"):
+        known = known | ~records[name].fillna(UNKNOWN).eq(UNKNOWN).to_numpy()
+    return known
 
 
 def records_of(files: Sequence[Path], records: pd.DataFrame | None, default: PatientRecord) -> pd.DataFrame:

@@ -1,6 +1,6 @@
 """Predictions of photographs, a batch at a time on each core; a file that cannot be read is reported and skipped."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,48 +8,47 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from skinlesion.data.patient_records import PatientRecord, records_of
+from skinlesion.data.patient_records import PatientRecord, any_known, records_of
 from skinlesion.data.photographs import read_photograph
 from skinlesion.errors import UserError
+from skinlesion.experiment.answering import AnsweringModel
 from skinlesion.experiment.parallel import in_parallel
-from skinlesion.experiment.predictor import Predictor
-from skinlesion.interpret.neighbours import Neighbours
 from skinlesion.params import PrepareParams
 from skinlesion.training.batch_sizes import PHOTOGRAPHS
 from skinlesion.training.memory import keep_freed_memory
-from skinlesion.vocabulary import CLASSES, PROBABILITY_COLUMNS
 
-#: Draws where the model looks, given a file, its pixels and its record.
+#: Draws where a model looks, given a file, its pixels and its record.
 Overlay = Callable[[Path, np.ndarray, pd.DataFrame], None]
+
+#: Whether anything is known of the patient → the model that answers; it lacks what no photograph needs.
+Models = Mapping[bool, AnsweringModel]
 
 
 def predict_photographs(
-    predictor: Predictor,
+    models: Models,
     files: Sequence[Path],
     prepare: PrepareParams,
     default: PatientRecord,
     records: pd.DataFrame | None = None,
-    neighbours: Neighbours | None = None,
-    overlay: Overlay | None = None,
+    overlays: Mapping[str, Overlay] | None = None,
 ) -> Iterator[dict[str, Any]]:
-    """Yield one row per file, in order: `file, answer, p_…, malignant, set, called, unlike, error`.
+    """Yield one row per file, in order: `file`, the keys of `AnsweringModel.rows`, and `error`; or `file, error`.
 
     Args:
         default: what is known of the patient of every file that `records` do not list.
         records: of `read_records`.
-        neighbours: of the training images; without it `unlike` is None.
-        overlay: called with each file, its pixels and its record.
+        overlays: by the name of the model that answered, called with each file, its pixels and its record.
     """
     keep_freed_memory()
     batches = [files[start : start + PHOTOGRAPHS] for start in range(0, len(files), PHOTOGRAPHS)]
 
     def answer(batch: Sequence[Path]) -> _Batch:
-        return _answer(predictor, batch, prepare, records_of(batch, records, default), neighbours)
+        return _answer(models, batch, prepare, records_of(batch, records, default))
 
     for batch in in_parallel(answer, batches):
         for place, row in enumerate(batch.rows):
-            if overlay is not None and not row["error"]:  # here, because maps hook into a model that threads share
-                overlay(batch.files[place], batch.images[place], batch.records.iloc[[place]])
+            if overlays and not row["error"]:  # here, because maps hook into a model that threads share
+                overlays[row["experiment"]](batch.files[place], batch.images[place], batch.records.iloc[[place]])
             yield row
 
 
@@ -63,13 +62,7 @@ class _Batch:
     rows: list[dict[str, Any]]
 
 
-def _answer(
-    predictor: Predictor,
-    files: Sequence[Path],
-    prepare: PrepareParams,
-    records: pd.DataFrame,
-    neighbours: Neighbours | None,
-) -> _Batch:
+def _answer(models: Models, files: Sequence[Path], prepare: PrepareParams, records: pd.DataFrame) -> _Batch:
     images: dict[int, np.ndarray] = {}
     rows: list[dict[str, Any]] = [{} for _ in files]
     for place, path in enumerate(files):
@@ -77,22 +70,11 @@ def _answer(
             images[place] = read_photograph(path, prepare)
         except UserError as error:
             rows[place] = {"file": str(path), "error": str(error)}
-    if images:
-        readable, pixels = list(images), np.stack(list(images.values()))
-        answers = predictor.answer(pixels, records.iloc[readable])
-        unlike = None if neighbours is None else neighbours.percentile(predictor.pooled(pixels))
-        for row, place in enumerate(readable):
-            p = answers.probabilities[row]
-            rows[place] = {
-                "file": str(files[place]),
-                "answer": CLASSES[int(p.argmax())],
-                **{name: float(value) for name, value in zip(PROBABILITY_COLUMNS, p, strict=True)},
-                "malignant": float(answers.malignant[row]),
-                "set": None
-                if answers.sets is None
-                else [CLASSES[position] for position in np.flatnonzero(answers.sets[row])],
-                "called": {rule: bool(called[row]) for rule, called in answers.calls.items()},
-                "unlike": None if unlike is None else float(unlike[row]),
-                "error": "",
-            }
+    known = any_known(records)
+    for told, model in models.items():
+        places = [place for place in images if known[place] == told]
+        if places:
+            answered = model.rows(np.stack([images[place] for place in places]), records.iloc[places])
+            for place, row in zip(places, answered, strict=True):
+                rows[place] = {"file": str(files[place])} | row | {"error": ""}
     return _Batch(files, records, images, rows)

@@ -1,5 +1,7 @@
 """Prediction: all trained runs of an experiment on any photographs, calibrated, with sets and decisions."""
 
+import json
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,9 +12,18 @@ import pandas as pd
 import torch
 from torch import nn
 
+from skinlesion.code_version import code_version
 from skinlesion.errors import UserError
 from skinlesion.evaluation.conformal import ConformalSets
 from skinlesion.evaluation.decisions import risk_of
+from skinlesion.evaluation.predictions import (
+    ABSENT,
+    Predictions,
+    read_validation,
+    restrict_images,
+    restrict_repeats,
+)
+from skinlesion.evaluation.prevalence import PrevalenceCalibration, calibrate_to_prevalence
 from skinlesion.evaluation.recalibration import Calibrator, restore_calibrator
 from skinlesion.experiment.inputs import Inputs, view_of_element
 from skinlesion.experiment.probabilities import ImageBatch, probabilities
@@ -21,10 +32,17 @@ from skinlesion.files import read_json
 from skinlesion.interpret.neighbours import Neighbours
 from skinlesion.models.batch_norm_folding import fold_batch_norm
 from skinlesion.params import Params
-from skinlesion.results.names import NOTES_NAME
+from skinlesion.results.names import NOTES_NAME, VALIDATION_NAME
 from skinlesion.results.workspace import Workspace
+from skinlesion.training.batch_sizes import FEATURES
 from skinlesion.training.features import FeatureRequest, forward, preprocess
 from skinlesion.training.runs import Run
+
+#: What a model looks at, by the fusions that leave something out.
+_SEES = {"none": "image", "metadata_only": "record"}
+
+#: The module whose code makes cached features.
+_FEATURES_CODE = "training.features"
 
 _IMAGE_ONLY = {"fusion": "none", "regime": "frozen"}
 
@@ -48,10 +66,16 @@ class Fitted:
 
 @dataclass(frozen=True)
 class Answers:
-    """What an experiment predicts for B images; the last two are empty where it was not assessed."""
+    """What an experiment predicts for B images; the last two are empty where it was not assessed.
 
-    probabilities: np.ndarray  # (B, 7), mean over runs, calibrated where that was fitted
-    malignant: np.ndarray  # (B,) risk
+    The answer need not be the likeliest class. Answers follow the rule whose sensitivities `evaluate` reports, in which
+    classes weigh what they weighed in training, as a rule the same. Probabilities are those of images among which
+    classes are as common as in the data. The likeliest class by these would miss far more melanomas.
+    """
+
+    answers: np.ndarray  # (B,) positions of classes
+    probabilities: np.ndarray  # (B, 7), mean over runs, at the prevalence of the validation images where that is known
+    malignant: np.ndarray  # (B,) risk, of the same probabilities
     sets: np.ndarray | None  # (B, 7) bool: diagnoses that most runs leave open
     calls: dict[str, np.ndarray]  # rule → (B,) bool: malignant by most runs' thresholds
 
@@ -59,9 +83,15 @@ class Answers:
 class Predictor:
     """The runs of one experiment: of one fold, or of all of them as an ensemble."""
 
-    def __init__(self, inputs: Inputs, runs: Sequence[TrainedRun], fitted: Sequence[Fitted | None]) -> None:
-        """Take trained runs, and for each what was fitted on its validation part."""
-        self.inputs, self.runs, self.fitted = inputs, runs, fitted
+    def __init__(
+        self,
+        inputs: Inputs,
+        runs: Sequence[TrainedRun],
+        fitted: Sequence[Fitted | None],
+        prevalence: PrevalenceCalibration | None = None,
+    ) -> None:
+        """Take trained runs, for each what was fitted on its validation part, and what was fitted on all of them."""
+        self.inputs, self.runs, self.fitted, self.prevalence = inputs, runs, fitted, prevalence
         self._frozen = inputs.backbone  # with the weights it was loaded with, batch normalisation folded
         if inputs.backbone is not None:
             self._frozen = replace(inputs.backbone, module=_for_prediction(inputs.backbone.module, inputs))
@@ -87,7 +117,30 @@ class Predictor:
         if settings.fine_tunes:
             for run in runs:
                 run.model.backbone = _for_prediction(run.model.backbone, inputs)
-        return cls(inputs, runs, [fitted.get(run.run) for run in runs])
+        validation = workspace.results(name) / VALIDATION_NAME
+        prevalence = calibrate_to_prevalence(_first_repeat(validation)) if validation.exists() else None
+        return cls(inputs, runs, [fitted.get(run.run) for run in runs], prevalence)
+
+    @property
+    def sees(self) -> str:
+        """What the models look at: "image", "record", or "image and record"."""
+        return _SEES.get(self.inputs.settings.fusion, "image and record")
+
+    @property
+    def source(self) -> str:
+        """Where the training images came from, as `data.source` names it."""
+        source: str = self._data["source"]
+        return source
+
+    @property
+    def synthetic(self) -> bool:
+        """Whether the training images are drawn images of nobody."""
+        return bool(self._data["synthetic"])
+
+    @property
+    def _data(self) -> dict[str, Any]:
+        data: dict[str, Any] = self.runs[0].description["data"]
+        return data
 
     @property
     def calibrated(self) -> bool:
@@ -98,6 +151,14 @@ class Predictor:
         """Return what the runs predict for images (B, S, S, 3) uint8 with B rows of age, sex and localization."""
         return self.combine(self.probabilities(images, metadata))
 
+    def answer_with_features(self, images: np.ndarray, metadata: pd.DataFrame) -> tuple[Answers, np.ndarray]:
+        """Return the same and `pooled` of the images, in one pass through the backbone where the runs share it."""
+        views = self._views(self._on_device(images))
+        settings, features = self.inputs.settings, views[0][0][1]
+        shared = features is not None and self.inputs.kind == "pooled" and not settings.fine_tunes
+        pooled = features.cpu().numpy() if features is not None and shared else self.pooled(images)
+        return self.combine(self._ask(views, metadata)), pooled
+
     def probabilities(self, images: np.ndarray, records: pd.DataFrame) -> np.ndarray:
         """Return uncalibrated probabilities (R, B, 7), averaged over the views of test-time augmentation.
 
@@ -105,11 +166,15 @@ class Predictor:
             images: (B, S, S, 3) uint8, one batch.
             records: B rows of age, sex and localization.
         """
-        batch = self._on_device(images)
-        views = (self._view(batch, element) for element in range(self.inputs.views))
+        return self._ask(self._views(self._on_device(images)), records)
+
+    def _ask(self, views: Sequence[Sequence[ImageBatch]], records: pd.DataFrame) -> np.ndarray:
         models = [run.model for run in self.runs]
         encoded = [[run.encode(records)] for run in self.runs]
         return probabilities(models, views, encoded, bf16=self.runs[0].bf16)[:, 0]
+
+    def _views(self, batch: torch.Tensor) -> list[list[ImageBatch]]:
+        return [self._view(batch, element) for element in range(self.inputs.views)]
 
     @torch.inference_mode()
     def _view(self, batch: torch.Tensor, element: int) -> list[ImageBatch]:
@@ -142,21 +207,57 @@ class Predictor:
 
         The first call computes the features of all prepared images, unless training left them in the cache.
         """
+        if self.seconds_for_neighbours() is None:
+            return None
+        plain = self._plain
+        return Neighbours(plain.features().array, plain.lesions)
+
+    @property
+    def _plain(self) -> Inputs:
+        """Return inputs whose features are the pooled ones of the unchanged prepared images."""
+        return self.inputs.sharing_backbone(settings=self.inputs.settings.model_copy(update=_IMAGE_ONLY))
+
+    def seconds_for_neighbours(self) -> float | None:
+        """Return about how long `neighbours` computes features: 0 where they are cached, None where there are none."""
         inputs = self.inputs
         if inputs.backbone is None or not inputs.workspace.prepared.is_dir():
             return None
-        plain = inputs.sharing_backbone(settings=inputs.settings.model_copy(update=_IMAGE_ONLY))
-        return Neighbours(plain.features().array, plain.lesions)
+        if self._features_are_cached():
+            return 0.0
+        batch = np.array(inputs.images[: FEATURES[inputs.device.type]])
+        self.pooled(batch)  # the first batch takes longer
+        began = time.perf_counter()
+        self.pooled(batch)
+        return (time.perf_counter() - began) * len(inputs.images) / len(batch)
+
+    def _features_are_cached(self) -> bool:
+        """Return whether the cache holds the features that `neighbours` needs, by the notes that lie beside them."""
+        inputs = self.inputs
+        assert inputs.backbone is not None
+        wanted = {
+            "code": code_version(_FEATURES_CODE),
+            "images": inputs.described["images_sha256"],
+            "backbone": json.loads(json.dumps(inputs.backbone.description())),
+            "precision": inputs.settings.precision,
+            "kind": "pooled",
+            "device": inputs.device.type,
+            "torch": torch.__version__.partition("+")[0],
+        }
+        notes = (path for path in inputs.workspace.features.glob("*.json") if path.with_suffix(".npy").exists())
+        contents = (json.loads(path.read_text(encoding="utf-8")) for path in notes)
+        return any(note["view"]["kind"] == "plain" and wanted.items() <= note.items() for note in contents)
 
     def combine(self, by_run: np.ndarray) -> Answers:
         """Return the mean over runs of calibrated probabilities, and sets and decisions by majority of the runs.
 
+        Sets and thresholds are of the probabilities that `assess` calibrated and fitted them on.
+
         A set by majority holds the truth at least as often as 1 − 2α where each run's does so at 1 − α (Gasparin &
         Ramdas 2024); in practice about as often as one run's.
         """
+        shown = (by_run if self.prevalence is None else self.prevalence.apply(by_run)).mean(axis=0)
         if not self.calibrated:
-            mean = by_run.mean(axis=0)
-            return Answers(mean, risk_of("malignant", mean), None, {})
+            return Answers(by_run.mean(axis=0).argmax(axis=1), shown, risk_of("malignant", shown), None, {})
         fitted = [fitted for fitted in self.fitted if fitted is not None]
         layers = np.stack([run.calibrator.apply(layer) for run, layer in zip(fitted, by_run, strict=True)])
         sets = np.mean([run.conformal.sets(layer) for run, layer in zip(fitted, layers, strict=True)], axis=0) > 0.5
@@ -165,7 +266,10 @@ class Predictor:
         for rule in fitted[0].thresholds:
             limits = [-np.inf if run.thresholds[rule] is None else run.thresholds[rule] for run in fitted]
             calls[rule] = np.mean(risks >= np.array(limits, dtype=float)[:, None], axis=0) > 0.5
-        return Answers(layers.mean(axis=0), risks.mean(axis=0), sets, calls)
+        assessed = layers.mean(axis=0)
+        if self.prevalence is None:
+            shown = assessed
+        return Answers(assessed.argmax(axis=1), shown, risk_of("malignant", shown), sets, calls)
 
 
 def _for_prediction(module: nn.Module, inputs: Inputs) -> nn.Module:
@@ -188,3 +292,9 @@ def _fitted(workspace: Workspace, name: str) -> dict[Run, Fitted]:
     if "runs" not in notes:
         raise UserError(f"{path}: of an older version; run `skinlesion assess {name}`")
     return {Run(run["fold"], run["seed"], run.get("repeat", 0)): Fitted.read(run) for run in notes["runs"]}
+
+
+def _first_repeat(path: Path) -> Predictions:
+    """Return the validation predictions of the first partition, whose runs predict photographs."""
+    validation = restrict_repeats(read_validation(path)[0], {0})
+    return restrict_images(validation, validation.image_ids[validation.folds[0] != ABSENT])

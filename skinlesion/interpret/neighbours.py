@@ -3,6 +3,7 @@
 import numpy as np
 
 _NEAREST = 10
+_BLOCK = 100  # images whose cosines with all others are in memory at a time
 _REFERENCE = 1000  # training images whose own distances say what is usual
 
 
@@ -16,9 +17,12 @@ class Neighbours:
         """
         self._features = _unit(features)
         sample = np.random.default_rng(seed).permutation(len(features))[:_REFERENCE]
-        similar = self._features[sample] @ self._features.T
-        similar[lesions[sample][:, None] == lesions[None, :]] = -np.inf
-        self._usual = np.sort(_distance(similar))
+        distances = []
+        for rows in np.array_split(sample, max(1, len(sample) // _BLOCK)):  # cosines of all at a time may not fit
+            similar = self._features[rows] @ self._features.T
+            similar[lesions[rows][:, None] == lesions[None, :]] = -np.inf
+            distances.append(_distance(similar))
+        self._usual = np.sort(np.concatenate(distances))
 
     def percentile(self, features: np.ndarray) -> np.ndarray:
         """Return for features (B, F) which percentage (B,) of training images lies nearer to the others than these do.

@@ -18,7 +18,7 @@ References:
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.special import expit, logit, stdtr, stdtrit
@@ -100,6 +100,14 @@ def _stratum_factors(sizes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return K / (K − 1) and K − 1 of strata with K lesions, 2 and 1 where K is 1."""
     counted = np.maximum(sizes, 2)
     return counted / (counted - 1), (counted - 1).astype(float)
+
+
+def lesion_factors(stratum: np.ndarray) -> np.ndarray:
+    """Return for each lesion (K,) the factor of its squared influence in a variance, 0 for one without weight."""
+    kept = stratum >= 0
+    factors = np.zeros(len(stratum))
+    factors[kept] = _stratum_factors(np.bincount(stratum[kept]))[0][stratum[kept]]
+    return factors
 
 
 def satterthwaite(variances: np.ndarray, degrees: np.ndarray) -> float:
@@ -193,6 +201,31 @@ def contrast(coefficients: Sequence[float], estimates: Sequence[LinearEstimate])
     return LinearEstimate(float(value), influence, stratum, undefined=undefined)
 
 
+def paired_contrast(coefficients: Sequence[float], estimates: Sequence[LinearEstimate]) -> LinearEstimate:
+    """Return Σ c_i · estimate_i of models with the same trainings in the same order, training by training.
+
+    A single estimate with coefficient 1 keeps its scale.
+
+    Raises:
+        ValueError: numbers that do not match, estimates on different lesions, or numbers of trainings that differ.
+    """
+    sum_of = contrast(coefficients, estimates)
+    values = [estimate.by_layer for estimate in estimates if estimate.by_layer is not None]
+    if len(values) < len(estimates) or len({len(value) for value in values}) > 1:
+        raise ValueError("the estimates differ in their numbers of trainings")
+    influence = [estimate.layer_influence for estimate in estimates if estimate.layer_influence is not None]
+    own = estimates[0] if len(estimates) == 1 and coefficients[0] == 1 else sum_of
+    return replace(
+        own,
+        by_layer=np.einsum("i,is->s", np.asarray(coefficients, dtype=float), np.stack(values)),
+        layer_influence=(
+            np.einsum("i,isk->sk", np.asarray(coefficients, dtype=float), np.stack(influence))
+            if len(influence) == len(estimates)
+            else None
+        ),
+    )
+
+
 def common_strata(estimates: Sequence[LinearEstimate]) -> np.ndarray:
     """Return the class of each lesion (K,) that has weight in any of the estimates.
 
@@ -216,8 +249,7 @@ def correlation(estimates: Sequence[LinearEstimate]) -> np.ndarray:
     """
     stratum = common_strata(estimates)
     kept = stratum >= 0
-    factors, _ = _stratum_factors(np.bincount(stratum[kept]))
-    weighted = np.stack([e.influence[kept] for e in estimates]) * np.sqrt(factors[stratum[kept]])
+    weighted = np.stack([e.influence[kept] for e in estimates]) * np.sqrt(lesion_factors(stratum)[kept])
     covariance = weighted @ weighted.T
     error = np.sqrt(np.diag(covariance))
     scale = np.divide(1.0, error, out=np.zeros(len(error)), where=error > _ROUNDING)

@@ -46,3 +46,9 @@ def corrected_resampled_t(differences: np.ndarray, test_share: float, confidence
         statistic = mean / error
         pvalue = float(2 * stdtr(degrees, -abs(statistic)))
     return ResampledTResult(mean, mean - half, mean + half, statistic, degrees, pvalue)
+
+
+def matched_folds(folds_a: np.ndarray, folds_b: np.ndarray) -> bool:
+    """Return whether two assignments (N,) of the same images to folds are one partition, up to the folds' numbers."""
+    pairs = np.unique(np.stack([folds_a, folds_b]), axis=1).shape[1]
+    return bool(pairs == len(np.unique(folds_a)) == len(np.unique(folds_b)))

@@ -1,70 +1,94 @@
-"""Variance components of a difference between classifiers: training seed, fold and test lesions.
+"""Variance components of a difference between classifiers, by moments: training seed, fold and test lesions.
 
 References:
     [1] Bouthillier X et al. Proc MLSys 3, 747–769 (2021) (sources of variance in benchmarks).
-    [2] Davison AC, Hinkley DV. Bootstrap Methods and their Application (1997), §3.8 (hierarchical resampling).
+    [2] Searle SR, Casella G, McCulloch CE. Variance Components (1992), ch. 4 (moments).
 """
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import stdtrit
 
-_CRITICAL = 1.959963984540054  # 97.5 % quantile of the normal distribution
+from skinlesion.stats.linear_estimate import LinearEstimate
+from skinlesion.stats.recipe import Training, recipe
+
+_MOST_SEEDS = 10_000
 
 
 @dataclass(frozen=True)
 class VarianceBudget:
-    """Variance components of a mean difference over S training seeds.
+    """Variance components of a mean difference over S trainings.
 
-    `seed` is the variance between single trainings, `seed / seeds` its part in the mean; `total` is the variance of the
-    hierarchical bootstrap, which resamples seeds and lesions together.
+    `seed` is the variance between single trainings of a partition on these lesions, `lesion` that of the mean over
+    samples of lesions. `total` is the variance of training the recipes again (`recipe`), with its t interval; with a
+    single training it is that of the lesions alone.
     """
 
     difference: float
     seeds: int
-    seed: float | None  # None with a single seed: not estimable
+    seed: float | None  # None where no partition has two seeds: not estimable
     fold: float | None  # in excess of the lesions' variance; None with a single fold
     lesion: float
     total: float
     low: float
     high: float
-    seeds_needed: int | None  # smallest number of seeds whose 95 % interval excludes 0; None if there is none
+    seeds_needed: int | None  # smallest number of seeds whose interval excludes 0; None if there is none
 
 
 def variance_budget(
-    by_seed: np.ndarray, replicates: np.ndarray, by_fold: np.ndarray, *, confidence: float = 0.95, seed: int = 0
+    difference: LinearEstimate, trainings: list[Training], by_fold: np.ndarray, *, confidence: float = 0.95
 ) -> VarianceBudget:
     """Return the variance budget of a difference b − a.
 
     Args:
-        by_seed: (S,) the difference for each training seed, on all test lesions.
-        replicates: (R, S) the same on R resamples of the lesions.
+        difference: of paired trainings (`paired_contrast`), with `layer_influence`.
+        trainings: the partition and the seed of each layer.
         by_fold: (F,) the difference (mean over seeds) for each test fold.
 
     Raises:
-        ValueError: shapes that do not match.
+        ValueError: trainings that do not fit the difference.
     """
-    if replicates.ndim != 2 or replicates.shape[1] != len(by_seed):
-        raise ValueError(f"replicates {replicates.shape} do not fit {len(by_seed)} seeds")
-    seeds, folds = len(by_seed), len(by_fold)
-    difference = float(by_seed.mean())
-    kept = replicates[~np.isnan(replicates).any(axis=1)]
-    lesion = float(kept.mean(axis=1).var(ddof=1))
-    drawn = np.random.default_rng(seed).integers(0, seeds, (len(kept), seeds))
-    hierarchical = np.take_along_axis(kept, drawn, axis=1).mean(axis=1)  # (R,) lesions and seeds resampled together
-    low, high = np.quantile(hierarchical, [(1 - confidence) / 2, (1 + confidence) / 2])
-    of_seed = float(by_seed.var(ddof=1)) if seeds > 1 else None
+    again = recipe([1], [difference], [trainings])
+    lesion, folds = difference.variance, len(by_fold)
+    of_seed = _within(difference, np.array([repeat for repeat, _ in trainings]))
     of_fold = max(0.0, float(by_fold.var(ddof=1)) / folds - lesion) if folds > 1 else None
-    needed = _seeds_needed(difference, of_seed, lesion + (of_fold or 0.0))
+    low, high = difference.interval(confidence) if again is None else again.interval(confidence)
+    shared = 0.0 if again is None else again.shared
+    needed = _seeds_needed(
+        difference.value, of_seed, max(lesion - shared, 0.0) + (of_fold or 0.0), difference.degrees, confidence
+    )
     return VarianceBudget(
-        difference, seeds, of_seed, of_fold, lesion, float(hierarchical.var(ddof=1)), float(low), float(high), needed
+        difference.value,
+        len(trainings),
+        of_seed,
+        of_fold,
+        lesion,
+        lesion if again is None else again.variance,
+        low,
+        high,
+        needed,
     )
 
 
-def _seeds_needed(difference: float, of_seed: float | None, rest: float) -> int | None:
-    """Return the smallest S with 1.96 √(rest + of_seed / S) < |difference|."""
-    room = (difference / _CRITICAL) ** 2 - rest
-    if of_seed is None or room <= 0:
+def _within(difference: LinearEstimate, repeats: np.ndarray) -> float | None:
+    """Return the variance between seeds of the same partition, pooled over partitions."""
+    assert difference.by_layer is not None
+    groups = [difference.by_layer[repeats == repeat] for repeat in np.unique(repeats)]
+    degrees = sum(len(group) - 1 for group in groups)
+    return float(sum(((group - group.mean()) ** 2).sum() for group in groups)) / degrees if degrees else None
+
+
+def _seeds_needed(
+    difference: float, of_seed: float | None, rest: float, rest_degrees: float, confidence: float
+) -> int | None:
+    """Return the smallest S ≥ 2 with t √(rest + of_seed / S) < |difference|, t with Satterthwaite's degrees."""
+    if of_seed is None or not rest_degrees > 0:
         return None
-    return max(1, math.floor(of_seed / room) + 1)
+    seeds = np.arange(2, _MOST_SEEDS + 1)
+    part = of_seed / seeds
+    total = rest + part
+    below = rest**2 / rest_degrees + part**2 / (seeds - 1)
+    degrees = np.divide(total**2, below, out=np.full(len(seeds), rest_degrees), where=below > 0)
+    enough = np.flatnonzero(stdtrit(degrees, (1 + confidence) / 2) * np.sqrt(total) < abs(difference))
+    return int(seeds[enough[0]]) if len(enough) else None

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import shutil
 import struct
 import zlib
 
@@ -11,8 +12,10 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from skinlesion.data.patient_records import PatientRecord
 from skinlesion.interpret.neighbours import Neighbours
 from skinlesion.models.metadata_encoders import restore_encoder
+from skinlesion.stages import predict as stage
 from skinlesion.vocabulary import PROBABILITY_COLUMNS
 from tests.conftest import small_params, trained_workspace
 
@@ -72,7 +75,8 @@ def test_the_command_gives_the_calibrated_mean_with_sets_and_thresholds(trained,
     for row in rows[:20]:
         p = np.array([row[name] for name in PROBABILITY_COLUMNS])
         assert p.sum() == pytest.approx(1)
-        assert f"p_{row['answer']}" == PROBABILITY_COLUMNS[p.argmax()]
+        likeliest = PROBABILITY_COLUMNS[p.argmax()].removeprefix("p_")
+        assert row["answer"] == likeliest or f"{likeliest} is likelier" in " ".join(row["remarks"])
         assert row["malignant"] == pytest.approx(row["p_akiec"] + row["p_bcc"] + row["p_mel"])
         assert set(row["called"]) == {"90% specificity", "95% specificity", "90% sensitivity", "95% sensitivity"}
         # A threshold that spares more of the benign is higher, one that finds more of the malignant lower.
@@ -154,7 +158,12 @@ def test_csv_for_programs(trained, run):
     outcome = run("predict", "photos", "--experiment", "image", "--csv", cwd=trained)
     rows = list(csv.DictReader(io.StringIO(outcome.out)))
     assert len(rows) == 200
-    assert list(rows[0]) == ["file", "answer", *PROBABILITY_COLUMNS, "malignant", "set", "called", "unlike", "error"]
+    told = ["sees", "record", "trained_on", "synthetic", "unlike", "unlike_training", "warnings"]
+    answered = ["answer", *PROBABILITY_COLUMNS, "malignant", "malignant_prevalence", "remarks", "set", "called"]
+    assert list(rows[0]) == ["file", "experiment", *told, *answered, "error"]
+    assert {row["experiment"] for row in rows} == {"image"}
+    assert {row["synthetic"] for row in rows} == {"True"}
+    assert all("no meaning for patients" in row["warnings"] for row in rows)
 
 
 @pytest.mark.parametrize(
@@ -185,14 +194,156 @@ def test_a_table_of_records_is_checked(trained, run, tmp_path):
     assert "PHANTOM_0000001" in outcome.err
 
 
-def test_how_unlike_a_photograph_is(trained, run):
-    seen = rows_of(
-        run("predict", "photos/PHANTOM_0000000.png", "--experiment", "image", "--unlike", "--json", cwd=trained)
-    )
+@pytest.fixture
+def odd(tmp_path):
+    """Random noise and an image of one colour."""
     noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
-    Image.fromarray(noise).save(trained / "noise.png")
-    strange = rows_of(run("predict", "noise.png", "--experiment", "image", "--unlike", "--json", cwd=trained))
-    assert seen[0]["unlike"] < strange[0]["unlike"] == 100
+    Image.fromarray(noise).save(tmp_path / "noise.png")
+    Image.new("RGB", (64, 64), (128, 128, 128)).save(tmp_path / "uniform.png")
+    return tmp_path
+
+
+@pytest.mark.parametrize("name", ["image", "concat", "tuned"])
+def test_what_is_unlike_the_training_images_is_said_before_any_class(trained, run, odd, name):
+    """Noise was called "melanocytic naevus 53%" with no word; --unlike was needed, and came last."""
+    outcome = run("predict", str(odd), "photos/PHANTOM_0000000.png", "--experiment", name, cwd=trained)
+    assert outcome.code == 0, outcome.err
+    blocks = outcome.out.split("\n" + str(odd))  # the photograph's own block follows uniform.png's
+    for block in blocks[:2]:
+        first = block.splitlines()[0]
+        assert "UNLIKE THE TRAINING IMAGES" in first
+        assert "the answer below should not be relied on" in first
+    assert outcome.out.count("UNLIKE") == 2
+    rows = rows_of(run("predict", str(odd), "--experiment", name, "--json", cwd=trained))
+    assert [row["unlike_training"] for row in rows] == [True, True]
+    for row in rows:
+        assert "UNLIKE" in row["warnings"][0]
+        assert list(row).index("warnings") < list(row).index("answer")
+    table = csv.DictReader(io.StringIO(run("predict", str(odd), "--experiment", name, "--csv", cwd=trained).out))
+    assert all(row["warnings"].startswith("UNLIKE") and row["unlike_training"] == "True" for row in table)
+
+
+def test_few_photographs_like_the_training_images_are_called_unlike(trained, run):
+    """One in a hundred is farther than 99% by definition; an image of the data set also finds itself, or its lesion."""
+    rows = rows_of(run("predict", "photos", "--experiment", "image", "--json", cwd=trained))
+    assert sum(row["unlike_training"] for row in rows) <= 4
+    assert rows[0]["unlike"] < 99
+
+
+def test_the_comparison_with_training_images_can_be_left_out_and_is_where_it_costs_much(trained, run, odd, monkeypatch):
+    asked = ("predict", str(odd / "noise.png"), "--experiment", "image")
+    left_out = run(*asked, "--no-unlike", cwd=trained)
+    assert "not compared with the training images" in left_out.out
+    assert "is not checked" in left_out.err
+    monkeypatch.setattr(stage, "MOST_SECONDS", -1.0)
+    costly = run(*asked, cwd=trained)
+    assert costly.code == 0
+    assert "is not checked: that takes about 0 min, once; --unlike does it" in costly.err
+    assert "UNLIKE" not in costly.out
+    assert "UNLIKE" in run(*asked, "--unlike", cwd=trained).out
+
+
+def test_what_the_comparison_costs_is_known_beforehand(trained, monkeypatch, tmp_path):
+    """Nothing where training left the features in the cache, else measured on one batch."""
+    from skinlesion.experiment.predictor import Predictor
+    from skinlesion.params_file import load_params
+    from skinlesion.results.workspace import CACHE_ENVIRONMENT, Workspace
+
+    predictor = Predictor.open(load_params(trained / "params.yaml"), Workspace(trained), "image")
+    assert predictor.seconds_for_neighbours() == 0
+    monkeypatch.setenv(CACHE_ENVIRONMENT, str(tmp_path))
+    assert 0 < predictor.seconds_for_neighbours() < 60
+    predictor.neighbours()
+    assert predictor.seconds_for_neighbours() == 0
+
+
+def test_the_features_of_one_pass_are_those_of_a_pass_of_their_own(trained):
+    from skinlesion.experiment.predictor import Predictor
+    from skinlesion.params_file import load_params
+    from skinlesion.results.workspace import Workspace
+
+    params, workspace = load_params(trained / "params.yaml"), Workspace(trained)
+    images = np.array(np.load(workspace.prepared / "images.npy")[:16])
+    records = pd.DataFrame([PatientRecord().row()] * 16)
+    for name in ("image", "tuned"):
+        predictor = Predictor.open(params, workspace, name)
+        answers, features = predictor.answer_with_features(images, records)
+        np.testing.assert_array_equal(features, predictor.pooled(images))
+        np.testing.assert_array_equal(answers.probabilities, predictor.answer(images, records).probabilities)
+
+
+def test_each_photograph_is_answered_by_the_best_model_for_what_is_known_of_its_patient(trained, run, tmp_path):
+    """One record in a table made the multimodal model answer every photograph, the others without any field."""
+    (tmp_path / "records.csv").write_text("image_id,age,sex\nPHANTOM_0000001,40,male\nPHANTOM_0000002,,\n")
+    outcome = run("predict", "photos", "--table", str(tmp_path / "records.csv"), "--json", cwd=trained)
+    assert outcome.code == 0, outcome.err
+    rows = {row["file"]: row for row in rows_of(outcome)}
+    told = rows.pop("photos/PHANTOM_0000001.png")
+    assert (told["experiment"], told["sees"], told["record"]) == ("concat", "image and record", True)
+    assert {(row["experiment"], row["sees"], row["record"]) for row in rows.values()} == {("image", "image", False)}
+    assert "concat, 2 models" in outcome.err
+    assert "image, 2 models" in outcome.err
+    alone = rows_of(run("predict", "photos/PHANTOM_0000002.png", "--experiment", "image", "--json", cwd=trained))[0]
+    assert alone["p_nv"] == pytest.approx(rows["photos/PHANTOM_0000002.png"]["p_nv"], abs=1e-6)
+
+
+def test_unknown_is_no_record(trained, run):
+    outcome = run("predict", "photos/PHANTOM_0000000.png", "--sex", "unknown", "--localization", "unknown", cwd=trained)
+    assert outcome.err.startswith("image, 2 models")
+    assert "answered by image, a model of the image alone; nothing known of the patient" in outcome.out
+
+
+def test_a_multimodal_model_that_is_told_nothing_warns(trained, run, tmp_path):
+    (tmp_path / "records.csv").write_text("image_id,age,sex\nother,40,male\n")
+    photos = ("photos/PHANTOM_0000000.png", "photos/PHANTOM_0000001.png")
+    outcome = run("predict", *photos, "--experiment", "concat", "--table", str(tmp_path / "records.csv"), cwd=trained)
+    assert "2 photographs of 2 without age, sex and localization: concat" in outcome.err
+    assert "lists none of the photographs" in outcome.err
+    assert outcome.out.count("was told none of them") == 2
+    silent = run("predict", *photos, "--experiment", "concat", "--age", "40", cwd=trained)
+    assert "without age" not in silent.err
+    assert "told none" not in silent.out
+
+
+def test_models_of_synthetic_images_say_so(trained, run):
+    outcome = run("predict", "photos/PHANTOM_0000000.png", cwd=trained)
+    said = "trained on synthetic (drawn) images: no meaning for patients"
+    assert said in outcome.err
+    assert said in outcome.out.splitlines()[0]
+    row = rows_of(run("predict", "photos/PHANTOM_0000000.png", "--json", cwd=trained))[0]
+    assert row["synthetic"] is True
+    assert row["trained_on"] == "phantom"
+
+
+def test_risks_hold_at_the_share_of_malignant_validation_images(trained, run):
+    """Temperature scaling left them as far off as training with balanced classes made them."""
+    from skinlesion.evaluation.predictions import read_predictions
+    from skinlesion.evaluation.prevalence import calibrate_to_prevalence
+
+    validation = read_predictions(trained / "reports/runs/image/validation.csv")[0]
+    share = np.isin(validation.labels, [0, 1, 4]).mean()
+    outcome = run("predict", "photos", "--experiment", "image", "--fold", "0", "--json", cwd=trained)
+    rows = {row["file"]: row for row in rows_of(outcome)}
+    assert {row["malignant_prevalence"] for row in rows.values()} == {share}
+    assert f"risks hold where {100 * share:.1f}% of images are malignant, as in phantom" in outcome.err
+    # The validation images of fold 0 by its only run: the same calibrator on the probabilities that evaluate wrote.
+    places = np.flatnonzero(validation.folds == 0)
+    expected = calibrate_to_prevalence(validation).apply(validation.probabilities[:, places])[0]
+    found = [
+        [rows[f"photos/{validation.image_ids[place]}.png"][name] for name in PROBABILITY_COLUMNS] for place in places
+    ]
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+    malignant = [rows[f"photos/{validation.image_ids[place]}.png"]["malignant"] for place in places]
+    np.testing.assert_allclose(malignant, expected[:, [0, 1, 4]].sum(axis=1), atol=1e-4)
+
+
+def test_without_validation_predictions_risks_are_said_to_be_uncalibrated(trained, run, tmp_path):
+    folder = tmp_path / "workspace"
+    shutil.copytree(trained, folder, ignore=shutil.ignore_patterns("validation.csv", "photos"))
+    photo = str(trained / "photos/PHANTOM_0000000.png")
+    outcome = run("predict", photo, "--experiment", "image", cwd=folder)
+    assert "risks not calibrated: run `skinlesion evaluate --experiment image`" in outcome.err
+    assert "not calibrated to any share of malignant images" in outcome.out
 
 
 @pytest.mark.parametrize("name", ["image", "concat", "tuned"])
@@ -215,6 +366,22 @@ def test_neighbours_by_hand():
     expected = [2 / np.sqrt(4.0025), 2.005 / np.sqrt(4.0025 * 1.01)]
     np.testing.assert_allclose(cosines[0], expected, rtol=1e-6)
     assert made.percentile(np.array([[-1.0, -1.0]])).item() == 100
+
+
+def test_what_is_usual_comes_from_images_of_other_lesions():
+    """Against a loop over the images, more than are compared at a time."""
+    rng = np.random.default_rng(0)
+    features, lesions = rng.random((250, 5)), np.arange(250) // 2
+    unit = features / np.linalg.norm(features, axis=1, keepdims=True)
+    usual = [
+        np.mean(np.sort(1 - unit[lesions != lesions[row]] @ unit[row])[:10])  # the ten nearest
+        for row in range(250)
+    ]
+    new = rng.random((8, 5))
+    distances = [np.mean(np.sort(1 - unit @ vector / np.linalg.norm(vector))[:10]) for vector in new]
+    expected = [100 * np.mean(np.array(usual) < distance) for distance in distances]
+    assert max(expected) > 0
+    np.testing.assert_allclose(Neighbours(features, lesions).percentile(new), expected, atol=0.41)
 
 
 @pytest.mark.parametrize("name", ["image", "concat", "tuned"])

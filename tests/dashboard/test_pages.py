@@ -124,6 +124,47 @@ def test_an_upload_gives_a_prediction_that_depends_on_the_metadata(app, finished
     assert one != other
 
 
+def predicted(app, pixels):
+    shown = at(app, "Predict")
+    shown.file_uploader(key="predict_file").upload("one.png", png(pixels), "image/png").run()
+    assert not shown.exception
+    return shown
+
+
+def test_the_model_is_chosen_by_what_is_known_of_the_patient(app, finished):
+    """The multimodal model answered photographs of nobody known."""
+    shown = predicted(app(), np.load(finished / "data/prepared/images.npy")[0])
+    assert "answered by image, a model of the image alone; nothing known of the patient" in texts(shown)
+    shown.number_input(key="predict_age").set_value(60).run()
+    assert "answered by concat, a model of image and record; age, sex or localization known" in texts(shown)
+    shown.number_input(key="predict_age").set_value(None).run()
+    shown.selectbox(key="predict_name").set_value("concat").run()
+    assert any("was told none of them" in one.value for one in shown.error)
+
+
+@pytest.mark.parametrize("kind", ["noise", "uniform"])
+def test_an_image_unlike_the_training_images_is_said_to_be_so_above_the_classes(app, kind):
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    shown = predicted(app(), noise if kind == "noise" else np.full((64, 64, 3), 128, np.uint8))
+    values = [str(getattr(node, "value", "")) for node in shown.main if node.type in ("error", "subheader")]
+    warned = next(place for place, value in enumerate(values) if "UNLIKE THE TRAINING IMAGES" in value)
+    answered = next(place for place, value in enumerate(values) if value.endswith("%"))
+    assert warned < answered
+
+
+def test_a_prediction_says_that_it_is_synthetic_and_where_its_risk_holds(app, finished):
+    shown = predicted(app(), np.load(finished / "data/prepared/images.npy")[0])
+    assert any("no meaning for patients" in one.value for one in shown.error)
+    assert not any("UNLIKE" in one.value for one in shown.error)
+    assert "% of images are, as in phantom; a clinic's share differs" in texts(shown)
+
+
+def test_the_axis_of_probabilities_is_0_to_1(app, finished):
+    shown = predicted(app(), np.load(finished / "data/prepared/images.npy")[0])
+    chart = json.loads(shown.get("vega_lite_chart")[0].proto.spec)
+    assert chart["encoding"]["x"]["scale"]["domain"] == [0, 1]
+
+
 @pytest.mark.parametrize(
     ("name", "content"),
     [

@@ -12,7 +12,6 @@ from skinlesion.stats.multiplicity import benjamini_hochberg
 from skinlesion.stats.permutation import permutation_test
 from skinlesion.stats.resampled import corrected_resampled_t
 from skinlesion.stats.resampling import Schema
-from skinlesion.stats.variance import variance_budget
 from skinlesion.stats.verdict import answer_claim, verdict
 from skinlesion.vocabulary import CLASSES
 
@@ -160,21 +159,3 @@ def test_verdicts_refuse_what_is_no_number():
 )
 def test_claims(verdict_on_b, direction, answer):
     assert answer_claim(verdict_on_b, direction) == answer
-
-
-def test_a_variance_budget_finds_the_variances_it_was_made_of():
-    rng = np.random.default_rng(0)
-    seeds = 40
-    by_seed = 0.03 + rng.normal(0, 0.02, seeds)
-    replicates = by_seed + rng.normal(0, 0.01, (4000, 1)) + rng.normal(0, 0.003, (4000, seeds))
-    budget = variance_budget(by_seed, replicates, by_fold=0.03 + np.array([-0.01, 0.01, 0, 0.02, -0.02]))
-    assert budget.seed == pytest.approx(by_seed.var(ddof=1))
-    assert budget.lesion == pytest.approx(1e-4 + 9e-6 / seeds, rel=0.1)
-    assert budget.total == pytest.approx(budget.lesion + budget.seed / seeds, rel=0.15)
-    room = (budget.difference / 1.96) ** 2 - budget.lesion - budget.fold
-    assert budget.seeds_needed == int(np.ceil(budget.seed / room))
-    single = variance_budget(by_seed[:1], replicates[:, :1], np.array([0.03]))
-    assert single.seed is None
-    assert single.fold is None
-    hopeless = variance_budget(by_seed - by_seed.mean(), replicates - by_seed.mean(), np.zeros(5))
-    assert hopeless.seeds_needed is None

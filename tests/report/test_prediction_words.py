@@ -1,0 +1,73 @@
+"""The words of a prediction: what comes before the classes, and where answer and probabilities differ."""
+
+import pytest
+
+from skinlesion.report.prediction_words import (
+    answered_by,
+    likeness_text,
+    prevalence_text,
+    remarks_of,
+    warnings_of,
+)
+from skinlesion.vocabulary import CLASSES
+
+MALIGNANT = {"akiec", "bcc", "mel"}
+
+
+def row(answer="nv", sure=None, **changes):
+    """A row whose probabilities are `sure` and the rest even."""
+    sure = sure or {"nv": 0.9}
+    rest = (1 - sum(sure.values())) / (7 - len(sure))
+    p = {name: sure.get(name, rest) for name in CLASSES}
+    made = {
+        "file": "a.png", "experiment": "image", "sees": "image", "record": False, "trained_on": "ham10000",
+        "synthetic": False, "unlike": 50.0, "unlike_training": False, "answer": answer,
+        **{f"p_{name}": value for name, value in p.items()},
+        "malignant": sum(p[name] for name in MALIGNANT), "malignant_prevalence": 0.195, "set": None, "called": {},
+    }  # fmt: skip
+    return made | changes
+
+
+def test_an_ordinary_photograph_has_no_warning_and_no_remark():
+    assert warnings_of(row()) == []
+    assert remarks_of(row()) == []
+
+
+def test_the_warning_that_matters_most_comes_first():
+    warnings = warnings_of(row(unlike=99.9, unlike_training=True, synthetic=True, sees="image and record"))
+    assert warnings[0].startswith("UNLIKE THE TRAINING IMAGES (farther from them than 99.9% of them")
+    assert warnings[1] == "trained on synthetic (drawn) images: no meaning for patients"
+    assert "told none of them" in warnings[2]
+
+
+@pytest.mark.parametrize(
+    ("answer", "sure", "said"),
+    [
+        ("nv", {"nv": 0.6, "mel": 0.3}, ()),
+        ("mel", {"nv": 0.1, "mel": 0.8}, ()),
+        ("mel", {"nv": 0.5, "mel": 0.2}, ("in HAM10000, nv is likelier", "the answer is malignant, though")),
+        # The likeliest class, and yet less likely than the four benign ones together.
+        ("mel", {"mel": 0.35, "nv": 0.3, "bkl": 0.3}, ("the answer is malignant, though",)),
+        ("nv", {"nv": 0.4, "mel": 0.3, "bcc": 0.3}, ("the answer is benign, though",)),
+        ("bkl", {"bkl": 0.2, "mel": 0.7}, ("mel is likelier", "the answer is benign, though")),
+        ("mel", {"mel": 0.3, "bcc": 0.6}, ("bcc is likelier",)),
+    ],
+)
+def test_answer_and_risk_do_not_contradict_each_other_without_a_word(answer, sure, said):
+    remarks = remarks_of(row(answer, sure))
+    assert len(remarks) == len(said)
+    for remark, words in zip(remarks, said, strict=True):
+        assert words in remark
+
+
+def test_where_a_risk_holds_is_said_or_that_it_holds_nowhere():
+    assert prevalence_text(0.1951, "ham10000") == "where 19.5% of images are, as in HAM10000"
+    assert prevalence_text(None, "ham10000").startswith("not calibrated to any share of malignant images")
+
+
+def test_who_answered_and_how_far_the_photograph_is():
+    assert answered_by(row()) == "answered by image, a model of the image alone; nothing known of the patient"
+    told = row(experiment="concat", sees="image and record", record=True)
+    assert answered_by(told) == "answered by concat, a model of image and record; age, sex or localization known"
+    assert likeness_text(row(unlike=None)) == "not compared with the training images"
+    assert likeness_text(row(unlike=12.3)).startswith("farther from the training images than 12% of them")
