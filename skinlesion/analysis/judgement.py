@@ -143,8 +143,9 @@ def _with_verdict(
     """Return the judged columns of a difference whose family needs intervals of confidence 1 − level."""
     low, high = difference.judged.interval(1 - level)
     # One-sided tests against the margin, at their own level, adjusted as much as the two-sided test of 0.
-    one_sided = plan.one_sided * level / (1 - plan.confidence)
-    against_margin = difference.judged.interval(1 - 2 * one_sided)
+    against_margin = low, high
+    if plan.one_sided is not None:
+        against_margin = difference.judged.interval(1 - 2 * plan.one_sided * level / (1 - plan.confidence))
     margin = plan.margins.get(key[2])
     return {
         "family": family,

@@ -14,7 +14,7 @@ class Plan:
         confidence: of intervals; 1 − confidence is the level of every family of tests.
         replicates: of the bootstrap that stands beside the t intervals; 0 leaves it out.
         permutations: of the permutation test of the primary metric; 0 leaves it out.
-        one_sided: level of each one-sided test against a margin.
+        one_sided: level of each one-sided test against a margin; None is (1 − confidence) / 2, that of the interval.
         naive: whether rows that ignore lesions stand beside, to show the difference.
         test_per_training: images of a test fold per training image, for the t-test over folds; None leaves it out.
     """
@@ -26,6 +26,6 @@ class Plan:
     replicates: int = 10_000
     seed: int = 0
     permutations: int = 0
-    one_sided: float = 0.025
+    one_sided: float | None = None
     naive: bool = True
     test_per_training: float | None = None

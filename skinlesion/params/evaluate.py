@@ -74,8 +74,12 @@ class StatsParams(Section):
         {"balanced_accuracy": 0.02, "macro_f1": 0.02, "macro_auc": 0.005},
         description="Metric → the smallest difference that matters, fixed beforehand (docs/margins.md says why these).",
     )
-    one_sided: float = Field(
-        0.025, gt=0, lt=0.5, description="Level of each one-sided test against a margin (equivalence, non-inferiority)."
+    one_sided: float | None = Field(
+        None,
+        gt=0,
+        lt=0.5,
+        description="Level of each one-sided test against a margin (equivalence, non-inferiority); null is half of what "
+        "the intervals leave out, 2.5% at a confidence of 95%.",
     )
     permutations: int = Field(
         1000, ge=0, le=1_000_000, description="Swaps of the permutation test of the primary metric; 0 leaves it out."

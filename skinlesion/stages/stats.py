@@ -88,7 +88,7 @@ def plan_of(params: Params) -> Plan:
     return Plan(
         metrics=tuple(dict.fromkeys([*settings.metrics, *claimed])),
         primary=settings.primary,
-        margins={**settings.margins},
+        margins={str(name): margin for name, margin in settings.margins.items()},
         confidence=settings.confidence,
         replicates=settings.replicates,
         seed=settings.seed,

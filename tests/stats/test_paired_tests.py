@@ -1,4 +1,4 @@
-"""McNemar, Cochran's Q, the corrected t-test, permutation, verdicts and what they rest on."""
+"""McNemar, Cochran's Q, the corrected t-test, permutation and flips."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,6 @@ from skinlesion.stats.multiplicity import benjamini_hochberg
 from skinlesion.stats.permutation import permutation_test
 from skinlesion.stats.resampled import corrected_resampled_t
 from skinlesion.stats.resampling import Schema
-from skinlesion.stats.verdict import answer_claim, verdict
 from skinlesion.vocabulary import CLASSES
 
 
@@ -115,47 +114,3 @@ def test_flips_name_the_melanomas_lost_and_gained():
     assert (result["mel"].cases, result["mel"].lost, result["mel"].gained) == (3, ("m2",), ("m3",))
     assert result["nv"].lost == ("n1",)
     assert result["df"].cases == 0
-
-
-@pytest.mark.parametrize(
-    ("interval", "tost", "expected"),
-    [
-        ((0.01, 0.09), (0.02, 0.08), "superior"),
-        ((-0.09, -0.01), (-0.08, -0.02), "inferior"),
-        ((-0.015, 0.012), (-0.01, 0.01), "equivalent"),
-        ((0.002, 0.018), (0.004, 0.016), "equivalent"),  # a real difference, but none that matters
-        ((-0.03, 0.05), (-0.019, 0.04), "non-inferior"),
-        ((-0.05, 0.05), (-0.04, 0.04), "inconclusive"),
-    ],
-)
-def test_verdicts(interval, tost, expected):
-    assert verdict(interval, tost, 0.02) == expected
-    mirrored = verdict((-interval[1], -interval[0]), (-tost[1], -tost[0]), 0.02)
-    opposite = {"superior": "inferior", "inferior": "superior", "equivalent": "equivalent"}
-    assert mirrored == opposite.get(expected, mirrored)
-
-
-def test_verdicts_refuse_what_is_no_number():
-    with pytest.raises(ValueError, match="NaN"):
-        verdict((float("nan"), 0.1), (0, 0.1), 0.02)
-    with pytest.raises(ValueError, match="margin"):
-        verdict((0, 0.1), (0, 0.1), 0.0)
-
-
-@pytest.mark.parametrize(
-    ("verdict_on_b", "direction", "answer"),
-    [
-        ("superior", "higher", "supported"),
-        ("superior", "lower", "contradicted"),
-        ("inferior", "higher", "contradicted"),
-        ("inferior", "lower", "supported"),
-        ("equivalent", "higher", "equivalent"),
-        ("equivalent", "equal", "supported"),
-        ("non-inferior", "lower", "contradicted"),
-        ("non-inferior", "higher", "inconclusive"),
-        ("superior", "equal", "contradicted"),
-        ("inconclusive", "higher", "inconclusive"),
-    ],
-)
-def test_claims(verdict_on_b, direction, answer):
-    assert answer_claim(verdict_on_b, direction) == answer
