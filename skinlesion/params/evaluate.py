@@ -78,8 +78,8 @@ class StatsParams(Section):
         None,
         gt=0,
         lt=0.5,
-        description="Level of each one-sided test against a margin (equivalence, non-inferiority); null is half of what "
-        "the intervals leave out, 2.5% at a confidence of 95%.",
+        description="Level of each one-sided test against a margin (equivalence, non-inferiority); null is half of "
+        "what the intervals leave out, 2.5% at a confidence of 95%.",
     )
     permutations: int = Field(
         1000, ge=0, le=1_000_000, description="Swaps of the permutation test of the primary metric; 0 leaves it out."

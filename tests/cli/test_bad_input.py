@@ -48,7 +48,7 @@ def one_line(outcome, *parts):
             {"claims": [{"claim": "x", "a": "image", "b": "concat", "direction": "up", "source": "y"}]},
             ["'up'", "higher"],
         ),
-        ({"stats": {"margin": 0}}, ["stats.margin", "0", "greater than 0"]),
+        ({"stats": {"margins": {"macro_f1": 0}}}, ["stats.margins.macro_f1", "0", "greater than 0"]),
         ({"nonsense": {"x": 1}}, ["nonsense", "unknown field", "data, prepare"]),
     ],
 )

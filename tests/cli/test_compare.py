@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from skinlesion.analysis.columns import LINEAR_METHOD, NAIVE_METHOD
 from skinlesion.stages.compare import ComparisonReport
 from skinlesion.vocabulary import CLASSES, PROBABILITY_COLUMNS
 from tests.conftest import ROOT
@@ -37,8 +38,10 @@ def test_compare_prints_a_table_with_verdicts_and_melanomas(folder, run):
     outcome = run("compare", "weak.csv", "strong.csv", *FAST, cwd=folder)
     assert outcome.code == 0, outcome.err
     assert "strong − weak" in outcome.out
-    assert "SUPERIOR" in outcome.out
+    assert "balanced_accuracy: HIGHER BY MORE THAN THE MARGIN (margin 0.02)" in outcome.out
+    assert "confirmatory, none, one comparison" in outcome.out
     assert "clustered by lesion" in outcome.out
+    assert "permutation" in outcome.out
     assert "images taken as independent" in outcome.out
     assert "design effect" in outcome.out
     assert "melanomas gained: I0" in outcome.out
@@ -70,18 +73,17 @@ def test_cluster_none_is_the_naive_analysis(folder, run):
         return {(row["metric"], row["method"]): (row["low"], row["high"]) for row in report["comparisons"]}
 
     clustered, none = intervals(), intervals("--cluster", "none")
-    method = "paired bootstrap, clustered by lesion"
-    naive = "paired bootstrap, images taken as independent"
-    assert none["macro_f1", method] == clustered["macro_f1", naive]
-    assert none["macro_f1", method] != clustered["macro_f1", method]
+    assert none["macro_f1", LINEAR_METHOD] == clustered["macro_f1", NAIVE_METHOD]
+    assert none["macro_f1", LINEAR_METHOD] != clustered["macro_f1", LINEAR_METHOD]
 
 
 def test_options_reach_the_statistics(folder, run):
     args = ("compare", "weak.csv", "third.csv", "--json", "--metric", "sensitivity_mel", "--margin", "0.9")
     report = json.loads(run(*args, *FAST, "--seed", "5", cwd=folder).out)
-    rows = {row["metric"]: row for row in report["comparisons"] if "clustered by lesion" in row["method"]}
-    assert rows["sensitivity_mel"]["verdict"] == "equivalent"  # anything is, with such a margin
-    assert (report["seed"], report["margin"], report["replicates"]) == (5, 0.9, 200)
+    rows = {row["metric"]: row for row in report["comparisons"] if row["verdict"]}
+    assert rows["sensitivity_mel"]["verdict"].endswith("within the margin")  # anything is, with such a margin
+    assert rows["sensitivity_mel"]["margin"] == report["margins"]["sensitivity_mel"] == 0.9
+    assert (report["primary"], report["seed"], report["replicates"]) == ("sensitivity_mel", 5, 200)
 
 
 def test_isic_style_and_a_metadata_table(folder, run):
@@ -104,10 +106,10 @@ def test_a_test_set_without_a_class_is_compared_as_far_as_it_goes(folder, run):
     assert shown.code == 0, shown.err
     assert "macro_auc          undefined: a class is absent" in shown.out
     report = json.loads(run("compare", "weak_part.csv", "strong_part.csv", "--json", *FAST, cwd=folder).out)
-    rows = {row["metric"]: row for row in report["comparisons"] if "clustered by lesion" in row["method"]}
+    rows = {row["metric"]: row for row in report["comparisons"] if row["verdict"]}
     assert rows["macro_auc"]["difference"] is None
-    assert rows["macro_auc"]["verdict"] == ""
-    assert rows["balanced_accuracy"]["verdict"] == "superior"
+    assert rows["macro_auc"]["verdict"].startswith("no verdict: ")
+    assert rows["balanced_accuracy"]["verdict"] == "higher by more than the margin"
 
 
 @pytest.mark.parametrize(

@@ -30,9 +30,10 @@ def test_negative_figures_have_a_minus_sign(capsys):
 
 
 def test_verdicts_are_signed(capsys):
-    row = {"a": "x", "b": "y", "metric": "macro_f1", "difference": -0.01, "low": -0.02, "high": 0.0, "verdict": "?"}
+    row = {"a": "x", "b": "y", "metric": "macro_f1", "difference": -0.01, "low_adjusted": -0.02}
+    row |= {"high_adjusted": 0.0, "verdict": "?", "family": "exploratory"}
     console.show_verdicts(pd.DataFrame([row]))
-    assert capsys.readouterr().out == "y − x: macro_f1 −0.0100 (−0.0200 to +0.0000), ?\n"
+    assert capsys.readouterr().out == "y − x: macro_f1 −0.0100 (−0.0200 to +0.0000), ? (exploratory)\n"
 
 
 def test_one_pair_is_no_pairs(capsys):

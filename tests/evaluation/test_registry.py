@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from skinlesion.analysis import comparison
-from skinlesion.analysis.columns import BOOTSTRAP_METHOD
-from skinlesion.analysis.comparison import Plan, compare
+from skinlesion.analysis.comparison import compare
+from skinlesion.analysis.judgement import judge
+from skinlesion.analysis.plan import Plan
 from skinlesion.analysis.summary import summarise
 from skinlesion.evaluation import registry
 from skinlesion.evaluation.metrics import score
@@ -22,7 +22,6 @@ def error_rate(monkeypatch):
     """The registry with one entry more: the share of wrong answers, lower is better."""
     entry = Metric("error_rate", "error rate", lambda totals: 1 - counts.accuracy(totals), higher_is_better=False)
     monkeypatch.setitem(METRICS, entry.name, entry)
-    monkeypatch.setattr(comparison, "SCHEMA", make_schema())
 
 
 def test_one_entry_brings_a_metric_with_its_interval_into_metrics_json(error_rate):
@@ -33,15 +32,16 @@ def test_one_entry_brings_a_metric_with_its_interval_into_metrics_json(error_rat
     assert title_of("error_rate") == "error rate"
 
 
-def test_verdicts_follow_a_metrics_direction(error_rate):
+def test_verdicts_say_higher_and_lower_of_the_value_whatever_is_better(error_rate):
     predictions = {"weak": simulated(strength=0.8), "strong": simulated(strength=1.6)}
-    plan = Plan(("accuracy", "error_rate"), "accuracy", 0.02, 0.95, replicates=200, seed=0)
-    table = compare(predictions, [("weak", "strong"), ("strong", "weak")], plan).table
-    judged = table[table["method"] == BOOTSTRAP_METHOD].set_index(["a", "metric"])
-    assert judged.loc[("weak", "error_rate"), "difference"] < 0 < judged.loc[("weak", "accuracy"), "difference"]
-    for metric in ("accuracy", "error_rate"):
-        assert judged.loc[("weak", metric), "verdict"] == "superior"
-        assert judged.loc[("strong", metric), "verdict"] == "inferior"
+    plan = Plan(("accuracy", "error_rate"), "accuracy", {"accuracy": 0.02}, replicates=0)
+    compared = compare(predictions, [("weak", "strong"), ("strong", "weak")], plan, make_schema())
+    judged = judge(compared.table, compared.differences, plan)
+    judged = judged[judged["verdict"] != ""].set_index(["a", "metric"])
+    assert judged.loc[("weak", "accuracy"), "verdict"] == "higher by more than the margin"
+    assert judged.loc[("weak", "error_rate"), "verdict"] == "lower"  # without a margin, the direction alone
+    assert judged.loc[("strong", "accuracy"), "verdict"] == "lower by more than the margin"
+    assert judged.loc[("strong", "error_rate"), "verdict"] == "higher"
 
 
 def test_every_metric_has_one_definition_and_a_reason_where_it_can_be_undefined():
