@@ -1,4 +1,4 @@
-"""McNemar, Cochran's Q, the corrected t-test, permutation and flips."""
+"""McNemar, Cochran's Q, the corrected t-test and flips."""
 
 import numpy as np
 import pytest
@@ -9,9 +9,7 @@ from statsmodels.stats.multitest import multipletests
 
 from skinlesion.stats.mcnemar import cochran_q, flips, mcnemar
 from skinlesion.stats.multiplicity import benjamini_hochberg
-from skinlesion.stats.permutation import permutation_test
 from skinlesion.stats.resampled import corrected_resampled_t
-from skinlesion.stats.resampling import Schema
 from skinlesion.vocabulary import CLASSES
 
 
@@ -59,51 +57,6 @@ def test_the_corrected_t_test_by_hand_and_without_correction():
     interval = sps.ttest_1samp(d, 0).confidence_interval(0.95)
     assert (plain.low, plain.high) == pytest.approx((interval.low, interval.high))
     assert corrected_resampled_t(np.zeros(3), 0.2).pvalue == 1
-
-
-def predictions(seed=0, lesions=40, strength=(1.0, 1.0)):
-    rng = np.random.default_rng(seed)
-    lesion = np.repeat(np.arange(lesions), rng.integers(1, 3, lesions))
-    labels = rng.integers(0, 7, lesions)[lesion]
-    models = []
-    for one in strength:
-        p = np.exp(rng.normal(size=(len(labels), 7)) + one * np.eye(7)[labels])
-        models.append(p / p.sum(axis=1, keepdims=True))
-    return labels, models[0], models[1], lesion
-
-
-def test_permutation_agrees_with_swapping_in_a_loop():
-    from sklearn.metrics import balanced_accuracy_score, roc_auc_score
-
-    labels, a, b, lesion = predictions()
-    metrics = ["balanced_accuracy", "auc_mel"]
-    result = permutation_test(labels, a, b, lesion, metrics, Schema(CLASSES), permutations=200, seed=3)
-    rng = np.random.default_rng(3)
-    keep = np.concatenate([rng.integers(0, 2, (40, size)) for size in (64, 64, 64, 8)], axis=1)
-
-    def both(x, y):
-        mel = labels == 4
-        return np.array(
-            [
-                balanced_accuracy_score(labels, y.argmax(1)) - balanced_accuracy_score(labels, x.argmax(1)),
-                roc_auc_score(mel, y[:, 4]) - roc_auc_score(mel, x[:, 4]),
-            ]
-        )
-
-    observed = both(a, b)
-    swapped = []
-    for draw in keep.T:
-        stay = draw[lesion][:, None] == 1
-        swapped.append(both(np.where(stay, a, b), np.where(stay, b, a)))
-    expected = (1 + (np.abs(swapped) >= np.abs(observed) - 1e-12).sum(axis=0)) / 201
-    assert [result[m].difference for m in metrics] == pytest.approx(list(observed))
-    assert [result[m].pvalue for m in metrics] == pytest.approx(list(expected))
-
-
-def test_permutation_sees_a_difference_and_none():
-    labels, a, b, lesion = predictions(strength=(0.5, 2.5), lesions=120)
-    assert permutation_test(labels, a, b, lesion, ["accuracy"], Schema(CLASSES))["accuracy"].pvalue < 0.01
-    assert permutation_test(labels, a, a, lesion, ["accuracy"], Schema(CLASSES))["accuracy"].pvalue == 1
 
 
 def test_flips_name_the_melanomas_lost_and_gained():
