@@ -93,7 +93,7 @@ class TrainParams(Section):
     injected: Annotated[int, Field(ge=0, le=3)] | None = Field(
         None,
         description="The price of the leak: test one image of each lesion that has several, and train on up to this "
-        "many of the lesion's others in the place of as many images of its class; null tests and trains on all.",
+        "many of the lesion's others, in the place of as many images of its class; null tests and trains on all.",
     )
 
     # What sees age, sex and localization

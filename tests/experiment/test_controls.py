@@ -309,6 +309,7 @@ def test_injection_keeps_sizes_classes_and_validation_and_adds_the_leak_alone(re
         assert len(trained) == len(parts["train"])
         counts = [np.bincount(inputs.labels[rows], minlength=7) for rows in (trained, parts["train"])]
         np.testing.assert_array_equal(*counts)
+        assert len(set(inputs.lesions[trained])) == len(set(inputs.lesions[parts["train"]]))
         np.testing.assert_array_equal(validated, parts["validation"])
         lesions = [set(inputs.lesions[rows]) for rows in (trained, validated, tested)]
         assert not lesions[1] & (lesions[0] | lesions[2])
