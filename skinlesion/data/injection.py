@@ -1,9 +1,10 @@
-"""Paired injection of the leak: the same test images, and training sets of one size that differ in the leak alone.
+"""Paired injection of the leak: the same test images, and training sets that differ in the leak alone.
 
 The test images of a fold are one image of each tested lesion that has several. A dose of j puts up to j of the
-lesion's other images into training, and takes out as many training images of the same class of other lesions, so that
-the training sets of all doses have the same number of images of every class. Doses are nested: what a dose puts in and
-takes out, a larger one does too.
+lesion's other images into training, and takes out as many training images of the same class: for a lesion's first
+image the only one of a training lesion, for its further images one of a training lesion that keeps another. So the
+training sets of all doses have the same number of images and of lesions of every class. Doses are nested: what a dose
+puts in and takes out, a larger one does too.
 """
 
 import numpy as np
@@ -39,7 +40,7 @@ def inject(
     dose: int,
     rng: np.random.Generator,
 ) -> np.ndarray:
-    """Return the rows to train on at a dose, as many as `training` and as many of every class.
+    """Return the rows to train on at a dose: as many images and lesions of every class as in `training`.
 
     Args:
         image_ids: (N,) of all images.
@@ -51,18 +52,31 @@ def inject(
         rng: decides which training images are taken out; the same for every dose.
 
     Raises:
-        UserError: a class has fewer training images than are to be put in.
+        UserError: a class has too few training images to take out.
     """
     _, rank = chosen_test_images(image_ids, lesions, tested)
     put_in = tested[(rank > 0) & (rank <= dose)]
+    further = tested[(rank > 1) & (rank <= dose)]
     taken_out = []
     for place, name in enumerate(CLASSES):
-        own = rng.permutation(training[labels[training] == place])
-        wanted = int((labels[put_in] == place).sum())
-        if wanted > len(own):
+        single, spare = _removable(lesions, rng.permutation(training[labels[training] == place]))
+        many = int((labels[further] == place).sum())
+        first = int((labels[put_in] == place).sum()) - many
+        if first > len(single) or many > len(spare):
             raise UserError(
-                f"train.injected: {dose} would put {wanted} images of {name} in the place of {len(own)}; take fewer"
+                f"train.injected: {dose} takes {first} training lesions of {name} with one image and {many} further "
+                f"images of others, but there are {len(single)} and {len(spare)}; take a smaller dose or more data"
             )
-        taken_out.append(own[:wanted])
-    kept: np.ndarray = np.setdiff1d(training, np.concatenate(taken_out))
-    return np.sort(np.concatenate([kept, put_in]))
+        taken_out += [single[:first], spare[:many]]
+    kept = np.setdiff1d(training, np.concatenate(taken_out))
+    rows: np.ndarray = np.sort(np.concatenate([kept, put_in]))
+    return rows
+
+
+def _removable(lesions: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the rows that are their lesion's only one, and those whose lesion keeps one without them, in order."""
+    _, first, lesion, counts = np.unique(lesions[rows], return_index=True, return_inverse=True, return_counts=True)
+    single = counts[lesion] == 1
+    kept = np.zeros(len(rows), dtype=bool)
+    kept[first] = True
+    return rows[single], rows[~single & ~kept]

@@ -80,6 +80,7 @@ def _of_role(model: TrainedRun, role: str) -> pd.DataFrame:
 
 def provenance(inputs: Inputs, descriptions: list[dict[str, Any]]) -> dict[str, Any]:
     """Return what the figures of an experiment come from: data, configuration, versions and device."""
+    tuned = [description["tuned"]["chosen"] for description in descriptions if "tuned" in description]
     first, *others = inputs.settings.repeats
     splits = {f"split_{repeat}": inputs.hashes(repeat)["split"] for repeat in others}
     return {
@@ -89,6 +90,7 @@ def provenance(inputs: Inputs, descriptions: list[dict[str, Any]]) -> dict[str, 
         "config": inputs.settings.model_dump(mode="json"),
         "system": _system(inputs.settings),
         "backbone": descriptions[0]["backbone"],
+        **({"tuned": tuned} if tuned else {}),
         "best_epochs": [description["best_epoch"] for description in descriptions],
         "versions": descriptions[0]["versions"],
         "device": descriptions[0]["device"],

@@ -176,9 +176,50 @@ def _train_run(
     if world.writes:
         runs.clear(folder)
     began = time.monotonic()
-    settings, device = inputs.settings, inputs.device
+    tried: list[dict[str, float]] = []
+    chosen: tuple[State, list[tuple[Phase, Fitted]]] | None = None
+    for number, settings in enumerate(inputs.settings.candidates):
+        prefix = "" if number == 0 else f"{number}-"
+        state, fitted = _fit_phases(folder, run, examples, settings, prefix, fingerprint, world, shown)
+        value = fitted[-1][1].best_value
+        tried.append({"lr": settings.lr, "weight_decay": settings.weight_decay, "value": value})
+        if chosen is None or _is_better(value, chosen[1][-1][1].best_value, settings.monitor):
+            chosen, place = (state, fitted), number
+    assert chosen is not None
+    state, fitted = chosen
+    if not world.writes:
+        return
+    runs.save_weights(folder, state)
+    history = [row for _, result in fitted for row in result.history]
+    write_csv(folder / runs.HISTORY_NAME, pd.DataFrame(history))
+    described = _describe(fitted, inputs, examples.encoder, experiment, run.repeat)
+    if len(tried) > 1:
+        described["tuned"] = {"chosen": tried[place], "tried": tried}
+    described |= {**run._asdict(), "fingerprint": fingerprint, "processes": world.size}
+    write_json(folder / runs.TIMING_NAME, {"seconds": round(time.monotonic() - began, 2)})
+    write_json(folder / runs.RUN_NAME, described)  # last: its presence says the run is complete
+    runs.finish(folder)
+
+
+def _fit_phases(
+    folder: Path,
+    run: Run,
+    examples: _FoldExamples,
+    settings: TrainParams,
+    prefix: str,
+    fingerprint: str,
+    world: World,
+    shown: TrainingProgress,
+) -> tuple[State, list[tuple[Phase, Fitted]]]:
+    """Train all phases from first weights, the same whatever else is tried; return weights and how they came about.
+
+    Args:
+        settings: those of the run, or a candidate of its grid.
+        prefix: of the checkpoints' names, which tells candidates apart.
+    """
+    inputs = examples.inputs
     with initial_random(run.random_seed, 0):
-        head = inputs.head(examples.encoder).to(device)
+        head = inputs.head(examples.encoder).to(inputs.device)
     state: State = {}
     fitted: list[tuple[Phase, Fitted]] = []
     for phase in phases_of(settings):
@@ -194,23 +235,18 @@ def _train_run(
             examples.loss(),
             settings,
             seed=run.random_seed,
-            checkpoint=folder / phase.checkpoint_name,
+            checkpoint=folder / phase.checkpoint_name(prefix),
             fingerprint=fingerprint,
             world=world,
             report=shown,
         )
         fitted.append((phase, result))
         state = result.state if phase.name != HEAD else {f"head.{name}": value for name, value in result.state.items()}
-    if not world.writes:
-        return
-    runs.save_weights(folder, state)
-    history = [row for _, result in fitted for row in result.history]
-    write_csv(folder / runs.HISTORY_NAME, pd.DataFrame(history))
-    described = _describe(fitted, inputs, examples.encoder, experiment, run.repeat)
-    described |= {**run._asdict(), "fingerprint": fingerprint, "processes": world.size}
-    write_json(folder / runs.TIMING_NAME, {"seconds": round(time.monotonic() - began, 2)})
-    write_json(folder / runs.RUN_NAME, described)  # last: its presence says the run is complete
-    runs.finish(folder)
+    return state, fitted
+
+
+def _is_better(value: float, best: float, monitor: str) -> bool:
+    return value < best if monitor == "loss" else value > best
 
 
 def _describe(

@@ -26,7 +26,7 @@ from skinlesion.params.evaluate import (
 )
 from skinlesion.params.root import Params
 from skinlesion.params.section import Section
-from skinlesion.params.train import AugmentParams, TrainParams
+from skinlesion.params.train import AugmentParams, TrainParams, TuneParams
 
 __all__ = [
     "AssessParams",
@@ -49,4 +49,5 @@ __all__ = [
     "SplitParams",
     "StatsParams",
     "TrainParams",
+    "TuneParams",
 ]

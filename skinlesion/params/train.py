@@ -64,6 +64,22 @@ class AugmentParams(Section):
         )
 
 
+class TuneParams(Section):
+    """A grid that every run tries in full, on its own training part, and picks from by its own validation part."""
+
+    lr: list[Annotated[float, Field(gt=0, le=10)]] = Field([], description="Learning rates; empty: lr alone.")
+    weight_decay: list[Annotated[float, Field(ge=0, le=10)]] = Field(
+        [], description="Weight decays (with optimizer adam an L2 penalty); empty: weight_decay alone."
+    )
+
+    @field_validator("lr", "weight_decay")
+    @classmethod
+    def _distinct(cls, values: list[float]) -> list[float]:
+        if len(set(values)) < len(values):
+            raise ValueError("lists a value twice")
+        return values
+
+
 class TrainParams(Section):
     # What sees the image
     backbone: str = Field("tf_efficientnet_lite0", min_length=1, description="Name of a timm model, tag included.")
@@ -93,7 +109,7 @@ class TrainParams(Section):
     injected: Annotated[int, Field(ge=0, le=3)] | None = Field(
         None,
         description="The price of the leak: test one image of each lesion that has several, and train on up to this "
-        "many of the lesion's others in the place of as many images of its class; null tests and trains on all.",
+        "many of the lesion's others, in the place of as many images of its class; null tests and trains on all.",
     )
 
     # What sees age, sex and localization
@@ -148,6 +164,9 @@ class TrainParams(Section):
     optimizer: Optimizer = Field("adam", description="Optimiser.")
     lr: float = Field(1e-3, gt=0, le=10, description="Learning rate of the head phase.")
     weight_decay: float = Field(0.0, ge=0, le=10, description="Weight decay; biases and normalisation are exempt.")
+    tune: TuneParams = Field(
+        TuneParams(), description="Rates and decays to try in the place of lr and weight_decay; empty tries nothing."
+    )
     batch_size: int = Field(256, ge=1, le=65_536, description="Images per step in the head phase.")
     epochs: int = Field(40, ge=1, le=10_000, description="Most epochs of the head phase.")
     patience: int = Field(5, ge=1, le=10_000, description="Epochs without a better validation value before stopping.")
@@ -224,6 +243,8 @@ class TrainParams(Section):
             raise ValueError("augment with a frozen backbone works through cached views; set views to 4, say")
         if mixes and self.regime == "frozen":
             raise ValueError("augment.mixup and augment.cutmix blend pixels; use regime two_stage or full")
+        if (self.tune.lr or self.tune.weight_decay) and self.regime != "frozen":
+            raise ValueError(f"tune tries settings of the head alone, not of regime {self.regime}; use regime frozen")
         if self.records == "permuted" and not self.uses_metadata:
             raise ValueError("records permuted needs metadata; use a fusion other than none")
         if self.injected is not None and self.protocol != "lesion":
@@ -233,6 +254,15 @@ class TrainParams(Section):
                 f"repeats {self.repeats} need all {FOLDS} folds, because a fold of another partition tests other images"
             )
         return self
+
+    @property
+    def candidates(self) -> "list[TrainParams]":
+        """Return the settings that a run tries: these alone, or one for each place of the grid `tune`."""
+        return [
+            self.model_copy(update={"lr": lr, "weight_decay": decay})
+            for lr in self.tune.lr or [self.lr]
+            for decay in self.tune.weight_decay or [self.weight_decay]
+        ]
 
     @property
     def uses_metadata(self) -> bool:

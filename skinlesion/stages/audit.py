@@ -74,6 +74,7 @@ def auditor(params: Params) -> TrainParams:
     """Return the settings under which features are computed: those of `train`, image alone and frozen."""
     named = {"backbone": params.audit.backbone, "weights": params.audit.weights}
     plain = {"fusion": "none", "regime": "frozen", "augment": "none", "views": 1, "protocol": "lesion"}
+    plain |= {"records": "own", "injected": None, "tune": {}}
     return params.resolve(plain | {name: value for name, value in named.items() if value is not None}, "audit")
 
 

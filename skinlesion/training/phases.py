@@ -18,9 +18,9 @@ class Phase:
     patience: int
     batch_size: int
 
-    @property
-    def checkpoint_name(self) -> str:
-        return f"checkpoint-{self.name}.safetensors"
+    def checkpoint_name(self, prefix: str = "") -> str:
+        """Return the name of the phase's checkpoint; the prefix tells candidates of a grid apart."""
+        return f"checkpoint-{prefix}{self.name}.safetensors"
 
 
 def phases_of(settings: TrainParams) -> list[Phase]:

@@ -7,13 +7,13 @@ from skinlesion.data.injection import chosen_test_images, inject
 from skinlesion.errors import UserError
 
 # Rows 0 to 9 are tested: lesion 0 has four images, lesion 1 two, lesion 2 one, lesion 3 three. The others train:
-# ten images of class 0 and five of class 1, each of a lesion of its own but for the first two of each class.
+# of class 0 lesion 10 with four images, 11 with two and four with one; of class 1 lesion 30 with two and 31 with one.
 TESTED = np.arange(10)
-TRAINING = np.arange(10, 25)
-LESIONS = np.array([0, 1, 0, 2, 3, 0, 3, 1, 0, 3, 10, 10, *range(11, 19), 30, 30, 31, 32, 33])
-LABELS = np.array([0, 1, 0, 1, 0, 0, 0, 1, 0, 0, *[0] * 10, *[1] * 5])
+TRAINING = np.arange(10, 23)
+LESIONS = np.array([0, 1, 0, 2, 3, 0, 3, 1, 0, 3, 10, 10, 10, 10, 11, 11, 12, 13, 14, 15, 30, 30, 31])
+LABELS = np.array([0, 1, 0, 1, 0, 0, 0, 1, 0, 0, *[0] * 10, *[1] * 3])
 # Ids run against the rows, so that an order by row would show.
-IDS = np.array([f"image{99 - row}" for row in range(25)])
+IDS = np.array([f"image{99 - row}" for row in range(len(LESIONS))])
 
 
 def trained(dose, seed=0):
@@ -26,12 +26,23 @@ def test_the_tested_image_is_the_first_by_id_of_each_lesion_with_several():
     assert rank.tolist() == [3, 1, 2, 0, 2, 1, 1, 0, 0, 0]
 
 
-def test_every_dose_has_the_same_number_of_images_of_every_class():
-    counts = np.bincount(LABELS[TRAINING])
-    for dose in range(4):
-        rows = trained(dose)
-        assert len(rows) == len(set(rows.tolist())) == len(TRAINING)
-        np.testing.assert_array_equal(np.bincount(LABELS[rows]), counts)
+def test_every_dose_has_as_many_images_and_lesions_of_every_class():
+    for seed in range(20):
+        for dose in range(4):
+            rows = trained(dose, seed)
+            assert len(rows) == len(set(rows.tolist())) == 13
+            assert np.bincount(LABELS[rows]).tolist() == [10, 3]
+            assert [len(set(LESIONS[rows[LABELS[rows] == dx]])) for dx in (0, 1)] == [6, 2]
+
+
+def test_a_first_image_replaces_a_whole_lesion_and_a_further_one_an_image_of_a_lesion_that_stays():
+    single = {16, 17, 18, 19, 22}
+    for seed in range(20):
+        once, twice = set(TRAINING) - set(trained(1, seed)), set(TRAINING) - set(trained(2, seed))
+        assert once < single
+        assert 22 in once  # the only one of class 1
+        assert not (twice - once) & single
+        assert {10, 11} <= set(LESIONS[trained(3, seed)])
 
 
 def test_a_dose_holds_so_many_of_the_lesions_other_images_and_never_a_tested_one():
@@ -59,7 +70,14 @@ def test_another_draw_takes_out_others_and_puts_in_the_same():
     assert first - set(TRAINING) == second - set(TRAINING)
 
 
-def test_too_few_images_of_a_class_are_said():
-    few = TRAINING[:4]  # none of class 1, of which dose 1 puts in one
-    with pytest.raises(UserError, match="1 would put 1 images of bcc in the place of 0"):
-        inject(IDS, LESIONS, LABELS, few, TESTED, 1, np.random.default_rng(0))
+@pytest.mark.parametrize(
+    ("training", "message"),
+    [
+        (np.arange(10, 22), "1 takes 1 training lesions of bcc with one image and 0 further images of others"),
+        (np.arange(16, 23), "2 takes 2 training lesions of akiec with one image and 2 further images of others"),
+    ],
+)
+def test_too_few_images_of_a_class_are_said(training, message):
+    dose = int(message[0])
+    with pytest.raises(UserError, match=message):
+        inject(IDS, LESIONS, LABELS, training, TESTED, dose, np.random.default_rng(0))

@@ -309,6 +309,7 @@ def test_injection_keeps_sizes_classes_and_validation_and_adds_the_leak_alone(re
         assert len(trained) == len(parts["train"])
         counts = [np.bincount(inputs.labels[rows], minlength=7) for rows in (trained, parts["train"])]
         np.testing.assert_array_equal(*counts)
+        assert len(set(inputs.lesions[trained])) == len(set(inputs.lesions[parts["train"]]))
         np.testing.assert_array_equal(validated, parts["validation"])
         lesions = [set(inputs.lesions[rows]) for rows in (trained, validated, tested)]
         assert not lesions[1] & (lesions[0] | lesions[2])
@@ -341,3 +342,44 @@ def test_every_dose_tests_the_same_images_and_predicts_those(workspace_folder):
     assert len(np.unique(tested["dose0"].lesions)) == len(tested["dose0"].image_ids)
     training = Results(params, workspace).system("dose2").description["training"]
     assert training == "frozen, up to 2 images of tested lesions injected"
+
+
+# Equal effort
+
+
+def test_a_run_picks_from_its_grid_by_its_own_validation_part(workspace_folder):
+    """Against the candidates trained one by one: the best of them, byte for byte, and the others' values."""
+    workspace = Workspace(workspace_folder)
+
+    def trained(name, **settings):
+        out = workspace_folder / "runs" / name
+        whole = SMALL | {"fusion": "concat", "folds": [0, 1], "monitor": "balanced_accuracy", "epochs": 3} | settings
+        train_experiment(workspace, TrainParams(**whole), SplitParams(), out, name)
+        return out
+
+    grid = [(lr, decay) for lr in (1e-4, 3e-2) for decay in (0.0, 1.0)]
+    single = {
+        place: trained(f"single{number}", lr=place[0], weight_decay=place[1]) for number, place in enumerate(grid)
+    }
+    tuned = trained("tuned", tune={"lr": [1e-4, 3e-2], "weight_decay": [0.0, 1.0]})
+    for fold in (0, 1):
+        name = f"fold{fold}-seed0"
+        described = json.loads((tuned / name / "run.json").read_text())["tuned"]
+        values = {}
+        for place in grid:
+            values[place] = json.loads((single[place] / name / "run.json").read_text())["phases"][0]["best_value"]
+        assert {(one["lr"], one["weight_decay"]): one["value"] for one in described["tried"]} == values
+        best = max(values, key=lambda place: values[place])  # the first of equals
+        assert (described["chosen"]["lr"], described["chosen"]["weight_decay"]) == best
+        for file in ("weights.safetensors", "history.csv"):
+            assert (tuned / name / file).read_bytes() == (single[best] / name / file).read_bytes()
+        assert sorted(path.name for path in (tuned / name).iterdir()) == [
+            "history.csv", "run.json", "timing.json", "weights.safetensors",
+        ]  # fmt: skip
+
+
+def test_without_a_grid_there_is_one_candidate():
+    settings = TrainParams(lr=0.5)
+    assert settings.candidates == [settings]
+    tuned = TrainParams(tune={"weight_decay": [0.1, 0.2]}, lr=0.5)
+    assert [(one.lr, one.weight_decay) for one in tuned.candidates] == [(0.5, 0.1), (0.5, 0.2)]

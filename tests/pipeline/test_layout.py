@@ -16,6 +16,7 @@ from skinlesion.params import (
     Params,
     PhantomParams,
     PublishedParams,
+    TuneParams,
 )
 from skinlesion.params_file import load_params
 from skinlesion.results.workspace import Workspace
@@ -62,7 +63,16 @@ def test_every_params_file_spells_every_field(folder):
 
 def test_every_parameter_is_described():
     sections = [field.annotation for name, field in Params.model_fields.items() if name not in LISTS]
-    for section in [*sections, PhantomParams, ClaimParams, EnsembleParams, PublishedParams, AugmentParams, *FOLDER]:
+    for section in [
+        *sections,
+        PhantomParams,
+        ClaimParams,
+        EnsembleParams,
+        PublishedParams,
+        AugmentParams,
+        TuneParams,
+        *FOLDER,
+    ]:
         assert all(field.description for field in section.model_fields.values()), section
 
 
