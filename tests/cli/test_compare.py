@@ -11,7 +11,7 @@ from skinlesion.stages.compare import ComparisonReport
 from skinlesion.vocabulary import CLASSES, PROBABILITY_COLUMNS
 from tests.conftest import ROOT
 
-FAST = ("--replicates", "200", "--permutations", "200")
+FAST = ("--replicates", "200")
 
 
 def predictions(seed, strength, lesions=150):

@@ -23,7 +23,8 @@ def drawn(images, seed, seeds=(0,)):
     labels = rng.choice(7, images, p=PRIOR)
     layers = [softmax(1.5 * (rng.normal(size=(images, 7)) + 1.5 * np.eye(7)[labels]), axis=1) for _ in seeds]
     ids = np.array([f"i{place:05d}" for place in range(images)])
-    return Predictions(ids, ids, labels, np.zeros(images, dtype=int), tuple(seeds), np.stack(layers))
+    folds = np.zeros((len(seeds), images), dtype=int)
+    return Predictions(ids, ids, labels, folds, tuple(seeds), (0,) * len(seeds), np.stack(layers))
 
 
 def observed_to_expected(predictions, probabilities):
@@ -51,7 +52,7 @@ def test_neither_the_order_of_images_nor_that_of_seeds_matters():
     made = drawn(400, 3, seeds=(0, 1))
     order = np.random.default_rng(0).permutation(400)
     turned = Predictions(
-        made.image_ids[order], made.lesions[order], made.labels[order], made.folds[order], (1, 0),
+        made.image_ids[order], made.lesions[order], made.labels[order], made.folds[:, order], (1, 0), (0, 0),
         made.probabilities[::-1, order],
     )  # fmt: skip
     one, other = calibrate_to_prevalence(made), calibrate_to_prevalence(turned)
@@ -64,7 +65,7 @@ def test_a_class_that_validation_lacks_stays_possible():
     whole = drawn(300, 4)
     rows = np.flatnonzero(whole.labels != 4)
     lacking = Predictions(
-        whole.image_ids[rows], whole.lesions[rows], whole.labels[rows], whole.folds[rows], (0,),
+        whole.image_ids[rows], whole.lesions[rows], whole.labels[rows], whole.folds[:, rows], (0,), (0,),
         whole.probabilities[:, rows],
     )  # fmt: skip
     certain = np.full((1, 1, 7), 0.001)
