@@ -360,7 +360,7 @@ def runs_of(tested: Predictions, validation: Predictions) -> Iterator[Run]:
         UserError: validation predictions lack a repeat, a seed or a fold that was tested.
     """
     if tested.layers != validation.layers:
-        what = "seeds" if tested.repeats == validation.repeats else "repeats"
+        what = "seeds" if set(tested.repeats) == set(validation.repeats) else "repeats"
         raise UserError(f"validation predictions are of other {what} than the tested ones; run `skinlesion evaluate`")
     for layer, (repeat, seed) in enumerate(tested.layers):
         for fold in np.unique(tested.folds[layer]).tolist():
