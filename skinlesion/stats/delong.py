@@ -25,7 +25,7 @@ class AucCovariance:
 
 @dataclass(frozen=True)
 class AucDifference:
-    """AUC(b) − AUC(a) with its normal interval and two-sided p-value."""
+    """AUC(b) − AUC(a) with its normal interval and two-sided p-value; NaN for a `reason` where there is no variance."""
 
     a: float
     b: float
@@ -34,6 +34,7 @@ class AucDifference:
     low: float
     high: float
     pvalue: float
+    reason: str = ""
 
 
 def placements(
@@ -131,7 +132,8 @@ def macro_auc_difference(
 
     The influence of a lesion on the AUC of a class is the sum of its centred placements, of positives and negatives;
     influences are averaged over classes, and the variance is K / (K − 1) Σ influence². For one class this is [3] up to
-    small-sample factors.
+    small-sample factors. A class of one lesion, or one whose others are one lesion, leaves the variance unknown: limits
+    and p are then NaN, and `reason` says so.
 
     Args:
         labels: (N,) true classes, as columns of the scores.
@@ -142,13 +144,15 @@ def macro_auc_difference(
         ValueError: a class has no image, or all of them.
     """
     ids, lesion = np.unique(clusters, return_inverse=True)
-    influence, values = np.zeros(len(ids)), []
+    influence, values, reason = np.zeros(len(ids)), [], ""
     for scores, sign in ((a, -1.0), (b, 1.0)):
         aucs = []
         for position in range(scores.shape[1]):
             positive = labels == position
             if not positive.any() or positive.all():
                 raise ValueError(f"class {position} needs images of its own and others")
+            if min(len(np.unique(lesion[positive])), len(np.unique(lesion[~positive]))) < 2:
+                reason = f"class {position} has one lesion, or all others are one: the variance cannot be estimated"
             own, other = placements(positive, scores[:, position].astype(np.float64))
             auc = own.mean()
             centred = np.empty(len(labels))
@@ -157,15 +161,17 @@ def macro_auc_difference(
             influence += sign * np.bincount(lesion, weights=centred, minlength=len(ids)) / scores.shape[1]
             aucs.append(auc)
         values.append(float(np.mean(aucs)))
-    spread = len(ids) / (len(ids) - 1) * float(influence @ influence)
-    return _difference(values[0], values[1], spread, confidence)
+    spread = float("nan") if reason else len(ids) / (len(ids) - 1) * float(influence @ influence)
+    return _difference(values[0], values[1], spread, confidence, reason)
 
 
-def _difference(a: float, b: float, variance: float, confidence: float) -> AucDifference:
-    error = float(np.sqrt(max(variance, 0.0)))
+def _difference(a: float, b: float, variance: float, confidence: float, reason: str = "") -> AucDifference:
+    error = float(np.sqrt(max(variance, 0.0))) if not reason else float("nan")
     difference = float(b - a)
     half = float(ndtri((1 + confidence) / 2)) * error
-    # With zero variance, p is 1 for equal AUCs and 0 for different ones.
-    degenerate = 1.0 if difference == 0 else 0.0
-    pvalue = float(2 * ndtr(-abs(difference) / error)) if error else degenerate
-    return AucDifference(float(a), float(b), difference, error, difference - half, difference + half, pvalue)
+    if error == 0 and difference != 0:
+        reason = "the difference is the same on every lesion: its variance cannot be estimated"
+        error = half = pvalue = float("nan")
+    else:
+        pvalue = 1.0 if error == 0 else float(2 * ndtr(-abs(difference) / error))
+    return AucDifference(float(a), float(b), difference, error, difference - half, difference + half, pvalue, reason)

@@ -1,18 +1,21 @@
 """Correct and wrong answers of classifiers on the same images: McNemar's test, Cochran's Q, and the discordant images.
 
-Images count as independent here; `clustered_mcnemar` accounts for lesions.
+Images count as independent in `mcnemar` and `cochran_q`; `clustered_mcnemar` and `clustered_cochran_q` account for
+lesions.
 
 References:
     [1] McNemar Q. Psychometrika 12, 153–157 (1947).
     [2] Fagerland MW, Lydersen S, Laake P. BMC Med Res Methodol 13, 91 (2013), eqs 3 and 4 (exact and mid-p).
     [3] Cochran WG. Biometrika 37, 256–266 (1950).
+    [4] Hotelling H. Ann Math Stat 2, 360–378 (1931) (T²).
+    [5] Bell RM, McCaffrey DF. Surv Methodol 28, 169–181 (2002) (why a robust Wald test needs an F distribution).
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import bdtr, chdtrc
+from scipy.special import bdtr, chdtrc, fdtrc
 
 METHODS = ("exact", "mid-p", "asymptotic", "asymptotic-corrected")
 
@@ -94,6 +97,55 @@ def cochran_q(correct: np.ndarray) -> CochranResult:
     numerator = (models - 1) * (models * float((columns.astype(float) ** 2).sum()) - float(total) ** 2)
     statistic = numerator / denominator if denominator else 0.0
     return CochranResult(float(statistic), models - 1, float(chdtrc(models - 1, statistic)))
+
+
+@dataclass(frozen=True)
+class ClusteredCochranResult:
+    """The Wald statistic, what is distributed as F with its degrees of freedom, and the p-value."""
+
+    statistic: float  # asymptotically χ² with `degrees` degrees of freedom
+    degrees: int  # of the numerator: differences that vary, one fewer than classifiers if none are alike
+    residual_degrees: int
+    pvalue: float
+    clusters: int
+
+
+def clustered_cochran_q(correct: np.ndarray, clusters: np.ndarray) -> ClusteredCochranResult:
+    """Return the test that M classifiers have equal accuracy, with lesions independent and images not.
+
+    The Wald statistic of the M − 1 differences of accuracies, with their covariance between lesions, is Hotelling's T²
+    [4]: (K − r) / ((K − 1) r) of it has an F distribution with r and K − r degrees of freedom, for K lesions and r
+    differences that vary. If all classifiers agree on every image it is 0 and p is 1; p is NaN where lesions are too
+    few, or where a difference is the same on every lesion and not 0.
+
+    Args:
+        correct: (N, M) bool, whether each classifier is correct, or the share of its trainings that are.
+        clusters: (N,) the lesion of each image.
+
+    Raises:
+        ValueError: fewer than two classifiers, or lengths that differ.
+    """
+    correct = np.asarray(correct, dtype=float)
+    if correct.ndim != 2 or correct.shape[1] < 2 or len(correct) != len(clusters):
+        raise ValueError(f"expected correct (N, M) of at least two classifiers, got {correct.shape}")
+    ids, lesion = np.unique(clusters, return_inverse=True)
+    count = len(ids)
+    against_mean = correct - correct.mean(axis=1, keepdims=True)
+    sums = np.stack([np.bincount(lesion, weights=column, minlength=count) for column in against_mean.T], axis=1)
+    difference = sums.sum(axis=0) / len(correct)  # (M,) accuracies less their mean
+    influence = (sums - np.bincount(lesion)[:, None] * difference) / len(correct)  # (K, M)
+    values, vectors = np.linalg.eigh(count / max(count - 1, 1) * influence.T @ influence)
+    varying = values > max(values.max() * 1e-10, 1e-18)
+    projected = vectors.T @ difference
+    statistic = float((projected[varying] ** 2 / values[varying]).sum())
+    degrees = int(varying.sum())
+    residual = count - degrees
+    if (np.abs(projected[~varying]) > 1e-9).any() or residual < 1:
+        return ClusteredCochranResult(statistic, degrees, residual, float("nan"), count)
+    if degrees == 0:
+        return ClusteredCochranResult(0.0, 0, residual, 1.0, count)
+    pvalue = fdtrc(degrees, residual, statistic * residual / ((count - 1) * degrees))
+    return ClusteredCochranResult(statistic, degrees, residual, float(pvalue), count)
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,8 @@
 """The corrected resampled t-test, for differences over folds or repeats whose training sets overlap.
 
+The differences must be of folds that both systems share, image by image (`matched_folds`); `test_share` is that of the
+systems at hand, which predictions alone do not tell.
+
 References:
     [1] Nadeau C, Bengio Y. Machine Learning 52, 239–281 (2003), §3.3, eq. 7.
 """
@@ -49,6 +52,19 @@ def corrected_resampled_t(differences: np.ndarray, test_share: float, confidence
 
 
 def matched_folds(folds_a: np.ndarray, folds_b: np.ndarray) -> bool:
-    """Return whether two assignments (N,) of the same images to folds are one partition, up to the folds' numbers."""
-    pairs = np.unique(np.stack([folds_a, folds_b]), axis=1).shape[1]
-    return bool(pairs == len(np.unique(folds_a)) == len(np.unique(folds_b)))
+    """Return whether two systems have the same test folds, whatever their numbers: the same partition of the images.
+
+    Only then is a difference on fold j one of models trained and tested on the same images. Systems of different
+    protocols (images split by lesion, and not) share a few images of each fold, and have no paired folds.
+
+    Args:
+        folds_a, folds_b: (N,) the test fold of each image, of the same images in the same order.
+
+    Raises:
+        ValueError: lengths that differ.
+    """
+    if len(folds_a) != len(folds_b):
+        raise ValueError(f"folds of {len(folds_a)} and of {len(folds_b)} images")
+    of_a, of_b = (np.unique(folds, return_inverse=True)[1] for folds in (folds_a, folds_b))
+    pairs = len(np.unique(np.stack([of_a, of_b]), axis=1).T) if len(of_a) else 0
+    return bool(pairs == of_a.max(initial=-1) + 1 == of_b.max(initial=-1) + 1)

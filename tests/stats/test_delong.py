@@ -120,3 +120,27 @@ def test_degenerate_input():
         auc_covariance(positive, np.full((1, len(positive)), np.nan))
     with pytest.raises(ValueError, match="two lesions"):
         auc_covariance(np.array([True, False, False]), np.zeros((1, 3)), np.array([0, 1, 2]))
+
+
+def test_one_lesion_of_a_class_leaves_the_variance_unknown():
+    rng = np.random.default_rng(0)
+    labels = np.r_[0, 0, rng.integers(1, 3, 40)]
+    lesion = np.r_[0, 0, 1:41]
+    a, b = rng.dirichlet(np.ones(3), size=(2, 42))
+    result = macro_auc_difference(labels, a, b, lesion)
+    assert not np.isnan(result.difference)
+    assert np.isnan([result.standard_error, result.low, result.high, result.pvalue]).all()
+    assert result.reason.startswith("class 0 has one lesion")
+    single = macro_auc_difference(labels, a, b, np.zeros(42))
+    assert np.isnan(single.pvalue)
+    assert macro_auc_difference(labels, a, b, np.r_[0, 99, 1:41]).reason == ""
+
+
+def test_a_difference_without_spread_is_not_certain():
+    """Perfect against reversed scores: every lesion differs alike, which is no estimate of a variance of 0."""
+    positive = np.arange(20) < 8
+    scores = np.stack([~positive, positive]).astype(float)
+    result = auc_difference(auc_covariance(positive, scores), 0, 1)
+    assert result.difference == 1
+    assert np.isnan([result.low, result.high, result.pvalue]).all()
+    assert "variance" in result.reason
