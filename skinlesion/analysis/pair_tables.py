@@ -12,7 +12,7 @@ from skinlesion.evaluation.predictions import Predictions
 from skinlesion.evaluation.registry import SCHEMA
 from skinlesion.stats.influence import influences
 from skinlesion.stats.linear_estimate import LinearEstimate, paired_contrast
-from skinlesion.stats.mcnemar import cochran_q
+from skinlesion.stats.mcnemar import clustered_cochran_q
 from skinlesion.stats.power import minimum_detectable_difference
 from skinlesion.stats.recipe import Training
 from skinlesion.stats.variance import variance_budget
@@ -49,11 +49,17 @@ def shared_images(
 
 
 def cochran(members: Mapping[str, Predictions]) -> dict[str, float]:
-    """Return Cochran's Q over all experiments on the same images, for stats.json; images are taken as independent."""
+    """Return the clustered Cochran's Q of all systems on the same images, for stats.json: whether any two differ.
+
+    It is about the accuracy, the mean over trainings; nothing is returned for fewer than three systems.
+    """
     if len(members) < 3:
         return {}
-    test = cochran_q(np.stack([_correct(predictions) for predictions in members.values()], axis=1))
-    return {"cochran_q": test.statistic, "cochran_degrees": test.degrees, "cochran_p": test.pvalue}
+    first = next(iter(members.values()))
+    answers = np.stack([1 - _missed(predictions) for predictions in members.values()], axis=1)  # (N, M)
+    test = clustered_cochran_q(answers, first.lesions)
+    figures = {"cochran_q": test.statistic, "cochran_p": test.pvalue, "cochran_lesions": float(test.clusters)}
+    return {name: value for name, value in figures.items() if np.isfinite(value)}
 
 
 def flips_table(members: Mapping[str, Predictions], pairs: Sequence[Pair]) -> pd.DataFrame:
@@ -117,9 +123,3 @@ def detectable_table(members: Mapping[str, Predictions], pairs: Sequence[Pair], 
 def _missed(predictions: Predictions) -> np.ndarray:
     """Return the share of trainings whose answer is wrong (N,)."""
     return np.asarray((predictions.probabilities.argmax(axis=2) != predictions.labels).mean(axis=0))
-
-
-def _correct(predictions: Predictions) -> np.ndarray:
-    """Return whether the answer of the seeds' mean is right (N,)."""
-    hits: np.ndarray = predictions.probabilities.mean(axis=0).argmax(axis=1) == predictions.labels
-    return hits
