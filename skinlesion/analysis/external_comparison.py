@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pandas as pd
 
-from skinlesion.analysis.columns import BOOTSTRAP_METHOD
+from skinlesion.analysis.columns import LINEAR_METHOD, RECIPE_METHOD
 from skinlesion.analysis.comparison import compare
 from skinlesion.analysis.judgement import judge
 from skinlesion.analysis.plan import Plan
@@ -38,7 +38,7 @@ def compare_external(members: Mapping[str, Predictions], pairs: Sequence[tuple[s
     # One class alone has no AUC.
     metrics = tuple(name for name in plan.metrics if len(present) > 1 or not name.endswith("auc"))
     # The folds of one experiment average into one prediction of each image: nothing is tested fold by fold.
-    of_external = replace(plan, metrics=metrics, permutations=0, naive=False, test_per_training=None)
+    of_external = replace(plan, metrics=metrics, replicates=0, permutations=0, naive=False, test_per_training=None)
     compared = compare(restricted, pairs, of_external, make_schema(present))
-    intervals = compared.table["low"].notna() & (compared.table["method"] != BOOTSTRAP_METHOD)
-    return judge(compared.table[intervals], compared.differences, plan).assign(images=len(first.labels))
+    kept = compared.table["method"].isin([RECIPE_METHOD, LINEAR_METHOD])
+    return judge(compared.table[kept], compared.differences, plan).assign(images=len(first.labels))

@@ -9,7 +9,7 @@ import pytest
 
 def test_compare_gives_the_figures_of_the_stats_stage(finished, run):
     files = [f"reports/runs/{name}/predictions.csv" for name in ("concat", "image")]
-    outcome = run("compare", *files, "--replicates", "200", "--json", cwd=finished)
+    outcome = run("compare", *files, "--replicates", "200", "--permutations", "1000", "--json", cwd=finished)
     assert outcome.code == 0, outcome.err
     compared = json.loads(outcome.out)["comparisons"]
     table = pd.read_csv(finished / "reports/stats/comparisons.csv")

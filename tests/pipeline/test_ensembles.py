@@ -9,6 +9,7 @@ import pytest
 import yaml
 from sklearn.metrics import balanced_accuracy_score
 
+from skinlesion.analysis.columns import LINEAR_METHOD
 from skinlesion.vocabulary import CLASSES
 
 
@@ -106,5 +107,5 @@ def test_statistics_meet_on_the_images_two_models_share(evaluated, run):
     assert images == {("image", "short"): [one_fold], ("image", "both"): [two_folds], ("image", "concat"): [two_folds]}
     same = comparisons[(comparisons["a"] == "image") & (comparisons["b"] == "short")]
     metrics = json.loads((evaluated / "reports/runs/short/metrics.json").read_text())
-    row = same[(same["metric"] == "balanced_accuracy") & same["method"].str.contains("clustered by lesion")].iloc[0]
+    row = same[(same["metric"] == "balanced_accuracy") & (same["method"] == LINEAR_METHOD)].iloc[0]
     assert row["b_value"] == pytest.approx(metrics["balanced_accuracy"], rel=1e-6)

@@ -27,7 +27,7 @@ def test_everything_comes_out_again(reported, run, quick):
         ("README.md", "(concat, onehot) | frozen | lesion, fold 0 only | 0."),
         ("reports/runs/concat/metrics.json", '"balanced_accuracy": 0.'),
         ("reports/cards/concat.md", "| balanced accuracy | 0."),
-        ("reports/report.html", "The smallest difference that matters was fixed beforehand at 0."),
+        ("reports/report.html", "The smallest differences that matter were fixed beforehand: 0."),
         ("reports/results.tex", "concat & test"),
     ],
 )  # fmt: skip
