@@ -1,0 +1,114 @@
+"""How many lesions an interval or a verdict needs, and when resamples of them say nothing: in words, or "".
+
+The resamples of few lesions are alike: those of one lesion are all the same, an interval of no width. By simulation
+(`benchmarks/calibration_validity.md`, the second table), the percentile interval of the sensitivity of a class covers
+93 to 100 % from 5 lesions on, provided the resamples vary. Of 4 lesions and fewer it is next to all of 0 to 1, and
+resamples lose the class (2 % of them, 5 % of 3 lesions). Of a whole file 20 lesions are the fewest for which a
+calibration error has a bin, and an accuracy's interval covers 92 % or more.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from skinlesion.errors import name_some
+from skinlesion.vocabulary import MALIGNANT
+
+MINIMUM_LESIONS = 20  # of a file
+MINIMUM_CLASS_LESIONS = 5  # of a class that a figure is about
+MOST_UNDEFINED = 0.05  # share of bootstrap replicates without a value: the rest are another population's
+
+#: Metrics of one class that its own lesions decide; of the others, those without a class (specificity) and with both.
+_OF_CLASS = ("sensitivity", "f1", "auc")
+_OF_REST = ("specificity", "auc")
+#: Metrics that every class present decides.
+_OF_EVERY_CLASS = ("balanced_accuracy", "macro_f1", "macro_auc")
+
+
+@dataclass(frozen=True)
+class LesionNumbers:
+    """How many lesions a file has, of each class and without it; a lesion of two classes counts in both."""
+
+    total: int
+    by_class: dict[str, int]
+    without: dict[str, int]
+    malignant: int
+    benign: int
+
+    @classmethod
+    def of(cls, labels: np.ndarray, lesions: np.ndarray, classes: Sequence[str]) -> "LesionNumbers":
+        """Return the numbers of lesions (N,) of images with labels (N,), positions in `classes`."""
+        malignant = np.isin(labels, [place for place, name in enumerate(classes) if name in MALIGNANT])
+
+        def different(rows: np.ndarray) -> int:
+            return len(np.unique(lesions[rows]))
+
+        return cls(
+            total=len(np.unique(lesions)),
+            by_class={name: different(labels == place) for place, name in enumerate(classes)},
+            without={name: different(labels != place) for place, name in enumerate(classes)},
+            malignant=different(malignant),
+            benign=different(~malignant),
+        )
+
+
+def too_few_lesions(numbers: LesionNumbers, metric: str | None = None) -> str:
+    """Return why lesions are too few for an interval or a verdict, "" where they are enough.
+
+    Args:
+        metric: a name in metrics.json, such as `sensitivity_mel`; None asks for the file alone.
+    """
+    if numbers.total < MINIMUM_LESIONS:
+        return f"{_lesions(numbers.total)}: fewer than the {MINIMUM_LESIONS} that an interval needs"
+    if metric is None:
+        return ""
+    family, _, dx = metric.rpartition("_")
+    needed: dict[str, int] = {}
+    if metric in _OF_EVERY_CLASS:
+        needed = {name: count for name, count in numbers.by_class.items() if count}
+    elif metric == "malignant_auc":
+        needed = {"malignant": numbers.malignant, "benign": numbers.benign}
+    elif dx in numbers.by_class:
+        needed = {dx: numbers.by_class[dx]} if family in _OF_CLASS else {}
+        needed |= {f"non-{dx}": numbers.without[dx]} if family in _OF_REST else {}
+    return too_few_of(needed)
+
+
+def too_few_of(kinds: Mapping[str, int]) -> str:
+    """Return which kinds of lesions ("mel", "benign"; name → number) are too few for a figure about them, or ""."""
+    few = [f"{_lesions(count, name)}" for name, count in kinds.items() if count < MINIMUM_CLASS_LESIONS]
+    return f"{', '.join(few)}: fewer than the {MINIMUM_CLASS_LESIONS} that an interval needs" if few else ""
+
+
+def replicates_say_nothing(value: float, low: float, high: float, undefined: int, replicates: int) -> str:
+    """Return why an interval from bootstrap replicates is none, "" where it is one.
+
+    Args:
+        value: on the data.
+        low: of the replicates that have a value, as is `high`; NaN where none has.
+        undefined: number of replicates without a value.
+    """
+    if np.isnan(value) or undefined >= replicates:
+        return "no bootstrap replicate has a value"
+    if undefined > MOST_UNDEFINED * replicates:
+        return f"{undefined:,} of {replicates:,} bootstrap replicates are undefined"
+    if np.isclose(low, high, rtol=1e-12, atol=1e-15):
+        return "the bootstrap replicates do not vary"
+    # By more than rounding: replicates so biased are no picture of the estimate's error.
+    slack = 1e-9 * max(abs(low), abs(high))
+    if not low - slack <= value <= high + slack:
+        return "the bootstrap replicates lie to one side of the value"
+    return ""
+
+
+def interval_warnings(without_interval: Mapping[str, str]) -> list[str]:
+    """Return one line per reason for figures (name → reason) that have no interval."""
+    by_reason: dict[str, list[str]] = {}
+    for name, reason in without_interval.items():
+        by_reason.setdefault(reason, []).append(name)
+    return [f"{reason}; no interval of {name_some(names, 4)}" for reason, names in by_reason.items()]
+
+
+def _lesions(count: int, kind: str = "") -> str:
+    return " ".join(part for part in (f"{count:,}", kind, "lesion" if count == 1 else "lesions") if part)
