@@ -46,7 +46,7 @@ REGIMES = {
 #: Smaller files have fewer bins; one regime for each size.
 SMALL = {20: "malignancy, calibrated", 60: "likeliest answer, calibrated", 150: "likeliest answer, overconfident",
          300: "malignancy, overstated"}  # fmt: skip
-RESAMPLED, REPLICATES = 300, 399  # data sets and resamples behind the figures of the plug-in ECE
+RESAMPLED, REPLICATES = 200, 399  # data sets and resamples behind the figures of the plug-in ECE
 FIELDS = (
     "simulations", "lesions", "model", "rho", "images", "trainings",
     "error", "covered", "rejected", "outside", "width", "ece_covered", "ece_outside",
@@ -121,7 +121,7 @@ def measure(
     covered, rejected, outside, widths = 0, 0, 0, 0.0
     plug_covered, plug_outside, resampled = 0, 0, 0
     for number in range(simulations):
-        rng = np.random.default_rng([lesions, number])
+        rng = np.random.default_rng([lesions, list(MODELS).index(model), int(10 * rho), trainings, number])
         said, hit, lesion = simulate(rng, lesions, model, rho, shares, trainings)
         error = rms_calibration_error(said, hit, lesion, BINS)
         low, high = error.confidence_interval(CONFIDENCE)

@@ -1,10 +1,11 @@
 """Estimates of many figures on the same lesion resamples, as means over training seeds."""
 
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
+from skinlesion.evaluation.minimum_sizes import replicates_say_nothing
 from skinlesion.evaluation.sums import SumStatistic
 from skinlesion.stats.lesion_bootstrap import Estimate, LesionBootstrap, mean_estimate
 
@@ -61,7 +62,23 @@ def estimate_weighted(
     return {name: mean_estimate([estimates[place] for estimates in by_seed]) for place, name in enumerate(names)}
 
 
-def described(estimate: Estimate, confidence: float, kind: str = "percentile") -> dict[str, float]:
-    """Return `value, low, high` of an estimate; `kind` is "percentile" or "basic"."""
-    low, high = estimate.interval(confidence, kind)
+def described(estimate: Estimate, confidence: float) -> dict[str, float]:
+    """Return `value, low, high` of an estimate."""
+    low, high = estimate.interval(confidence)
     return {"value": estimate.value, "low": low, "high": high}
+
+
+def judged(estimate: Estimate, confidence: float, lacking: str = "") -> dict[str, Any]:
+    """Return `value, low, high, undefined, note`: the interval of an estimate where it has one, and why it has none.
+
+    `undefined` is the number of replicates without a value.
+
+    Args:
+        lacking: why there can be no interval whatever the replicates are, such as too few lesions; "" where there can.
+    """
+    row: dict[str, Any] = described(estimate, confidence)
+    undefined = int(np.isnan(estimate.draws).sum())
+    note = lacking or replicates_say_nothing(row["value"], row["low"], row["high"], undefined, len(estimate.draws))
+    if note:
+        row["low"] = row["high"] = float("nan")
+    return row | {"undefined": undefined, "note": note}

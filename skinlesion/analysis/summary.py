@@ -1,15 +1,17 @@
 """The summary of one set of predictions: metrics with intervals, notes, and the mean temperature."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from skinlesion.evaluation.metrics import score
+from skinlesion.evaluation.minimum_sizes import LesionNumbers, replicates_say_nothing, too_few_lesions
 from skinlesion.evaluation.predictions import Predictions, restrict_classes, runs_of
 from skinlesion.evaluation.recalibration import fit_temperature
 from skinlesion.evaluation.registry import SCHEMA, make_schema
 from skinlesion.params import EvaluateParams
-from skinlesion.stats.bootstrap import bootstrap
+from skinlesion.stats.bootstrap import Bootstrap, bootstrap
 from skinlesion.stats.resampling import Schema
 from skinlesion.vocabulary import CLASSES
 
@@ -36,8 +38,8 @@ def summarise(
     """Return metrics.json (without temperature) and notes.json of some predictions.
 
     A value is the mean over layers (repeats and seeds) of the metric on a layer's predictions, all folds pooled. Every
-    metric of `schema`
-    has an interval, the percentile bootstrap over lesions; `schema` names the classes of labels and columns.
+    metric of `schema` has an interval, the percentile bootstrap over lesions, unless lesions are too few or replicates
+    say nothing: `without_interval` gives the reason. `schema` names the classes of labels and columns.
     """
     by_layer = [
         score(predictions.labels, layer, settings.ece_bins, schema.class_names) for layer in predictions.probabilities
@@ -59,14 +61,14 @@ def summarise(
         replicates=settings.replicates,
         seed=settings.seed,
     )
-    for name in wanted:
-        interval = resampled.interval(0, name, settings.confidence)
-        if np.isnan(interval.low):
-            undefined[f"{name}_low"] = undefined[f"{name}_high"] = "no bootstrap replicate has a value"
-        else:
-            values[f"{name}_low"], values[f"{name}_high"] = interval.low, interval.high
+    numbers = LesionNumbers.of(predictions.labels, predictions.lesions, schema.class_names)
+    limits, without_interval = _limits(resampled, wanted, numbers, settings.confidence)
+    values |= limits
+    undefined_replicates = {name: resampled.interval(0, name).undefined for name in wanted}
     notes = {
         "undefined": undefined,
+        "without_interval": without_interval,
+        "undefined_replicates": {name: count for name, count in undefined_replicates.items() if count},
         "images": len(predictions.labels),
         "lesions": len(np.unique(predictions.lesions)),
         **predictions.runs_tested,
@@ -95,6 +97,24 @@ def _spread(predictions: Predictions, balanced_accuracy: np.ndarray) -> dict[str
     return spread
 
 
+def _limits(
+    resampled: Bootstrap, names: Sequence[str], numbers: LesionNumbers, confidence: float
+) -> tuple[dict[str, float], dict[str, str]]:
+    """Return `<name>_low` and `<name>_high` of the metrics that have an interval, and why the others have none."""
+    limits: dict[str, float] = {}
+    reasons: dict[str, str] = {}
+    for name in names:
+        interval = resampled.interval(0, name, confidence)
+        reason = too_few_lesions(numbers, name) or replicates_say_nothing(
+            interval.estimate, interval.low, interval.high, interval.undefined, len(resampled.replicates[0])
+        )
+        if reason:
+            reasons[name] = reason
+        else:
+            limits |= {f"{name}_low": interval.low, f"{name}_high": interval.high}
+    return limits, reasons
+
+
 def summarise_external(predictions: Predictions, settings: EvaluateParams) -> tuple[dict[str, float], dict[str, str]]:
     """Return the metrics of external predictions among the classes they show, and reasons for what has none.
 
@@ -112,9 +132,10 @@ def summarise_external(predictions: Predictions, settings: EvaluateParams) -> tu
         replicates=settings.replicates,
         seed=settings.seed,
     )
-    for name in wanted:
-        interval = resampled.interval(0, name, settings.confidence)
-        values[f"open_{name}"] = interval.estimate
-        values[f"open_{name}_low"], values[f"open_{name}_high"] = interval.low, interval.high
+    limits, _ = _limits(
+        resampled, wanted, LesionNumbers.of(predictions.labels, predictions.lesions, CLASSES), settings.confidence
+    )
+    values |= {f"open_{name}": resampled.estimate(0, name) for name in wanted}
+    values |= {f"open_{name}": limit for name, limit in limits.items()}
     values["images"], values["lesions"] = notes["images"], notes["lesions"]
-    return values, notes["undefined"]
+    return values, notes["undefined"] | {f"{name}_low": reason for name, reason in notes["without_interval"].items()}

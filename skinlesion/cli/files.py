@@ -97,7 +97,9 @@ def score(
     if validation is not None:
         from skinlesion.stages.assess import assess_files, write_tables
 
-        figures, tables = assess_files(file, validation, truth, metadata_table, settings, loaded.assess)
+        figures, tables, assessed = assess_files(file, validation, truth, metadata_table, settings, loaded.assess)
+        for kind in ("without_interval", "undefined_replicates"):
+            notes[kind] |= assessed[kind]
         if out is not None:
             write_tables(out, tables)
     if as_json:

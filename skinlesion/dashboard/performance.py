@@ -10,7 +10,7 @@ import streamlit as st
 from skinlesion.dashboard.shared import choose
 from skinlesion.evaluation import registry
 from skinlesion.evaluation.registry import metric_of, title_of
-from skinlesion.numbers import MISSING, bootstrap_note, count, limits, number, percent
+from skinlesion.numbers import MISSING, bootstrap_note, count, figure, limits, number, percent
 from skinlesion.results.reader import Results
 from skinlesion.vocabulary import CLASSES
 
@@ -81,8 +81,9 @@ def _calibration(results: Results, name: str) -> None:
     st.line_chart(lines, x="probability", y="came true", color="probabilities")
     assessment = results.assessment(name)
     st.write(
-        f"ECE {number(assessment['ece_uncalibrated'])} before and {number(assessment['ece_calibrated'])} after "
-        f"calibration; conformal sets (LAC by class) hold {number(assessment['conformal_set_size_lac_by_class'], 2)} "
+        f"RMS calibration error {figure(assessment, 'rms_calibration_error_uncalibrated')} before and "
+        f"{figure(assessment, 'rms_calibration_error_calibrated')} after calibration; conformal sets (LAC by "
+        f"class) hold {number(assessment['conformal_set_size_lac_by_class'], 2)} "
         f"answers and the truth in {percent(assessment['conformal_coverage_lac_by_class'], 1)} of lesions."
     )
 

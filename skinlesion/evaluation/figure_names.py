@@ -38,16 +38,17 @@ def accuracy_at_coverage(coverage: float) -> str:
 
 #: Titles that are not the name with spaces for underscores.
 FIGURE_TITLES = {
-    "ece_uncalibrated": "ECE",
-    "ece_calibrated": "ECE after calibration",
-    "ece_debiased_uncalibrated": "debiased calibration error",
-    "ece_debiased_calibrated": "debiased calibration error after calibration",
-    "ece_classwise_uncalibrated": "classwise ECE",
-    "ece_classwise_calibrated": "classwise ECE after calibration",
+    "rms_calibration_error_uncalibrated": "RMS calibration error",
+    "rms_calibration_error_calibrated": "RMS calibration error after calibration",
+    "ece_uncalibrated": "plug-in ECE",
+    "ece_calibrated": "plug-in ECE after calibration",
+    "ece_classwise_uncalibrated": "plug-in classwise ECE",
+    "ece_classwise_calibrated": "plug-in classwise ECE after calibration",
     "brier_uncalibrated": "Brier score",
     "brier_calibrated": "Brier score after calibration",
     "nll_uncalibrated": "log loss",
     "nll_calibrated": "log loss after calibration",
+    "malignant_rms_calibration_error": "malignant, RMS calibration error",
     "malignant_observed_to_expected": "malignant, observed over expected",
     "malignant_calibration_intercept": "malignant, calibration intercept",
     "malignant_calibration_slope": "malignant, calibration slope",

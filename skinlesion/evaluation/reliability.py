@@ -1,12 +1,13 @@
-"""Calibration error, Brier score and log loss, and the parts of the Brier score.
+"""Plug-in calibration errors, Brier score and log loss, and the parts of the Brier score.
+
+Plug-in calibration errors are above 0 for a calibrated model too; `rms_calibration` has one that is not.
 
 References:
     [1] Guo C et al. On Calibration of Modern Neural Networks. ICML 2017, eq. 3 (ECE).
     [2] Nixon J et al. Measuring Calibration in Deep Learning. CVPR Workshops 2019 (equal-mass bins).
-    [3] Kumar A, Liang P, Ma T. Verified Uncertainty Calibration. NeurIPS 2019, definition 5.1 (debiased estimate).
-    [4] Kull M et al. Beyond temperature scaling. NeurIPS 2019 (classwise ECE).
-    [5] Murphy AH. J Appl Meteorol 12, 595–600 (1973); Stephenson DB et al. Weather Forecast 23, 752–757 (2008).
-    [6] Brier GW. Mon Weather Rev 78, 1–3 (1950).
+    [3] Kull M et al. Beyond temperature scaling. NeurIPS 2019 (classwise ECE).
+    [4] Murphy AH. J Appl Meteorol 12, 595–600 (1973); Stephenson DB et al. Weather Forecast 23, 752–757 (2008).
+    [5] Brier GW. Mon Weather Rev 78, 1–3 (1950).
 """
 
 import numpy as np
@@ -44,30 +45,8 @@ def calibration_error(confidence: np.ndarray, hit: np.ndarray, place: np.ndarray
     return SumStatistic(columns, lambda totals: divide(np.abs(totals[..., :-1]).sum(axis=-1), totals[..., -1]))
 
 
-def debiased_error(confidence: np.ndarray, hit: np.ndarray, place: np.ndarray, bins: int) -> SumStatistic:
-    """Return the root mean squared calibration error without the bias of noise within bins, in 0..1 [3].
-
-    √max(0, Σ_b (n_b / n) [(observed_b − confidence_b)² − observed_b (1 − observed_b) / (n_b − 1)]): a calibrated model
-    gets 0 on average, where the plug-in estimate grows with the number of bins. Arguments as `calibration_error`.
-    """
-    rows = np.arange(len(place))
-    columns = np.zeros((len(confidence), 3, bins))
-    for layer, values in enumerate((np.ones(len(rows)), hit, confidence)):
-        columns[rows, layer, place] = values
-
-    def function(totals: np.ndarray) -> np.ndarray:
-        count, hits, predicted = np.moveaxis(totals.reshape(*totals.shape[:-1], 3, bins), -2, 0)
-        observed = divide(hits, count)
-        noise = divide(observed * (1 - observed), count - 1)
-        squared = np.where(count > 1, (observed - divide(predicted, count)) ** 2 - noise, 0.0)
-        error: np.ndarray = np.sqrt(np.maximum(divide((count * squared).sum(axis=-1), count.sum(axis=-1)), 0))
-        return error
-
-    return SumStatistic(columns.reshape(len(rows), -1), function)
-
-
 def classwise_error(labels: np.ndarray, probabilities: np.ndarray, bins: int) -> SumStatistic:
-    """Return classwise ECE in 0..1: the mean over classes of the ECE of that class's probability [4]."""
+    """Return classwise ECE in 0..1: the mean over classes of the ECE of that class's probability [3]."""
     images, classes = probabilities.shape
     rows = np.arange(images)
     columns = np.zeros((images, classes, bins))
@@ -82,7 +61,7 @@ def classwise_error(labels: np.ndarray, probabilities: np.ndarray, bins: int) ->
 
 
 def squared_errors(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
-    """Return Σ_c (p_c − [c is true])² of each image (N,), in 0..2; their mean is the multi-class Brier score [6]."""
+    """Return Σ_c (p_c − [c is true])² of each image (N,), in 0..2; their mean is the multi-class Brier score [5]."""
     errors: np.ndarray = ((probabilities - np.eye(probabilities.shape[1])[labels]) ** 2).sum(axis=1)
     return errors
 
@@ -94,7 +73,7 @@ def log_losses(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
 
 
 def brier(labels: np.ndarray, probabilities: np.ndarray) -> SumStatistic:
-    """Return the multi-class Brier score in 0..2 [6]."""
+    """Return the multi-class Brier score in 0..2 [5]."""
     return mean(squared_errors(labels, probabilities))
 
 
@@ -109,7 +88,7 @@ def observed_to_expected(positive: np.ndarray, scores: np.ndarray) -> SumStatist
 
 
 def brier_parts(labels: np.ndarray, probabilities: np.ndarray, bins: int) -> dict[str, SumStatistic]:
-    """Return `reliability`, `resolution`, `uncertainty` and `within_bins`, each summed over the classes [5].
+    """Return `reliability`, `resolution`, `uncertainty` and `within_bins`, each summed over the classes [4].
 
     Brier score = reliability − resolution + uncertainty + within_bins, exactly: within_bins is the effect of the
     spread of probabilities inside the (equal-width) bins.

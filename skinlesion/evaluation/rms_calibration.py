@@ -124,7 +124,7 @@ def rms_calibration_error(
     gaps = np.concatenate([part[1] for part in parts]) / np.sqrt(layers)  # (S · B,): their squares sum to the error
     errors = np.hstack([part[2] for part in parts]) / np.sqrt(layers)  # (L, S · B): of the gaps, by lesion
     squared = float(np.mean([part[0] for part in parts]))
-    return RmsCalibrationError(squared, bins, *_cumulants(gaps, errors.T @ errors))
+    return RmsCalibrationError(squared, bins, *_cumulants(gaps, errors))
 
 
 def _layer(
@@ -149,25 +149,31 @@ def _layer(
     return float((in_bin / total * products).sum()), np.sqrt(in_bin / total) * gap, errors
 
 
-def _cumulants(gaps: np.ndarray, covariance: np.ndarray) -> tuple[float, float, float, float]:
-    """Return variance, its slope, third cumulant and its slope of |x|², x normal about gaps with `covariance` V [4].
+def _cumulants(gaps: np.ndarray, errors: np.ndarray) -> tuple[float, float, float, float]:
+    """Return variance, its slope, third cumulant and its slope of |x|², x normal about gaps with covariance V [4].
 
-    With mean μ: 2 tr V² + 4 μ'Vμ and 8 tr V³ + 24 μ'V²μ. Slopes take the direction of μ from the data, by the larger
-    of two estimates: the positive parts of squared components less their noise, and the same added up.
+    With mean μ: 2 tr V² + 4 μ'Vμ and 8 tr V³ + 24 μ'V²μ. Slopes take the direction of μ from the data, by the largest
+    of estimates: the positive parts of squared components less their noise; the same added up; and that without the
+    part that gap and variance of a bin have in common, both being of the same outcomes.
+
+    Args:
+        gaps: (K,).
+        errors: (L, K), the shares of the lesions, whose products sum to V.
     """
-    spread, axes = np.linalg.eigh(covariance)
+    spread, axes = np.linalg.eigh(errors.T @ errors)
     spread = np.maximum(spread, 0)
     signal = (axes.T @ gaps) ** 2 - spread  # squared components of μ, right on average
+    positive, total = np.maximum(signal, 0), signal.sum()
+    common = 2 * ((errors @ gaps) * (errors**2).sum(axis=1)).sum()
     slopes = []
-    for power in (1, 2):
-        least = (spread ** (power + 1)).sum() / spread.sum() if spread.any() else 0.0
-        choices = [least]
-        positive = np.maximum(signal, 0)
+    for power, shared in ((1, common), (2, 0.0)):
+        estimates = [(spread ** (power + 1)).sum() / spread.sum() if spread.any() else 0.0]
         if positive.any():
-            choices = [(positive * spread**power).sum() / positive.sum()]
-        if signal.sum() > 0:
-            added = (signal * spread**power).sum() / signal.sum()
-            choices.append(float(np.clip(added, 0, spread.max() ** power)))
-        slopes.append(max(choices))
+            estimates = [(positive * spread**power).sum() / positive.sum()]
+        if total > 0:
+            added = (signal * spread**power).sum()
+            most = spread.max() ** power
+            estimates += [float(np.clip(part / total, 0, most)) for part in (added, added - shared)]
+        slopes.append(max(estimates))
     variance, third = 2 * (spread**2).sum(), 8 * (spread**3).sum()
     return float(variance), float(4 * slopes[0]), float(third), float(24 * slopes[1])

@@ -17,7 +17,7 @@ def leader_board(systems: list[SystemResult], metric: str, title: str) -> str:
     ordered = sorted(systems, key=lambda system: system.metrics[metric])
     figure, axes = row_axes(len(ordered))
     for row, system in enumerate(ordered):
-        low, high = system.metrics[f"{metric}_low"], system.metrics[f"{metric}_high"]
+        low, high = (system.metrics.get(f"{metric}_{end}", np.nan) for end in ("low", "high"))
         honest = system.description["protocol"] == "lesion"
         colour = BLUE if honest else GREY
         axes.plot([low, high], [row, row], color=colour, lw=2)

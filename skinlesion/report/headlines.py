@@ -23,8 +23,8 @@ CARD_METADATA = (
 def report_assessment(settings: AssessParams) -> list[str]:
     """Return the figures of assessment.json in the report's table of all systems."""
     return [
-        "ece_uncalibrated",
-        "ece_calibrated",
+        "rms_calibration_error_uncalibrated",
+        "rms_calibration_error_calibrated",
         "conformal_coverage_lac_by_class",
         "conformal_set_size_lac_by_class",
         accuracy_at_coverage(_COVERAGE),
@@ -39,9 +39,12 @@ def report_assessment(settings: AssessParams) -> list[str]:
 def card_assessment(settings: AssessParams) -> list[str]:
     """Return the figures of assessment.json on a model card."""
     return [
+        "rms_calibration_error_uncalibrated",
+        "rms_calibration_error_calibrated",
         "ece_uncalibrated",
         "ece_calibrated",
         "brier_calibrated",
+        "malignant_rms_calibration_error",
         "malignant_observed_to_expected",
         "malignant_calibration_intercept",
         "malignant_calibration_slope",

@@ -1,6 +1,7 @@
 """assess: calibration, uncertainty, decisions and subgroups of one system, from its predictions alone."""
 
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -42,8 +43,8 @@ def assess_files(
     metadata: Path | None,
     evaluate: EvaluateParams,
     settings: AssessParams,
-) -> tuple[dict[str, float], dict[str, pd.DataFrame]]:
-    """Return headline figures and tables of prediction files from anywhere; without a metadata table no subgroups.
+) -> tuple[dict[str, float], dict[str, pd.DataFrame], dict[str, Any]]:
+    """Return headline figures, tables and notes of prediction files from anywhere; no subgroups without metadata.
 
     Raises:
         UserError: a file cannot be read, or they do not fit each other.
@@ -51,8 +52,7 @@ def assess_files(
     test, _ = read_predictions(tested, truth)
     fitting, _ = read_validation(validation, truth)
     table = pd.DataFrame({"image_id": test.image_ids}) if metadata is None else read_metadata(metadata)
-    figures, tables, _ = assess_predictions(test, fitting, table, evaluate, settings)
-    return figures, tables
+    return assess_predictions(test, fitting, table, evaluate, settings)
 
 
 def write_tables(out: Path, tables: dict[str, pd.DataFrame]) -> None:

@@ -8,6 +8,7 @@ from skinlesion.analysis.pair_report import ComparisonReport, report_pairs
 from skinlesion.analysis.plan import Plan
 from skinlesion.analysis.summary import mean_temperature, summarise
 from skinlesion.errors import UserError, choices
+from skinlesion.evaluation.minimum_sizes import interval_warnings
 from skinlesion.evaluation.predictions import Predictions, read_predictions, read_validation
 from skinlesion.evaluation.registry import SCHEMA
 from skinlesion.params import EvaluateParams
@@ -58,7 +59,7 @@ def score_file(
     if validation is not None:
         fitting, _ = read_validation(validation, truth)
         values["temperature"] = mean_temperature(predictions, fitting)
-    return values, notes | {"warnings": warnings}
+    return values, notes | {"warnings": [*warnings, *interval_warnings(notes["without_interval"])]}
 
 
 def _names(files: Sequence[Path]) -> list[str]:

@@ -134,25 +134,6 @@ def test_errors_by_hand():
     hit = np.array([1, 1, 1, 0, 1, 0], dtype=bool)
     place = np.array([0, 0, 0, 0, 1, 1])
     assert reliability.calibration_error(confidence, hit, place, 2).value == pytest.approx((4 * 0.15 + 2 * 0.4) / 6)
-    squared = (4 * (0.15**2 - 0.75 * 0.25 / 3) + 2 * (0.4**2 - 0.25 / 1)) / 6
-    assert squared < 0
-    assert reliability.debiased_error(confidence, hit, place, 2).value == 0
-    hit[5] = True
-    squared = (4 * (0.15**2 - 0.75 * 0.25 / 3) + 2 * 0.1**2) / 6
-    assert reliability.debiased_error(confidence, hit, place, 2).value == pytest.approx(np.sqrt(max(0, squared)))
-
-
-def test_the_debiased_error_of_a_calibrated_model_is_near_nothing_and_the_plain_one_is_not():
-    rng = np.random.default_rng(0)
-    plain, debiased = [], []
-    for _ in range(100):
-        confidence = rng.uniform(0.3, 1, 1000)
-        hit = rng.random(1000) < confidence
-        place = reliability.equal_mass(confidence, 15)
-        plain.append(reliability.calibration_error(confidence, hit, place, 15).value)
-        debiased.append(reliability.debiased_error(confidence, hit, place, 15).value ** 2)
-    assert np.mean(plain) > 0.03
-    assert np.sqrt(np.mean(debiased)) < 0.02
 
 
 def test_the_parts_of_the_brier_score_add_up_to_it():

@@ -68,7 +68,7 @@ def test_what_params_can_name_is_there_to_resample_or_to_monitor():
         ("macro_f1", "macro F1"),
         ("sensitivity_mel", "melanoma sensitivity"),
         ("auc_nv", "melanocytic naevus AUC"),
-        ("ece_calibrated", "ECE after calibration"),
+        ("ece_calibrated", "plug-in ECE after calibration"),
         ("malignant_net_benefit_at_12.5_percent_risk", "malignant net benefit at 12.5% risk"),
     ],
 )

@@ -71,7 +71,13 @@ def assess_predictions(
         "confidence": evaluate.confidence,
         "replicates": evaluate.replicates,
     }
-    return headline(tables, settings), tables, notes
+    headlines = headline(tables, settings)
+    notes |= {
+        "calibration_error_interval": f"{100 * evaluate.confidence:g}% by inverted tests over lesions",
+        "without_interval": headlines.without_interval,
+        "undefined_replicates": headlines.undefined_replicates,
+    }
+    return headlines.figures, tables, notes
 
 
 def _fitted(inputs: AssessmentInputs, run: Run) -> dict[str, Any]:

@@ -1,5 +1,7 @@
 """Tables of calibration before and after recalibration: errors, parts of the Brier score, reliability by bin."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
@@ -8,10 +10,12 @@ from skinlesion.evaluation import reliability
 from skinlesion.evaluation.decisions import TARGETS, cases_of, risk_of
 from skinlesion.evaluation.logistic_calibration import calibration_intercept, calibration_slope
 from skinlesion.evaluation.recalibration import METHODS
+from skinlesion.evaluation.rms_calibration import rms_calibration_error
 from skinlesion.evaluation.sums import SumStatistic, ratio
 
-#: Figures that the noise within bins biases upwards: their interval is the basic one, which takes the bias away.
-_BASIC = ("ece", "ece_equal_mass", "ece_debiased", "ece_classwise", "brier_reliability")
+#: Plug-in figures that noise within bins biases upwards, in resamples more than on the data: no interval of them holds.
+_PLUG_IN = ("ece", "ece_equal_mass", "ece_classwise", "brier_reliability")
+_PLUG_IN_NOTE = "plug-in estimate: above 0 for a calibrated model too, so it has no interval; see rms_calibration_error"
 
 _RISK_FIGURES = {
     "observed_to_expected": reliability.observed_to_expected,
@@ -26,18 +30,41 @@ def states(inputs: AssessmentInputs) -> dict[str, np.ndarray]:
 
 
 def calibration_table(inputs: AssessmentInputs) -> pd.DataFrame:
-    """Return `probabilities, metric, value, low, high`: every figure before calibration and after each method."""
+    """Return `probabilities, metric, value, low, high, p, undefined, note`: every figure before and after each method.
+
+    `p` is that of calibration, of the root mean squared calibration errors.
+    """
     rows = []
     layers_of = {"uncalibrated": inputs.tested.probabilities} | {name: inputs.recalibrated(name) for name in METHODS}
     for state, layers in layers_of.items():
         by_seed = [_figures(inputs, layer) for layer in layers]
         estimates = inputs.estimates({name: [figures[name] for figures in by_seed] for name in by_seed[0]})
         for name, estimate in estimates.items():
-            row = inputs.row(estimate, "basic" if name in _BASIC else "percentile")
-            if name in _BASIC:
-                row["low"], row["high"] = max(0.0, row["low"]), max(0.0, row["high"])
-            rows.append({"probabilities": state, "metric": name} | row)
-    return pd.DataFrame(rows)
+            target = name.rpartition("_")[2]
+            lacking = _PLUG_IN_NOTE if name in _PLUG_IN else inputs.lacking_for(target) if target in TARGETS else None
+            rows.append({"probabilities": state, "metric": name, "p": np.nan} | inputs.row(estimate, lacking))
+        rows += [{"probabilities": state} | row for row in _errors(inputs, layers)]
+    columns = ["probabilities", "metric", "value", "low", "high", "p", "undefined", "note"]
+    return pd.DataFrame(rows)[columns]
+
+
+def _errors(inputs: AssessmentInputs, layers: np.ndarray) -> list[dict[str, Any]]:
+    """Return rows of the root mean squared calibration errors of probabilities (S, N, 7): debiased, with a test."""
+    rows = []
+    for series in ("top", *TARGETS):
+        events = [_event(inputs, layer, series) for layer in layers]
+        confidence, hit = (np.array(parts) for parts in zip(*events, strict=True))
+        error = rms_calibration_error(confidence, hit, inputs.bootstrap.lesion, inputs.evaluate.ece_bins)
+        note = inputs.lacking() if series == "top" else inputs.lacking_for(series)
+        if not note and not error.varies:
+            note = "residuals do not differ between lesions"
+        low, high = (np.nan, np.nan) if note else error.confidence_interval(inputs.evaluate.confidence)
+        name = "rms_calibration_error" if series == "top" else f"rms_calibration_error_{series}"
+        p = np.nan if note else error.pvalue
+        rows.append(
+            {"metric": name, "value": error.value, "low": low, "high": high, "p": p, "undefined": 0, "note": note}
+        )
+    return rows
 
 
 def _figures(inputs: AssessmentInputs, layer: np.ndarray) -> dict[str, SumStatistic]:
@@ -49,7 +76,6 @@ def _figures(inputs: AssessmentInputs, layer: np.ndarray) -> dict[str, SumStatis
     return {
         "ece": reliability.calibration_error(confidence, hit, wide, bins),
         "ece_equal_mass": reliability.calibration_error(confidence, hit, even, bins),
-        "ece_debiased": reliability.debiased_error(confidence, hit, even, bins),
         "ece_classwise": reliability.classwise_error(labels, layer, bins),
         "brier": reliability.brier(labels, layer),
         **{f"brier_{name}": statistic for name, statistic in parts.items()},

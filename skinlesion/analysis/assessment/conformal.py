@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from skinlesion.analysis.assessment.inputs import AssessmentInputs
+from skinlesion.analysis.assessment.inputs import AssessmentInputs, with_note
 from skinlesion.evaluation.conformal import METHODS, ConformalSets, fit_conformal, one_per_lesion
 from skinlesion.evaluation.predictions import Run
 from skinlesion.evaluation.subgroups import Group
@@ -33,7 +33,7 @@ def fit_run(inputs: AssessmentInputs, run: Run, method: str, by_class: bool) -> 
 
 
 def conformal_table(inputs: AssessmentInputs, groups: list[Group]) -> tuple[pd.DataFrame, dict[str, list[str]]]:
-    """Return `method, promise, column, group, images, metric, value, low, high, note`, and classes that were pooled.
+    """Return `method, promise, column, group, images, metric, value, low, high, undefined, note`, and pooled classes.
 
     `column` is "all", "dx" (the true class) or a subgroup's. Metrics: `coverage` (share of images whose set holds the
     truth), `size` (classes in a set); for all also `coverage_by_lesion` (every lesion counts once, as guaranteed),
@@ -44,6 +44,7 @@ def conformal_table(inputs: AssessmentInputs, groups: list[Group]) -> tuple[pd.D
     cells = [("all", "all", np.ones(len(labels), dtype=bool))]
     cells += [("dx", name, labels == place) for place, name in enumerate(CLASSES) if (labels == place).any()]
     cells += [(group.column, group.name, group.rows) for group in groups]
+    lacking = {(column, name): inputs.lacking({name: rows}) for column, name, rows in cells}
     figures: dict[tuple[str, ...], list[SumStatistic]] = {}
     about: dict[tuple[str, ...], dict[str, Any]] = {}
     pooled: dict[str, list[str]] = {}
@@ -76,8 +77,11 @@ def conformal_table(inputs: AssessmentInputs, groups: list[Group]) -> tuple[pd.D
                         "method": method, "promise": promise, "column": column, "group": name,
                         "images": int(rows.sum()), "metric": metric, "note": note,
                     }  # fmt: skip
-    table = [about[key] | inputs.row(estimate) for key, estimate in inputs.estimates(figures).items()]
-    columns = ["method", "promise", "column", "group", "images", "metric", "value", "low", "high", "note"]
+    table = [
+        with_note(about[key], inputs.row(estimate, lacking[key[2], key[3]]))
+        for key, estimate in inputs.estimates(figures).items()
+    ]
+    columns = ["method", "promise", "column", "group", "images", "metric", "value", "low", "high", "undefined", "note"]
     return pd.DataFrame(table)[columns], pooled
 
 

@@ -58,7 +58,7 @@ def run_thresholds(inputs: AssessmentInputs, run: Run) -> dict[str, dict[str, fl
 
 
 def decision_table(inputs: AssessmentInputs) -> pd.DataFrame:
-    """Return `target, rule, metric, value, low, high`: each rule's performance on the test parts.
+    """Return `target, rule, metric, value, low, high, undefined, note`: each rule's performance on the test parts.
 
     Rules: "at 90% specificity" and the like (thresholds from validation), "ranking" (average precision, partial AUC).
     """
@@ -72,7 +72,7 @@ def decision_table(inputs: AssessmentInputs) -> pd.DataFrame:
                 for metric, statistics in _two_by_two(cases, called).items():
                     figures[target, f"at {rule_name(level, side)}", metric] = statistics
     rows = [
-        {"target": target, "rule": rule, "metric": metric} | inputs.row(estimate)
+        {"target": target, "rule": rule, "metric": metric} | inputs.row(estimate, inputs.lacking_for(target))
         for (target, rule, metric), estimate in inputs.estimates(figures).items()
     ]
     for target in TARGETS:
@@ -81,7 +81,7 @@ def decision_table(inputs: AssessmentInputs) -> pd.DataFrame:
         by_seed = [_ranking_figures(ranking, inputs.assess.partial_auc) for ranking in rankings]
         ranked = inputs.estimate_weighted(by_seed, ["average_precision", "partial_auc"])
         rows += [
-            {"target": target, "rule": "ranking", "metric": metric} | inputs.row(estimate)
+            {"target": target, "rule": "ranking", "metric": metric} | inputs.row(estimate, inputs.lacking_for(target))
             for metric, estimate in ranked.items()
         ]
     return pd.DataFrame(rows)
@@ -122,7 +122,7 @@ def decision_curve(inputs: AssessmentInputs) -> pd.DataFrame:
     estimates = inputs.estimates(figures)
     columns: dict[str, Any] = {"threshold": risks}
     for target in TARGETS:
-        rows = [inputs.row(estimates[target, threshold]) for threshold in risks]
+        rows = [inputs.row(estimates[target, threshold], inputs.lacking_for(target)) for threshold in risks]
         for column, name in (("value", target), ("low", f"{target}_low"), ("high", f"{target}_high")):
             columns[name] = [row[column] for row in rows]
         cases = cases_of(target, inputs.labels)
@@ -149,7 +149,7 @@ def _precisions(cases: np.ndarray, scores: np.ndarray) -> np.ndarray:
 
 
 def cost_table(inputs: AssessmentInputs) -> pd.DataFrame:
-    """Return `answer, metric, value, low, high`: the expected cost per image, by how the answer is chosen."""
+    """Return `answer, metric, value, low, high, undefined, note`: the expected cost per image, by kind of answer."""
     costs = cost_matrix(inputs.assess.costs)
     answers = {
         "likeliest": [layer.argmax(axis=1) for layer in inputs.calibrated],
@@ -167,7 +167,7 @@ def cost_table(inputs: AssessmentInputs) -> pd.DataFrame:
 
 
 def missed_melanomas(inputs: AssessmentInputs) -> pd.DataFrame:
-    """Return `rule, metric, value, low, high`: melanomas missed per 1,000 lesions and as a share of melanomas.
+    """Return `rule, metric, value, low, high, undefined, note`: melanomas missed per 1,000 lesions, and as a share.
 
     Lesions, not images: probabilities are averaged over a lesion's images. "not called melanoma": the likeliest class
     is another; "called benign": it is a benign one; "below ...": the melanoma risk is below the threshold that had
@@ -188,7 +188,8 @@ def missed_melanomas(inputs: AssessmentInputs) -> pd.DataFrame:
         figures[rule, "missed_per_1000_lesions"] = [mean(_PER * (layer & melanoma)) for layer in layers]
         figures[rule, "missed_share"] = [ratio(layer & melanoma, melanoma) for layer in layers]
     resamples = LesionBootstrap(calibrated.lesions, replicates=inputs.evaluate.replicates, seed=inputs.evaluate.seed)
+    lacking = inputs.lacking_for("melanoma")
     return pd.DataFrame([
-        {"rule": rule, "metric": metric} | inputs.row(estimate)
+        {"rule": rule, "metric": metric} | inputs.row(estimate, lacking)
         for (rule, metric), estimate in estimate_sums(resamples, figures).items()
     ])  # fmt: skip

@@ -1,5 +1,6 @@
 """The headline figures of an assessment, those in assessment.json; their names are built by `figure_names`."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
@@ -9,13 +10,22 @@ from skinlesion.evaluation.figure_names import at_operating_point, net_benefit_a
 from skinlesion.params import AssessParams
 
 
-def headline(tables: dict[str, pd.DataFrame], settings: AssessParams) -> dict[str, float]:
-    """Return flat figures with `_low` and `_high`; undefined values are left out.
+@dataclass(frozen=True)
+class Headline:
+    """Flat figures with `_low` and `_high` (those of tests with `_p`), without what is undefined, and notes on them."""
+
+    figures: dict[str, float]
+    without_interval: dict[str, str]  # name → reason
+    undefined_replicates: dict[str, int]  # name → number of bootstrap replicates without a value, where there are some
+
+
+def headline(tables: dict[str, pd.DataFrame], settings: AssessParams) -> Headline:
+    """Return the headline figures.
 
     Args:
         tables: the tables of an assessment by name.
     """
-    figures: dict[str, float] = {}
+    figures = Headline({}, {}, {})
     _calibration(tables["calibration"], settings.calibration, figures)
     _conformal(tables["conformal"], figures)
     for row in _records(tables["selective"], certainty="probability"):
@@ -34,24 +44,30 @@ def _records(table: pd.DataFrame, **wanted: str) -> list[dict[str, Any]]:
     return [{str(name): value for name, value in row.items()} for row in table.to_dict("records")]
 
 
-def _add(figures: dict[str, float], name: str, row: dict[str, Any]) -> None:
-    for ending, column in (("", "value"), ("_low", "low"), ("_high", "high")):
-        value = float(row[column])
+def _add(headlines: Headline, name: str, row: dict[str, Any]) -> None:
+    for ending, column in (("", "value"), ("_low", "low"), ("_high", "high"), ("_p", "p")):
+        value = float(row.get(column, "nan"))
         if value == value:
-            figures[f"{name}{ending}"] = value
+            headlines.figures[f"{name}{ending}"] = value
+    if name not in headlines.figures:
+        return
+    if f"{name}_low" not in headlines.figures and row.get("note"):
+        headlines.without_interval[name] = row["note"]
+    if row.get("undefined", 0) > 0:
+        headlines.undefined_replicates[name] = int(row["undefined"])
 
 
-def _calibration(table: pd.DataFrame, method: str, figures: dict[str, float]) -> None:
+def _calibration(table: pd.DataFrame, method: str, figures: Headline) -> None:
     for state, name in (("uncalibrated", "uncalibrated"), (method, "calibrated")):
-        for metric in ("ece", "ece_debiased", "ece_classwise", "brier", "nll"):
+        for metric in ("rms_calibration_error", "ece", "ece_classwise", "brier", "nll"):
             for row in _records(table, probabilities=state, metric=metric):
                 _add(figures, f"{metric}_{name}", row)
-    for metric in ("observed_to_expected", "calibration_intercept", "calibration_slope"):
+    for metric in ("rms_calibration_error", "observed_to_expected", "calibration_intercept", "calibration_slope"):
         for row in _records(table, probabilities=method, metric=f"{metric}_malignant"):
             _add(figures, f"malignant_{metric}", row)
 
 
-def _conformal(table: pd.DataFrame, figures: dict[str, float]) -> None:
+def _conformal(table: pd.DataFrame, figures: Headline) -> None:
     for row in _records(table, column="all"):
         ending = "" if row["promise"] == "marginal" else "_by_class"
         names = {"coverage_by_lesion": "conformal_coverage", "size": "conformal_set_size"}
@@ -60,10 +76,10 @@ def _conformal(table: pd.DataFrame, figures: dict[str, float]) -> None:
     classes = table[(table["column"] == "dx") & (table["metric"] == "coverage")]
     for (method, promise), rows in classes.groupby(["method", "promise"]):
         ending = "" if promise == "marginal" else "_by_class"
-        figures[f"conformal_lowest_class_coverage_{method}{ending}"] = float(rows["value"].min())
+        figures.figures[f"conformal_lowest_class_coverage_{method}{ending}"] = float(rows["value"].min())
 
 
-def _decisions(tables: dict[str, pd.DataFrame], settings: AssessParams, figures: dict[str, float]) -> None:
+def _decisions(tables: dict[str, pd.DataFrame], settings: AssessParams, figures: Headline) -> None:
     table = tables["decisions"]
     opposite = {"specificity": "sensitivity", "sensitivity": "specificity"}
     for target in TARGETS:
@@ -87,7 +103,7 @@ def _decisions(tables: dict[str, pd.DataFrame], settings: AssessParams, figures:
             _add(figures, f"melanomas_{name}_per_1000_lesions", row)
 
 
-def _worst_groups(table: pd.DataFrame, figures: dict[str, float]) -> None:
+def _worst_groups(table: pd.DataFrame, figures: Headline) -> None:
     """Add the worst group of each column; which one it is stands in subgroups.csv."""
     for metric in ("balanced_accuracy", "malignant_sensitivity", "malignant_auc"):
         for row in _records(table, worst="worst", metric=metric):

@@ -2,17 +2,22 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from skinlesion.analysis.estimates import Key, described, estimate_sums, estimate_weighted
+from skinlesion.analysis.estimates import Key, estimate_sums, estimate_weighted, judged
 from skinlesion.errors import UserError
+from skinlesion.evaluation.decisions import cases_of
+from skinlesion.evaluation.minimum_sizes import LesionNumbers, too_few_lesions, too_few_of
 from skinlesion.evaluation.predictions import Predictions, Run, runs_of
 from skinlesion.evaluation.recalibration import Calibrator, fit_calibrator
 from skinlesion.evaluation.sums import SumStatistic
 from skinlesion.params import AssessParams, EvaluateParams
 from skinlesion.stats.lesion_bootstrap import Estimate, LesionBootstrap
+from skinlesion.vocabulary import CLASSES
 
 
 @dataclass(frozen=True)
@@ -102,6 +107,36 @@ class AssessmentInputs:
         """Return figures that need an order of the images, as means over seeds; see `estimates.estimate_weighted`."""
         return estimate_weighted(self.bootstrap, statistics, names)
 
-    def row(self, estimate: Estimate, kind: str = "percentile") -> dict[str, float]:
-        """Return `value, low, high` of an estimate."""
-        return described(estimate, self.evaluate.confidence, kind)
+    @cached_property
+    def numbers(self) -> LesionNumbers:
+        """Return how many lesions were tested, by class."""
+        return LesionNumbers.of(self.labels, self.tested.lesions, CLASSES)
+
+    def lacking(self, kinds: Mapping[str, np.ndarray] | None = None) -> str:
+        """Return why lesions are too few for an interval, "" where they are enough.
+
+        Args:
+            kinds: name → the images (N,) bool that a figure is about.
+        """
+        lesion = self.bootstrap.lesion
+        counts = {name: len(np.unique(lesion[rows])) for name, rows in (kinds or {}).items()}
+        return too_few_lesions(self.numbers) or too_few_of(counts)
+
+    def lacking_for(self, target: str) -> str:
+        """Return why lesions are too few for an interval of a decision's figures, "" where they are enough."""
+        cases = cases_of(target, self.labels)
+        return self.lacking({target: cases, f"non-{target}": ~cases})
+
+    def row(self, estimate: Estimate, lacking: str | None = None) -> dict[str, Any]:
+        """Return `value, low, high, undefined, note` of an estimate; see `estimates.judged`.
+
+        Args:
+            lacking: why lesions are too few for an interval; None asks whether those of the file are.
+        """
+        return judged(estimate, self.evaluate.confidence, self.lacking() if lacking is None else lacking)
+
+
+def with_note(about: Mapping[str, Any], row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a table's row of two parts that both may have a `note`: joined by a semicolon."""
+    notes = [part["note"] for part in (about, row) if part.get("note")]
+    return {**about, **row, "note": "; ".join(notes)}

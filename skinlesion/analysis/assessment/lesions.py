@@ -2,10 +2,13 @@
 
 import pandas as pd
 
+from skinlesion.analysis.estimates import judged
+from skinlesion.evaluation.minimum_sizes import LesionNumbers, too_few_lesions
 from skinlesion.evaluation.predictions import Predictions, by_lesion
 from skinlesion.evaluation.registry import SCHEMA
 from skinlesion.params import EvaluateParams
 from skinlesion.stats.bootstrap import bootstrap
+from skinlesion.stats.lesion_bootstrap import Estimate
 from skinlesion.vocabulary import CLASSES
 
 METRICS = (
@@ -15,11 +18,12 @@ METRICS = (
 
 
 def lesion_table(tested: Predictions, settings: EvaluateParams) -> pd.DataFrame:
-    """Return `unit, count, metric, value, low, high` for images and for lesions (mean probability over a lesion).
+    """Return `unit, count, metric, value, low, high, undefined, note` for images, and for lesions by mean probability.
 
     Probabilities are those of the model, uncalibrated, as in metrics.json. Classes that are absent have no figure.
     """
     rows = []
+    numbers = LesionNumbers.of(tested.labels, tested.lesions, CLASSES)
     for unit, predictions in (("image", tested), ("lesion", by_lesion(tested))):
         resampled = bootstrap(
             predictions.labels,
@@ -31,7 +35,7 @@ def lesion_table(tested: Predictions, settings: EvaluateParams) -> pd.DataFrame:
             seed=settings.seed,
         )
         for name in METRICS:
-            interval = resampled.interval(0, name, settings.confidence)
+            estimate = Estimate(resampled.estimate(0, name), resampled.draws(0, name))
             row = {"unit": unit, "count": len(predictions.labels), "metric": name}
-            rows.append(row | {"value": interval.estimate, "low": interval.low, "high": interval.high})
+            rows.append(row | judged(estimate, settings.confidence, too_few_lesions(numbers, name)))
     return pd.DataFrame(rows)

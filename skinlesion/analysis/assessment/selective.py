@@ -12,7 +12,7 @@ _GRID = np.arange(1, 101) / 100
 
 
 def selective_tables(inputs: AssessmentInputs) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return figures (`certainty, metric, value, low, high`) and curves (`coverage` and the error rate of each).
+    """Return figures (`certainty, metric, value, low, high, undefined, note`) and curves (`coverage`, error rates).
 
     Certainty is judged by the highest calibrated probability and by entropy, each training by itself; with several
     seeds also by the mutual information between seeds, on their mean prediction.

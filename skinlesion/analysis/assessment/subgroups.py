@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from skinlesion.analysis.assessment.decisions import thresholds
-from skinlesion.analysis.assessment.inputs import AssessmentInputs
+from skinlesion.analysis.assessment.inputs import AssessmentInputs, with_note
 from skinlesion.evaluation.decisions import cases_of, malignant_positions, risk_of
 from skinlesion.evaluation.subgroups import Group
 from skinlesion.evaluation.sums import SumStatistic, Totals, divide
@@ -23,7 +23,7 @@ _Key = tuple[str, str, str, bool]
 
 COLUMNS = (
     "column", "group", "images", "lesions", "metric", "value", "low", "high", "rest", "gap", "gap_low", "gap_high",
-    "p", "p_adjusted", "worst", "classes", "note",
+    "p", "p_adjusted", "worst", "classes", "undefined", "note",
 )  # fmt: skip
 
 #: Metrics whose best value is 0, or 1: the worst group is the farthest from it. Of the others, higher is better.
@@ -66,7 +66,7 @@ def subgroup_table(inputs: AssessmentInputs, groups: list[Group]) -> pd.DataFram
     estimates = inputs.estimates(figures)
     for entry in pending:
         pair: list[Estimate] = entry.pop("pair", []) + [estimates[key] for key in entry.pop("keys", [])]
-        rows.append(entry | (_compared(inputs, *pair) if pair else {}))
+        rows.append(with_note(entry, _compared(inputs, *pair)) if pair else entry)
     table = pd.DataFrame(rows).reindex(columns=list(COLUMNS))
     _adjust(table)
     _mark_worst(table)
@@ -202,13 +202,17 @@ def _auc(inputs: AssessmentInputs, rows: np.ndarray) -> Estimate:
     return mean_estimate(estimates)
 
 
-def _compared(inputs: AssessmentInputs, inside: Estimate, rest: Estimate | None = None) -> dict[str, float]:
+def _compared(inputs: AssessmentInputs, inside: Estimate, rest: Estimate | None = None) -> dict[str, Any]:
     row = inputs.row(inside)
     if rest is None:
         return row
     gap = inside - rest
-    low, high = gap.interval(inputs.evaluate.confidence)
-    return row | {"rest": rest.value, "gap": gap.value, "gap_low": low, "gap_high": high, "p": gap.pvalue()}
+    between = inputs.row(gap)
+    p = float("nan") if between["note"] else gap.pvalue()
+    row |= {"rest": rest.value, "gap": gap.value, "gap_low": between["low"], "gap_high": between["high"], "p": p}
+    if between["note"] and between["note"] != row["note"]:
+        row = with_note(row, {"note": f"gap: {between['note']}"})
+    return row | {"undefined": max(row["undefined"], between["undefined"])}
 
 
 def _adjust(table: pd.DataFrame) -> None:

@@ -3,7 +3,7 @@
 import pandas as pd
 
 from skinlesion.evaluation.registry import title_of
-from skinlesion.numbers import MISSING, figure, row_interval
+from skinlesion.numbers import MISSING, figure, p_value, row_interval
 from skinlesion.report import curves
 from skinlesion.report.headlines import report_assessment
 from skinlesion.report.section import Section
@@ -13,16 +13,22 @@ from skinlesion.vocabulary import CLASSES
 
 #: Columns of the table of calibration: name in calibration.csv → title.
 _CALIBRATION = {
-    "ece": "ECE",
-    "ece_debiased": "ECE, debiased",
-    "ece_classwise": "classwise ECE",
+    "rms_calibration_error": "RMS calibration error",
+    "ece": "plug-in ECE",
+    "ece_classwise": "plug-in classwise ECE",
     "brier": "Brier",
     "brier_reliability": "reliability",
     "brier_resolution": "resolution",
     "nll": "NLL",
+    "rms_calibration_error_malignant": "malignant, RMS calibration error",
     "observed_to_expected_malignant": "malignant, observed / expected",
     "calibration_intercept_malignant": "intercept",
     "calibration_slope_malignant": "slope",
+}
+#: Metrics whose test of calibration the table ends with → title.
+_TESTED = {
+    "rms_calibration_error": "p, calibrated",
+    "rms_calibration_error_malignant": "malignant, p, calibrated",
 }
 _PROMISES = {"marginal": "one threshold", "by_class": "thresholds by class"}
 
@@ -35,6 +41,7 @@ def assessment(results: Results) -> Section:
     html = render(
         "assessment.html.j2",
         settings=settings,
+        confidence=results.params.evaluate.confidence,
         header=[title_of(figure_name) for figure_name in listed],
         rows=[
             (name, [figure(results.assessment(name), figure_name, None) for figure_name in listed])
@@ -42,7 +49,7 @@ def assessment(results: Results) -> Section:
         ],
         best=best,
         figures=drawn,
-        calibration_header=list(_CALIBRATION.values()),
+        calibration_header=[*_CALIBRATION.values(), *_TESTED.values()],
         calibration=[row for name in best.values() for row in _calibration(results, name)],
         classes=CLASSES,
         conformal=[row for name in best.values() for row in _conformal(results, name)],
@@ -58,7 +65,8 @@ def _calibration(results: Results, name: str) -> list[tuple[str, list[str]]]:
     rows = []
     for state, figures in table.groupby("probabilities", sort=False):
         by_metric = figures.set_index("metric").to_dict("index")
-        rows.append((f"{name}, {state}", [row_interval(by_metric[metric]) for metric in _CALIBRATION]))
+        cells = [row_interval(by_metric[metric]) for metric in _CALIBRATION]
+        rows.append((f"{name}, {state}", [*cells, *(p_value(by_metric[metric]["p"]) for metric in _TESTED)]))
     return rows
 
 
