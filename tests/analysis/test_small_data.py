@@ -27,7 +27,7 @@ def lesions_of(predictions, rows):
 
 
 def certain(predictions):
-    return replace(predictions, probabilities=np.eye(7)[predictions.labels][None])
+    return replace(predictions, probabilities=np.stack([np.eye(7)[predictions.labels]] * len(predictions.layers)))
 
 
 CASES = {

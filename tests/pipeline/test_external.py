@@ -96,7 +96,14 @@ def test_external_figures_come_from_the_mean_over_folds(outside, run):
     assert figures["balanced_accuracy"] == pytest.approx(np.mean(balanced), abs=1e-9)
     assert figures["open_balanced_accuracy"] == pytest.approx(np.mean(free), abs=1e-9)
     assert figures["auc_mel"] == pytest.approx(np.mean(auc), abs=1e-9)
-    assert figures["balanced_accuracy_low"] <= figures["balanced_accuracy"] <= figures["balanced_accuracy_high"]
+    # Images of 23 lesions are enough for an interval of the accuracy; those of a class may not be.
+    for name in ("accuracy", "balanced_accuracy"):
+        reason = notes["undefined"].get(f"{name}_low")
+        assert (f"{name}_low" in figures) == (reason is None)
+        if reason is None:
+            assert figures[f"{name}_low"] <= figures[name] <= figures[f"{name}_high"]
+        else:
+            assert "lesions" in reason or "replicates" in reason
 
     # The whole road to the report, pairs included.
     for args in (
