@@ -8,7 +8,7 @@ References:
     [1] Benjamini Y, Yekutieli D. J Am Stat Assoc 100, 71–81 (2005) (intervals that allow for selection).
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -100,41 +100,48 @@ def judge(
 
 
 def _confirmatory(members: Mapping[Key, ComparedDifference], plan: Plan) -> dict[Key, dict[str, Any]]:
-    possible = {key: difference for key, difference in members.items() if not difference.why_not}
-    answered: dict[Key, dict[str, Any]] = {
-        key: _without_verdict(difference, CONFIRMATORY, plan, key)
-        for key, difference in members.items()
-        if difference.why_not
-    }
-    if not possible:
-        return answered
-    pvalues = np.array([difference.judged.pvalue() for difference in possible.values()])
-    degrees = np.array([difference.judged.degrees for difference in possible.values()])
-    together = simultaneous(
-        pvalues, degrees, joint_correlation(list(possible.values())), plan.confidence, seed=plan.seed
-    )
-    count = len(possible)
-    adjustment = "none, one comparison" if count == 1 else f"min-P over {count} claims"
-    for (key, difference), adjusted in zip(possible.items(), together.adjusted, strict=True):
-        answered[key] = _with_verdict(difference, CONFIRMATORY, adjustment, float(adjusted), together.level, plan, key)
-    return answered
+    def adjust(differences: list[ComparedDifference], pvalues: np.ndarray) -> _Adjusted:
+        degrees = np.array([difference.judged.degrees for difference in differences])
+        correlated = joint_correlation(differences)
+        together = simultaneous(pvalues, degrees, correlated, plan.confidence, seed=plan.seed)
+        return _Adjusted(f"min-P over {len(pvalues)} claims", together.adjusted, together.level)
+
+    return _family(members, CONFIRMATORY, plan, adjust)
 
 
 def _exploratory(members: Mapping[Key, ComparedDifference], plan: Plan) -> dict[Key, dict[str, Any]]:
+    def adjust(differences: list[ComparedDifference], pvalues: np.ndarray) -> _Adjusted:
+        level = fcr_level(pvalues, 1 - plan.confidence)
+        return _Adjusted(f"Benjamini–Hochberg over {len(pvalues)} pairs", benjamini_hochberg(pvalues), level)
+
+    return _family(members, EXPLORATORY, plan, adjust)
+
+
+@dataclass(frozen=True)
+class _Adjusted:
+    """What a family is adjusted for in words, its adjusted p-values (M,), and the level of each test."""
+
+    words: str
+    pvalues: np.ndarray
+    level: float
+
+
+def _family(
+    members: Mapping[Key, ComparedDifference],
+    family: str,
+    plan: Plan,
+    adjust: Callable[[list[ComparedDifference], np.ndarray], _Adjusted],
+) -> dict[Key, dict[str, Any]]:
+    """Return the judged columns of the members of a family; those without a verdict do not count in it."""
+    judged = {key: _without_verdict(of_key, family, plan, key) for key, of_key in members.items() if of_key.why_not}
     possible = {key: difference for key, difference in members.items() if not difference.why_not}
-    answered: dict[Key, dict[str, Any]] = {
-        key: _without_verdict(difference, EXPLORATORY, plan, key)
-        for key, difference in members.items()
-        if difference.why_not
-    }
     if not possible:
-        return answered
-    pvalues = np.array([difference.judged.pvalue() for difference in possible.values()])
-    level, count = fcr_level(pvalues, 1 - plan.confidence), len(possible)
-    adjustment = "none, one comparison" if count == 1 else f"Benjamini–Hochberg over {count} pairs"
-    for (key, difference), adjusted in zip(possible.items(), benjamini_hochberg(pvalues), strict=True):
-        answered[key] = _with_verdict(difference, EXPLORATORY, adjustment, float(adjusted), level, plan, key)
-    return answered
+        return judged
+    adjusted = adjust(list(possible.values()), np.array([of_key.judged.pvalue() for of_key in possible.values()]))
+    words = "none, one comparison" if len(possible) == 1 else adjusted.words
+    for (key, difference), pvalue in zip(possible.items(), adjusted.pvalues, strict=True):
+        judged[key] = _with_verdict(difference, family, words, float(pvalue), adjusted.level, plan, key)
+    return judged
 
 
 def _with_verdict(

@@ -36,6 +36,9 @@ class AssessParams(Section):
     decision_threshold: float = Field(
         0.1, gt=0, lt=1, description="The risk of malignancy at which net benefit stands in assessment.json."
     )
+    prevalence: float = Field(
+        0.05, gt=0, lt=1, description="Share of malignant lesions in the clinic of decision_curve_in_clinic.csv."
+    )
     costs: dict[str, dict[str, Cost]] = Field(
         {}, description="True class → answer → cost of that mistake; mistakes not listed cost 1."
     )

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from skinlesion.analysis.assessment.calibration import calibration_table, reliability_table
+from skinlesion.analysis.assessment.clinic import decision_curve_in_clinic
 from skinlesion.analysis.assessment.conformal import conformal_table, fit_run
 from skinlesion.analysis.assessment.decisions import (
     cost_table,
@@ -55,6 +56,7 @@ def assess_predictions(
         "uncertainty": uncertainty_table(inputs),
         "decisions": decision_table(inputs),
         "decision_curve": decision_curve(inputs),
+        "decision_curve_in_clinic": decision_curve_in_clinic(inputs),
         "precision_recall": precision_recall(inputs),
         "costs": cost_table(inputs),
         "missed": missed_melanomas(inputs),
