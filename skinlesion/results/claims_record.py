@@ -44,9 +44,10 @@ def claims_record(path: Path, results: Iterable[Path]) -> ClaimsRecord:
         results: the committed files that appear with the predictions of what is claimed (metrics.json).
     """
     folder = path.resolve().parent
-    history = _git(folder, "log", "--format=%H %ct %cs", "--", path.name)
-    if history is None:
-        return ClaimsRecord(note="not in a git repository")
+    history = _git(folder, "log", "--first-parent", "--format=%H %ct %cs", "--", path.name)
+    if history is None:  # no repository, or one without a commit
+        inside = _git(folder, "rev-parse", "--git-dir") is not None
+        return ClaimsRecord(note="not committed" if inside else "not in a git repository")
     now = _judging(path.read_text(encoding="utf-8"))
     oldest: tuple[str, int, str] | None = None
     for line in history.splitlines():
