@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from skinlesion.data.splits import lesion_groups
 from skinlesion.evaluation.predictions import COLUMNS
 from skinlesion.experiment.external import ExternalData
 from skinlesion.experiment.inputs import Inputs
@@ -72,8 +73,9 @@ def _of_role(model: TrainedRun, role: str) -> pd.DataFrame:
     """Return the test or the validation predictions of one run."""
     inputs, run = model.inputs, model.run
     rows = inputs.rows(run.fold, role, run.repeat)
-    table = inputs.table.iloc[rows][["image_id", "lesion_id", "dx"]].reset_index(drop=True)
-    table = table.assign(**run._asdict())
+    table = inputs.table.iloc[rows][["image_id", "dx"]].reset_index(drop=True)
+    # Lesions that the split keeps together for showing the same skin are one cluster of the statistics too.
+    table = table.assign(lesion_id=lesion_groups(inputs.table)[rows], **run._asdict())
     table[list(PROBABILITY_COLUMNS)] = model.of_rows(rows)[0]
     return table[list(COLUMNS)]
 
