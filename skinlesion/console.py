@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from skinlesion.numbers import (
-    bootstrap_note,
     count,
     figure,
     interval,
+    interval_note,
     limits,
     number,
     p_value,
@@ -202,7 +202,7 @@ def _show_flips(flips: Mapping[str, "FlipReport"]) -> None:
 
 def show_scores(metrics: Mapping[str, float], notes: Mapping[str, Any], assessment: Mapping[str, float]) -> None:
     """Print every metric of a prediction file, what is undefined and why, and the assessment if there is one."""
-    print(f"{count(notes['images'], 'image')} of {count(notes['lesions'], 'lesion')}; {bootstrap_note(notes)}")
+    print(f"{count(notes['images'], 'image')} of {count(notes['lesions'], 'lesion')}; {interval_note(notes)}")
     show_figures(metrics)
     for name, reason in notes["undefined"].items():
         print(f"  {name}  undefined: {reason}")

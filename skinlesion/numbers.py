@@ -90,10 +90,11 @@ def count(many: float | None, singular: str = "", plural: str | None = None) -> 
     return f"{number(many, 0)} {noun}".rstrip()
 
 
-def bootstrap_note(notes: Mapping[str, Any]) -> str:
-    """Return in words what the intervals of metrics.json are, from its notes.json."""
-    level, replicates = percent(notes["confidence"], None), count(notes["replicates"], "replicate")
-    return f"{level} percentile bootstrap over lesions, {replicates}"
+def interval_note(*notes: Mapping[str, Any]) -> str:
+    """Return in words what the intervals of metrics.json are, from the notes.json of each system."""
+    return " or ".join(
+        dict.fromkeys(f"{percent(of_one['confidence'], None)} t interval {of_one['intervals']}" for of_one in notes)
+    )
 
 
 def scientific(value: float | None, places: int = 1) -> str:

@@ -1,17 +1,17 @@
 """The summary of one set of predictions: metrics with intervals, notes, and the mean temperature."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
+from skinlesion.analysis.columns import RECIPE
+from skinlesion.analysis.metric_intervals import MetricInterval, metric_intervals
 from skinlesion.evaluation.metrics import score
-from skinlesion.evaluation.minimum_sizes import LesionNumbers, replicates_say_nothing, too_few_lesions
 from skinlesion.evaluation.predictions import Predictions, restrict_classes, runs_of
 from skinlesion.evaluation.recalibration import fit_temperature
 from skinlesion.evaluation.registry import SCHEMA, make_schema
 from skinlesion.params import EvaluateParams
-from skinlesion.stats.bootstrap import Bootstrap, bootstrap
 from skinlesion.stats.resampling import Schema
 from skinlesion.vocabulary import CLASSES
 
@@ -38,8 +38,8 @@ def summarise(
     """Return metrics.json (without temperature) and notes.json of some predictions.
 
     A value is the mean over layers (repeats and seeds) of the metric on a layer's predictions, all folds pooled. Every
-    metric of `schema` has an interval, the percentile bootstrap over lesions, unless lesions are too few or replicates
-    say nothing: `without_interval` gives the reason. `schema` names the classes of labels and columns.
+    metric of `schema` has a t interval: over lesions and trainings where there are several, over lesions where there is
+    one. `without_interval` gives the reason where it has none. `schema` names the classes of labels and columns.
     """
     by_layer = [
         score(predictions.labels, layer, settings.ece_bins, schema.class_names) for layer in predictions.probabilities
@@ -52,28 +52,17 @@ def summarise(
     }
     values |= _spread(predictions, np.array([scores.values["balanced_accuracy"] for scores in by_layer]))
     wanted = [name for name in schema.metrics() if name in values]
-    resampled = bootstrap(
-        predictions.labels,
-        [predictions.probabilities],
-        predictions.lesions,
-        wanted,
-        schema,
-        replicates=settings.replicates,
-        seed=settings.seed,
-    )
-    numbers = LesionNumbers.of(predictions.labels, predictions.lesions, schema.class_names)
-    limits, without_interval = _limits(resampled, wanted, numbers, settings.confidence)
-    values |= limits
-    undefined_replicates = {name: resampled.interval(0, name).undefined for name in wanted}
+    intervals = metric_intervals(predictions, wanted, schema, settings.confidence)
+    values |= _limits(intervals)
+    again = any(interval.about == RECIPE for interval in intervals.values())
     notes = {
         "undefined": undefined,
-        "without_interval": without_interval,
-        "undefined_replicates": {name: count for name, count in undefined_replicates.items() if count},
+        "without_interval": {name: interval.note for name, interval in intervals.items() if interval.note},
         "images": len(predictions.labels),
         "lesions": len(np.unique(predictions.lesions)),
         **predictions.runs_tested,
         "confidence": settings.confidence,
-        "replicates": settings.replicates,
+        "intervals": "over lesions and trainings" if again else "over lesions, for one training",
     }
     return values, notes
 
@@ -97,22 +86,12 @@ def _spread(predictions: Predictions, balanced_accuracy: np.ndarray) -> dict[str
     return spread
 
 
-def _limits(
-    resampled: Bootstrap, names: Sequence[str], numbers: LesionNumbers, confidence: float
-) -> tuple[dict[str, float], dict[str, str]]:
-    """Return `<name>_low` and `<name>_high` of the metrics that have an interval, and why the others have none."""
-    limits: dict[str, float] = {}
-    reasons: dict[str, str] = {}
-    for name in names:
-        interval = resampled.interval(0, name, confidence)
-        reason = too_few_lesions(numbers, name) or replicates_say_nothing(
-            interval.estimate, interval.low, interval.high, interval.undefined, len(resampled.replicates[0])
-        )
-        if reason:
-            reasons[name] = reason
-        else:
-            limits |= {f"{name}_low": interval.low, f"{name}_high": interval.high}
-    return limits, reasons
+def _limits(intervals: Mapping[str, MetricInterval]) -> dict[str, float]:
+    """Return `<name>_low` and `<name>_high` of the metrics that have an interval."""
+    shown = {name: interval for name, interval in intervals.items() if not interval.note}
+    return {f"{name}_low": interval.low for name, interval in shown.items()} | {
+        f"{name}_high": interval.high for name, interval in shown.items()
+    }
 
 
 def summarise_external(predictions: Predictions, settings: EvaluateParams) -> tuple[dict[str, float], dict[str, str]]:
@@ -123,19 +102,8 @@ def summarise_external(predictions: Predictions, settings: EvaluateParams) -> tu
     present = tuple(name for position, name in enumerate(CLASSES) if (predictions.labels == position).any())
     values, notes = summarise(restrict_classes(predictions, present), settings, make_schema(present))
     wanted = [*_OPEN, *(f"sensitivity_{name}" for name in present)]
-    resampled = bootstrap(
-        predictions.labels,
-        [predictions.probabilities],
-        predictions.lesions,
-        wanted,
-        SCHEMA,
-        replicates=settings.replicates,
-        seed=settings.seed,
-    )
-    limits, _ = _limits(
-        resampled, wanted, LesionNumbers.of(predictions.labels, predictions.lesions, CLASSES), settings.confidence
-    )
-    values |= {f"open_{name}": resampled.estimate(0, name) for name in wanted}
-    values |= {f"open_{name}": limit for name, limit in limits.items()}
+    intervals = metric_intervals(predictions, wanted, SCHEMA, settings.confidence)
+    values |= {f"open_{name}": interval.value for name, interval in intervals.items()}
+    values |= {f"open_{name}": limit for name, limit in _limits(intervals).items()}
     values["images"], values["lesions"] = notes["images"], notes["lesions"]
     return values, notes["undefined"] | {f"{name}_low": reason for name, reason in notes["without_interval"].items()}

@@ -98,8 +98,8 @@ def score(
         from skinlesion.stages.assess import assess_files, write_tables
 
         figures, tables, assessed = assess_files(file, validation, truth, metadata_table, settings, loaded.assess)
-        for kind in ("without_interval", "undefined_replicates"):
-            notes[kind] |= assessed[kind]
+        notes["without_interval"] |= assessed["without_interval"]
+        notes["undefined_replicates"] = assessed["undefined_replicates"]
         if out is not None:
             write_tables(out, tables)
     if as_json:

@@ -10,7 +10,7 @@ import streamlit as st
 from skinlesion.dashboard.shared import choose
 from skinlesion.evaluation import registry
 from skinlesion.evaluation.registry import metric_of, title_of
-from skinlesion.numbers import MISSING, bootstrap_note, count, figure, limits, number, percent
+from skinlesion.numbers import MISSING, count, figure, interval_note, limits, number, percent
 from skinlesion.results.reader import Results
 from skinlesion.vocabulary import CLASSES
 
@@ -28,7 +28,7 @@ def show(results: Results) -> None:
         ends = limits(metrics.get(f"{name}_low"), metrics.get(f"{name}_high"), places)
         if ends != MISSING:
             column.caption(ends)
-    st.caption(f"{bootstrap_note(results.notes(system))}.")
+    st.caption(f"{interval_note(results.notes(system))}.")
     _confusion(results, system)
     _classes(metrics)
     _calibration(results, system)

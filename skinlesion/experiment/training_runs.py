@@ -105,7 +105,7 @@ def train_runs(
     inputs = inputs or Inputs(workspace, settings, split)
     torch.use_deterministic_algorithms(True, warn_only=inputs.device.type == "cuda")
     # Memory that nobody reads before it is written need not be filled: 10 to 23 % of a training step, equal weights.
-    torch.utils.deterministic.fill_uninitialized_memory = False
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     keep_freed_memory()
     with training_progress(experiment, len(todo), quiet=not world.writes) as shown:
         for run, examples in _with_examples(inputs, todo):

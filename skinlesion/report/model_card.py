@@ -5,7 +5,7 @@ from typing import Any
 
 from skinlesion.evaluation import registry
 from skinlesion.evaluation.registry import title_of
-from skinlesion.numbers import bootstrap_note, count, figure, number, p_value, row_interval
+from skinlesion.numbers import count, figure, interval_note, number, p_value, row_interval
 from skinlesion.report.headlines import CARD_METADATA, card_assessment
 from skinlesion.report.tables import averaged_over, count_models, metric_figure
 from skinlesion.report.templates import render_text
@@ -49,7 +49,7 @@ def model_card(results: Results, name: str) -> str:
         data=f"{count(notes['images'], 'tested image')} of {count(notes['lesions'], 'lesion')}, "
         f"of {count(prepared['images'])} prepared.",
         attribution=prepared["attribution"],
-        how=f"Out-of-fold, mean over {averaged_over(len(settings.repeats))}; in brackets: {bootstrap_note(notes)}.",
+        how=f"Out-of-fold, mean over {averaged_over(len(settings.repeats))}; in brackets: {interval_note(notes)}.",
         figures=[(title_of(name), metric_figure(system, name)) for name in registry.CARD],
         sensitivities=", ".join(f"{dx} {metric_figure(system, f'sensitivity_{dx}')}" for dx in CLASSES),
         assessed=_titled(assessment, card_assessment(results.params.assess)),

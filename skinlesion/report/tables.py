@@ -7,7 +7,7 @@ import pandas as pd
 
 from skinlesion.evaluation import registry
 from skinlesion.evaluation.registry import places_of, title_of
-from skinlesion.numbers import MINUS, MISSING, bootstrap_note, count, figure
+from skinlesion.numbers import MINUS, MISSING, count, figure, interval_note
 from skinlesion.results.system import SystemResult
 from skinlesion.vocabulary import CLASSES
 
@@ -73,10 +73,11 @@ def describe(systems: list[SystemResult], prepared: dict[str, Any]) -> str:
     plan = "; ".join(count_models(*counts) for counts in runs)
     averaged = averaged_over(max(repeats for _, _, repeats in runs))
     versions, device = notes["versions"], notes["device"]
+    brackets = interval_note(*(system.notes for system in systems))
     return (
         f"{kind}: {count(prepared['images'], 'image')} of {count(prepared['lesions'], 'lesion')} "
         f"at {prepared['image_size']} px; {plan}, "
-        f"mean over {averaged} of pooled out-of-fold predictions; in brackets: {bootstrap_note(notes)}. "
+        f"mean over {averaged} of pooled out-of-fold predictions; in brackets: {brackets}. "
         f"Made by skinlesion {versions['skinlesion']}, torch {versions['torch']}, timm {versions['timm']} "
         f"on {device['type']} ({count(device['threads'], 'thread')}), images {notes['data']['images_sha256'][:12]}."
     )

@@ -59,10 +59,8 @@ def macro_f1(counts: Counts) -> np.ndarray:
 
 
 def weighted_f1(counts: Counts) -> np.ndarray:
-    """Return the mean F1 weighted by support (R,)."""
-    support = counts.support.astype(np.float64)
-    weights = support / support.sum(axis=-1, keepdims=True)
-    return np.nansum(f1(counts) * weights, axis=-1)
+    """Return the mean F1 weighted by support (R,), NaN without images."""
+    return _ratio(np.nansum(f1(counts) * counts.support, axis=-1), counts.support.sum(axis=-1))
 
 
 def f1(counts: Counts) -> np.ndarray:

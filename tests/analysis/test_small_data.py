@@ -9,7 +9,9 @@ import pytest
 from skinlesion.analysis.assessment.assess import assess_predictions
 from skinlesion.analysis.summary import summarise, summarise_external
 from skinlesion.evaluation.predictions import restrict_images
+from skinlesion.evaluation.registry import SCHEMA
 from skinlesion.params import AssessParams, EvaluateParams
+from skinlesion.stats.influence import influences
 from skinlesion.vocabulary import CLASSES
 from tests.simulated import simulated
 
@@ -112,24 +114,26 @@ def test_one_lesion_of_a_class_silences_its_figures_and_the_means_over_classes_a
     assert "1 df lesion" in assess_notes["without_interval"]["by_lesion_macro_auc"]
 
 
-def test_undefined_replicates_are_counted_and_more_than_a_twentieth_of_them_refused():
-    """Resamples of 4 lesions among 400 leave the class out 1.8 % of the time, of 1 lesion 37 %."""
+def test_a_precision_needs_lesions_that_the_class_is_given_to():
     full = simulated(400)
-    counts = {}
-    for kept in (1, 4):
-        _, notes = summarise(_all_but(full, "df", kept), EVALUATE)
-        counts[kept] = notes["undefined_replicates"].get("sensitivity_df", 0)
-    assert 50 < counts[1] < 100
-    assert 0 < counts[4] < 15
-    _, notes = summarise(full, EVALUATE)
-    assert 0 not in notes["undefined_replicates"].values()
-    # A class that is called for one lesion alone has a precision in 63 % of the resamples.
     answers = np.where(full.labels == CLASSES.index("vasc"), CLASSES.index("nv"), full.labels)
     answers[full.lesions == full.lesions[0]] = CLASSES.index("vasc")
-    called = replace(full, probabilities=np.eye(7)[answers][None])
-    _, notes = summarise(called, EVALUATE)
-    undefined = notes["undefined_replicates"]["precision_vasc"]
-    assert notes["without_interval"]["precision_vasc"] == f"{undefined} of 200 bootstrap replicates are undefined"
+    _, notes = summarise(replace(full, probabilities=np.eye(7)[answers][None]), EVALUATE)
+    assert notes["without_interval"]["precision_vasc"].startswith("1 called vasc lesion: fewer than the 5")
+
+
+def test_intervals_are_over_trainings_too_where_there_are_several():
+    several = simulated(400, seeds=3)
+    layered = {name: getattr(several, name)[:1] for name in ("probabilities", "folds", "seeds", "repeats")}
+    one = replace(several, **layered)
+    widths = {}
+    for name, predictions in (("several", several), ("one", one)):
+        values, notes = summarise(predictions, EVALUATE)
+        widths[name] = values["balanced_accuracy_high"] - values["balanced_accuracy_low"]
+        assert notes["intervals"] == f"over lesions{' and trainings' if name == 'several' else ', for one training'}"
+    estimate = influences(several.labels, several.probabilities, several.lesions, ["balanced_accuracy"], SCHEMA)
+    low, high = estimate["balanced_accuracy"].interval()
+    assert widths["several"] > high - low  # of these three trainings alone
 
 
 def test_the_calibration_table_has_plug_in_errors_without_and_debiased_ones_with_an_interval():
