@@ -47,10 +47,12 @@ $(STAMP): pyproject.toml constraints.txt
 speed: $(STAMP)
 	@PATH="$(BIN):$$PATH" python benchmarks/readme.py
 
-# Writes the results table of examples/offline into the README, and its model cards and figures into docs/offline.
+# Writes the results table of examples/offline into the README, its answer to whether metadata helps into
+# docs/metadata.md, and its model cards and figures into docs/offline.
 FIGURES := claims differences leader_board assessment_1 assessment_2 assessment_3 assessment_4 assessment_5 assessment_6
 readme: $(STAMP)
 	@cd examples/offline && PATH="$(BIN):$$PATH" dvc repro -q && PATH="$(BIN):$$PATH" skinlesion report --readme ../../README.md
+	@cp examples/offline/reports/effect/metadata.md docs/metadata.md
 	@rm -rf docs/offline && mkdir -p docs/offline/figures
 	@cp -r examples/offline/reports/cards docs/offline/
 	@for name in $(FIGURES); do cp examples/offline/reports/figures/$$name.svg docs/offline/figures/; done

@@ -95,6 +95,16 @@ class StatsParams(Section):
         return self
 
 
+class EffectParams(Section):
+    multimodal: str | None = Field(
+        None,
+        description="The experiment with metadata whose gain over its image-only twin is questioned; controls are "
+        "experiments that differ from the two in records, protocol, injected or tune alone. null asks nothing.",
+    )
+    label_draws: int = Field(200, ge=1, le=100_000, description="Draws of wrong labels at each rate.")
+    seed: Seed = Field(0, description="Seed of these draws.")
+
+
 class ClaimParams(Section):
     """A published statement about two experiments, to be answered in claims.csv."""
 

@@ -10,6 +10,7 @@ from skinlesion.params.data import AuditParams, DataParams, ExternalParams, Prep
 from skinlesion.params.evaluate import (
     AssessParams,
     ClaimParams,
+    EffectParams,
     EnsembleParams,
     EvaluateParams,
     ExplainParams,
@@ -33,6 +34,7 @@ class Params(Section):
     assess: AssessParams = AssessParams()
     explain: ExplainParams = ExplainParams()
     stats: StatsParams = StatsParams()
+    effect: EffectParams = EffectParams()
     report: ReportParams = ReportParams()
     audit: AuditParams = AuditParams()
     external: list[ExternalParams] = Field([], description="Further data sets, predicted by every experiment.")

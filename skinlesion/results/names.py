@@ -38,6 +38,11 @@ ASSESSMENT_NAME = "assessment.json"
 # reports/metadata
 METADATA_VALUE_NAME = "metadata.json"
 
+# reports/effect
+EFFECT_NAME = "effect"  # with the endings .csv and .json
+LABEL_NOISE_NAME = "label_noise.csv"
+EFFECT_PAGE_NAME = "metadata.md"
+
 # reports/stats, with one CSV per table
 STATISTICS_NAME = "stats.json"
 

@@ -12,6 +12,8 @@ import numpy as np
 import pandas as pd
 
 from skinlesion.analysis.columns import CLAIM_COLUMNS, COMPARISON_COLUMNS
+from skinlesion.analysis.effect.contrasts import EFFECT_COLUMNS
+from skinlesion.analysis.effect.label_noise import COLUMNS as LABEL_NOISE_COLUMNS
 from skinlesion.data.metadata import METADATA_NAME, read_metadata
 from skinlesion.data.store import IMAGES_NAME, PREPARED_NAME, open_images
 from skinlesion.errors import UserError
@@ -30,6 +32,7 @@ Content = TypeVar("Content")
 _PREPARE = "run `skinlesion prepare` first"
 _STATS = "run `skinlesion stats` first"
 _METADATA = "run `skinlesion metadata` first"
+_EFFECT = "run `skinlesion effect` first"
 _AUDIT = "run `skinlesion audit` first"
 _PAIR_TEXT = ("first", "second", "first_lesion", "second_lesion")
 _OVERLAP_TEXT = ("external", "image_id", "training_image_id")
@@ -260,6 +263,18 @@ class Results:
     def metadata_table(self, table: str) -> pd.DataFrame:
         """Return "missing", "shapley" or "shapley_classes", one row per experiment and figure."""
         return self._csv(self.workspace.metadata_value / f"{table}.csv", ("experiment",), _METADATA)
+
+    @property
+    def effect_table(self) -> pd.DataFrame:
+        """Return effect.csv: whether metadata helps, one row per question, group and metric."""
+        path = self.workspace.effect / f"{names.EFFECT_NAME}.csv"
+        return self._csv(path, EFFECT_COLUMNS, _EFFECT, text=("group", "note", "classes"), empty=("note", "classes"))
+
+    @property
+    def label_noise(self) -> pd.DataFrame:
+        """Return label_noise.csv: metrics and differences under wrong labels; `b` is empty for one system."""
+        path = self.workspace.effect / names.LABEL_NOISE_NAME
+        return self._csv(path, LABEL_NOISE_COLUMNS, _EFFECT, empty=("b",))
 
     # Statistics
 

@@ -20,7 +20,8 @@ _METADATA_FIELDS = frozenset({
     "metadata_dropout", "record_dropout", "field_dropout", "attention_width", "attention_heads", "spatial_grid",
     "fusion_dropout",
 })  # fmt: skip
-_RUNS = frozenset({"folds", "seeds", "repeats", "checkpoint_seconds", "device"})
+#: Fields that say which runs there are, and where.
+RUN_FIELDS = frozenset({"folds", "seeds", "repeats", "checkpoint_seconds", "device"})
 
 
 def best_of_each_kind(
@@ -73,4 +74,4 @@ def twin_of(params: Params, name: str) -> str | None:
 
 
 def _image_settings(settings: TrainParams) -> dict[str, Any]:
-    return settings.model_dump(exclude=set(_METADATA_FIELDS | _RUNS))
+    return settings.model_dump(exclude=set(_METADATA_FIELDS | RUN_FIELDS))

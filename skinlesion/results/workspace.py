@@ -62,6 +62,10 @@ class Workspace:
     def metadata_value(self) -> Path:
         return self.reports / "metadata"
 
+    @property
+    def effect(self) -> Path:
+        return self.reports / "effect"
+
     def assessment(self, name: str) -> Path:
         """Return where the assessment of an experiment or an ensemble lies."""
         return self.reports / "assessments" / name

@@ -10,6 +10,7 @@ from skinlesion.report.sections.claims import claims
 from skinlesion.report.sections.comparisons import comparisons
 from skinlesion.report.sections.confusion import confusion
 from skinlesion.report.sections.data import data
+from skinlesion.report.sections.effect import effect
 from skinlesion.report.sections.explanations import explanations
 from skinlesion.report.sections.external import external
 from skinlesion.report.sections.flips import flips
@@ -25,6 +26,7 @@ from skinlesion.report.sections.variance import variance
 
 SECTIONS: list[Make] = [
     claims,
+    effect,
     data,
     published,
     systems,

@@ -1,0 +1,1 @@
+"""Does metadata help? The gain of a multimodal model beside its controls."""
