@@ -80,6 +80,8 @@ def check_names(params: Params, path: Path) -> None:
 
 def _references(params: Params) -> Iterator[tuple[str, str]]:
     """Yield the field and the name wherever params.yaml names an experiment or ensemble."""
+    if params.effect.multimodal is not None:
+        yield "effect.multimodal", params.effect.multimodal
     for pair in params.stats.pairs or []:
         for name in pair:
             yield "stats.pairs", name

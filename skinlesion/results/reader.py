@@ -140,9 +140,18 @@ class Results:
         """Return the metrics and notes of one system."""
         return SystemResult(name, self.metrics(name), self.notes(name))
 
+    @property
+    def shown(self) -> list[str]:
+        """Return the names of the systems that tables show together.
+
+        Experiments with the leak injected are tested on some images only: `effect` shows them.
+        """
+        injected = {name for name in self.params.experiments if self.params.experiment(name).injected is not None}
+        return [name for name in self.params.systems if name not in injected]
+
     def systems(self) -> list[SystemResult]:
-        """Return every system of params.yaml, in its order."""
-        return [self.system(name) for name in self.params.systems]
+        """Return the systems that tables show together, in the order of params.yaml."""
+        return [self.system(name) for name in self.shown]
 
     def metrics(self, name: str) -> dict[str, float]:
         """Return metrics.json: flat figures, with `_low` and `_high` where they have an interval."""

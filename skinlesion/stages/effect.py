@@ -10,7 +10,6 @@ import pandas as pd
 from skinlesion.analysis.effect import questions
 from skinlesion.analysis.effect.contrasts import EFFECT_COLUMNS
 from skinlesion.analysis.effect.label_noise import COLUMNS, label_noise_table
-from skinlesion.errors import UserError, choices
 from skinlesion.evaluation.predictions import Predictions
 from skinlesion.files import write_csv, write_json, write_text
 from skinlesion.params import Params
@@ -42,12 +41,10 @@ def effect(params: Params, workspace: Workspace) -> Path:
         The path of metadata.md.
 
     Raises:
-        UserError: there is no experiment of that name, or one that is needed was not evaluated.
+        UserError: an experiment that is needed was not evaluated.
     """
     results, out = Results(params, workspace), workspace.effect
     name = params.effect.multimodal
-    if name is not None and name not in params.experiments:
-        raise UserError(f"effect.multimodal: {name} is not an experiment; {choices(params.experiments, name)}")
     controls = None if name is None else controls_of(params, name)
     answers, noise = pd.DataFrame(columns=list(EFFECT_COLUMNS)), pd.DataFrame(columns=list(COLUMNS))
     if controls is not None:

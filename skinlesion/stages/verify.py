@@ -16,6 +16,8 @@ from skinlesion.params import Params
 from skinlesion.progress import progress
 from skinlesion.results.names import (
     ASSESSMENT_NAME,
+    EFFECT_NAME,
+    LABEL_NOISE_NAME,
     METADATA_VALUE_NAME,
     METRICS_NAME,
     REPORT_PAGE_NAME,
@@ -27,12 +29,14 @@ from skinlesion.results.names import (
 from skinlesion.results.reader import Results
 from skinlesion.results.workspace import Workspace
 from skinlesion.stages.assess import assess
+from skinlesion.stages.effect import effect
 from skinlesion.stages.metadata import metadata
 from skinlesion.stages.report import BEGIN, END, report
 from skinlesion.stages.stats import stats
 
 _TOLERANCE = 1e-9
 _PAGES = (*(f"{TABLE_NAME}.{ending}" for ending in ("md", "csv", "tex")), REPORT_PAGE_NAME, SUBGROUP_PAGE_NAME)
+_SLOW = ("assessments", "metadata", "effect", "stats")
 _STATS = (STATISTICS_NAME, "comparisons.csv", "claims.csv")
 
 
@@ -64,7 +68,13 @@ def _copy(params: Params, workspace: Workspace, folder: Path, *, quick: bool) ->
     root, out = workspace.root.resolve(), again.reports
     out.mkdir()
     (folder / "data").symlink_to(root / "data")
-    given = [SPLIT_NAME, "audit", "explanations", "dataset", *(["assessments", "metadata", "stats"] if quick else [])]
+    given = [
+        SPLIT_NAME,
+        "audit",
+        "explanations",
+        "dataset",
+        *(_SLOW if quick else ()),
+    ]
     for name in given:
         if (root / "reports" / name).exists():
             (out / name).symlink_to(root / "reports" / name)
@@ -100,12 +110,16 @@ def _rest(params: Params, workspace: Workspace, again: Workspace) -> Iterator[st
             written, recomputed = (folder.assessment(name) / ASSESSMENT_NAME for folder in (workspace, again))
             yield from _differences(written, recomputed)
             advance()
-    with progress("metadata and statistics from predictions", 2, unit="stages") as advance:
+    with progress("metadata and statistics from predictions", 3, unit="stages") as advance:
         metadata(params, again)
+        advance()
+        effect(params, again)
         advance()
         stats(params, again)
         advance()
     yield from _differences(workspace.metadata_value / METADATA_VALUE_NAME, again.metadata_value / METADATA_VALUE_NAME)
+    for name in (f"{EFFECT_NAME}.csv", LABEL_NOISE_NAME):
+        yield from _differences(workspace.effect / name, again.effect / name)
     for name in _STATS:
         yield from _differences(workspace.statistics / name, again.statistics / name)
 

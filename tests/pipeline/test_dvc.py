@@ -134,6 +134,7 @@ def test_one_changed_parameter_reruns_what_it_concerns_and_shows_in_a_clone_with
         "ensemble@both",
         "assess_ensemble@both",
         "metadata",
+        "effect",
         "explain",
         "stats",
     }

@@ -45,7 +45,7 @@ def assessment(results: Results) -> Section:
         header=[title_of(figure_name) for figure_name in listed],
         rows=[
             (name, [figure(results.assessment(name), figure_name, None) for figure_name in listed])
-            for name in results.params.systems
+            for name in results.shown
         ],
         best=best,
         figures=drawn,

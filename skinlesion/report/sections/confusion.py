@@ -9,6 +9,6 @@ from skinlesion.vocabulary import CLASSES
 
 def confusion(results: Results) -> Section:
     """Return one confusion matrix per system."""
-    drawn = {name: figures.confusion(results.confusion(name), CLASSES) for name in results.params.systems}
+    drawn = {name: figures.confusion(results.confusion(name), CLASSES) for name in results.shown}
     html = render("confusion.html.j2", matrices=drawn)
     return Section("Confusion matrices", html, {f"confusion_{name}": svg for name, svg in drawn.items()})
