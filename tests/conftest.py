@@ -156,6 +156,7 @@ def reported(finished, tmp_path_factory) -> Path:
     from skinlesion.params_file import load_params
     from skinlesion.results.workspace import Workspace
     from skinlesion.stages.audit import audit
+    from skinlesion.stages.effect import effect
     from skinlesion.stages.explain import explain_best
     from skinlesion.stages.metadata import metadata
     from skinlesion.stages.report import report, write_readme_table
@@ -165,6 +166,7 @@ def reported(finished, tmp_path_factory) -> Path:
     params, workspace = load_params(folder / "params.yaml"), Workspace(folder)
     audit(params, workspace)
     metadata(params, workspace)
+    effect(params, workspace)
     explain_best(params, workspace)
     report(params, workspace)
     readme = folder / "README.md"
