@@ -176,7 +176,8 @@ def _comparison_line(row: "ComparisonRow") -> str:
     if row.a_value is not None and row.b_value is not None:
         difference = interval(row.b_value - row.a_value, row.low, row.high, _PLACES, signed=True)
         figures = f"{number(row.a_value, _PLACES)} → {number(row.b_value, _PLACES)}  {difference:<30}"
-    return f"  {row.metric:<18} {figures}  p {p_value(row.p):<8}  {row.method}"
+    caution = f" ({row.caution})" if row.caution else ""
+    return f"  {row.metric:<18} {figures}  p {p_value(row.p):<8}  {row.method}{caution}"
 
 
 def _verdict_line(row: "ComparisonRow") -> str:
@@ -187,7 +188,7 @@ def _verdict_line(row: "ComparisonRow") -> str:
     allowed = f"{row.adjustment}: {limits(row.low_adjusted, row.high_adjusted, _PLACES, signed=True)}"
     return (
         f"  {row.metric}: {row.verdict.upper()}{against}; about {row.about}; {row.family}, {allowed}, "
-        f"p {p_value(row.p_adjusted)}"
+        f"p {p_value(row.p_adjusted)}{f'; {row.caution}' if row.caution else ''}"
     )
 
 

@@ -11,7 +11,7 @@ from skinlesion.params import ClaimParams
 from skinlesion.stats.verdict import REVERSED, answer_claim
 
 #: Columns that a claim takes from its comparison as they are, and pairs of columns that change sides with the pair.
-_KEPT = ("images", "p", "about", "adjustment", "p_adjusted", "margin")
+_KEPT = ("images", "p", "about", "caution", "adjustment", "p_adjusted", "margin")
 _LIMITS = (("low", "high"), ("low_adjusted", "high_adjusted"))
 
 

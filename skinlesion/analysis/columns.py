@@ -2,10 +2,10 @@
 
 #: Columns of reports/stats/comparisons.csv. `low, high` are the interval of the row by itself; `low_adjusted,
 #: high_adjusted` allow for the family of comparisons and agree with `p_adjusted` and `verdict`. `undefined` counts
-#: bootstrap replicates without a value.
+#: bootstrap replicates without a value; `caution` says where interval and test are known to miss their level.
 COMPARISON_COLUMNS = (
     "a", "b", "metric", "a_value", "b_value", "difference", "low", "high", "p", "method", "about", "undefined",
-    "family", "adjustment", "p_adjusted", "low_adjusted", "high_adjusted", "margin", "verdict",
+    "caution", "family", "adjustment", "p_adjusted", "low_adjusted", "high_adjusted", "margin", "verdict",
 )  # fmt: skip
 
 #: The columns that only judged rows have: one row per pair and metric.
@@ -36,5 +36,5 @@ NO_VERDICT = "no verdict"
 #: Columns of reports/stats/claims.csv.
 CLAIM_COLUMNS = (
     "claim", "a", "b", "metric", "direction", "source", "images", "difference", "low", "high", "p", "about",
-    "adjustment", "p_adjusted", "low_adjusted", "high_adjusted", "margin", "verdict", "answer",
+    "caution", "adjustment", "p_adjusted", "low_adjusted", "high_adjusted", "margin", "verdict", "answer",
 )  # fmt: skip

@@ -27,6 +27,7 @@ from skinlesion.analysis.columns import (
 )
 from skinlesion.analysis.judgement import ComparedDifference, Key
 from skinlesion.analysis.plan import Plan
+from skinlesion.evaluation.approximations import approximate_bootstrap, approximate_difference
 from skinlesion.evaluation.minimum_sizes import LesionNumbers, too_few_lesions
 from skinlesion.evaluation.predictions import Predictions
 from skinlesion.evaluation.registry import SCHEMA
@@ -94,17 +95,21 @@ def compare(
             differences[a, b, metric] = ComparedDifference(ids, difference, again, too_few_lesions(numbers, metric))
             base: dict[str, Any] = {"a": a, "b": b, "metric": metric}
             base |= {"a_value": estimates[a][metric].value, "b_value": estimates[b][metric].value}
+            caution = {"caution": approximate_difference(numbers, metric)}
             if again is not None:
-                rows.append(base | _row(again, RECIPE_METHOD, RECIPE, plan.confidence))
-            rows.append(base | _row(difference, LINEAR_METHOD, TRAINED, plan.confidence))
+                rows.append(base | _row(again, RECIPE_METHOD, RECIPE, plan.confidence) | caution)
+                rows[-1]["caution"] = "; ".join(filter(None, (again.caution, caution["caution"])))
+            rows.append(base | _row(difference, LINEAR_METHOD, TRAINED, plan.confidence) | caution)
             if resampled is not None:
-                rows.append(base | _bootstrap_row(resampled, names.index(a), names.index(b), metric, plan.confidence))
+                drawn = _bootstrap_row(resampled, names.index(a), names.index(b), metric, plan.confidence)
+                rows.append(base | drawn | {"caution": approximate_bootstrap(numbers, metric)})
             if naive:
                 counted = contrast([-1, 1], [naive[a][metric], naive[b][metric]])
                 rows.append(base | _row(counted, NAIVE_METHOD, TRAINED, plan.confidence))
         rows += _test_rows(a, b, predictions, plan, schema)
         rows += _fold_rows(a, b, predictions, plan, schema)
-    return Compared(pd.DataFrame(rows, columns=_NOT_JUDGED), differences)
+    table = pd.DataFrame(rows, columns=_NOT_JUDGED)
+    return Compared(table.assign(caution=table["caution"].astype(object).fillna("")), differences)
 
 
 def pair_flips(a: Predictions, b: Predictions) -> list[Flips]:

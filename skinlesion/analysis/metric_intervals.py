@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from skinlesion.analysis.columns import RECIPE, TRAINED
+from skinlesion.evaluation.approximations import approximate_interval
 from skinlesion.evaluation.minimum_sizes import LesionNumbers, too_few_lesions, too_few_of
 from skinlesion.evaluation.predictions import Predictions
 from skinlesion.stats.influence import influences
@@ -24,6 +25,7 @@ class MetricInterval:
     Attributes:
         about: what the interval is about: these trained models, or training the recipe again.
         note: why there is no interval; empty if there is one.
+        caution: how far the interval is known to miss its level; empty where it keeps it.
     """
 
     value: float
@@ -31,6 +33,7 @@ class MetricInterval:
     high: float
     about: str
     note: str = ""
+    caution: str = ""
 
 
 def metric_intervals(
@@ -46,15 +49,16 @@ def metric_intervals(
         predictions.labels, predictions.probabilities, predictions.lesions, metrics, schema, by_layer=True
     )
     numbers = LesionNumbers.of(predictions.labels, predictions.lesions, schema.class_names)
+    lacking = {name: too_few_lesions(numbers, name) or _too_few_called(name, estimates[name]) for name in estimates}
     return {
-        name: _interval(
-            estimate, predictions, too_few_lesions(numbers, name) or _too_few_called(name, estimate), confidence
-        )
+        name: _interval(estimate, predictions, lacking[name], approximate_interval(numbers, name), confidence)
         for name, estimate in estimates.items()
     }
 
 
-def _interval(estimate: LinearEstimate, predictions: Predictions, lacking: str, confidence: float) -> MetricInterval:
+def _interval(
+    estimate: LinearEstimate, predictions: Predictions, lacking: str, caution: str, confidence: float
+) -> MetricInterval:
     again = recipe([1], [estimate], [predictions.layers])
     about = TRAINED if again is None else RECIPE
     low, high = (estimate if again is None else again).interval(confidence)
@@ -62,7 +66,8 @@ def _interval(estimate: LinearEstimate, predictions: Predictions, lacking: str, 
     if note:
         return MetricInterval(estimate.value, float("nan"), float("nan"), about, note)
     # A t interval on a linear scale knows no bounds.
-    return MetricInterval(estimate.value, max(low, 0.0), min(high, 1.0), about)
+    cautions = "; ".join(filter(None, ("" if again is None else again.caution, caution)))
+    return MetricInterval(estimate.value, max(low, 0.0), min(high, 1.0), about, caution=cautions)
 
 
 def _too_few_called(name: str, estimate: LinearEstimate) -> str:

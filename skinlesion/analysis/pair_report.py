@@ -38,6 +38,9 @@ class ComparisonRow(BaseModel):
     method: str
     about: str = Field(description="What the row is about: these trained models, or training these recipes again.")
     undefined: int = Field(description="Bootstrap replicates without a value.")
+    caution: str = Field(
+        description="How far interval and test are known to miss their level; empty where they keep it."
+    )
     family: str = Field(
         description="Of the row that carries the verdict: confirmatory (the primary metric) or exploratory."
     )

@@ -58,6 +58,7 @@ def summarise(
     notes = {
         "undefined": undefined,
         "without_interval": {name: interval.note for name, interval in intervals.items() if interval.note},
+        "approximate": {name: interval.caution for name, interval in intervals.items() if interval.caution},
         "images": len(predictions.labels),
         "lesions": len(np.unique(predictions.lesions)),
         **predictions.runs_tested,

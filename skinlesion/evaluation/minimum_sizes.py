@@ -7,7 +7,7 @@ resamples lose the class (2 % of them, 5 % of 3 lesions). Of a whole file 20 les
 calibration error has a bin, and an accuracy's interval covers 92 % or more.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -61,18 +61,20 @@ def too_few_lesions(numbers: LesionNumbers, metric: str | None = None) -> str:
     """
     if numbers.total < MINIMUM_LESIONS:
         return f"{_lesions(numbers.total)}: fewer than the {MINIMUM_LESIONS} that an interval needs"
-    if metric is None:
-        return ""
+    return "" if metric is None else too_few_of(lesions_behind(numbers, metric))
+
+
+def lesions_behind(numbers: LesionNumbers, metric: str) -> dict[str, int]:
+    """Return the kinds of lesions that decide a metric (one class, the rest, every class present) and their numbers."""
     family, _, dx = metric.rpartition("_")
-    needed: dict[str, int] = {}
     if metric in _OF_EVERY_CLASS:
-        needed = {name: count for name, count in numbers.by_class.items() if count}
-    elif metric == "malignant_auc":
-        needed = {"malignant": numbers.malignant, "benign": numbers.benign}
-    elif dx in numbers.by_class:
-        needed = {dx: numbers.by_class[dx]} if family in _OF_CLASS else {}
-        needed |= {f"non-{dx}": numbers.without[dx]} if family in _OF_REST else {}
-    return too_few_of(needed)
+        return {name: count for name, count in numbers.by_class.items() if count}
+    if metric == "malignant_auc":
+        return {"malignant": numbers.malignant, "benign": numbers.benign}
+    if dx not in numbers.by_class:
+        return {}
+    behind = {dx: numbers.by_class[dx]} if family in _OF_CLASS else {}
+    return behind | ({f"non-{dx}": numbers.without[dx]} if family in _OF_REST else {})
 
 
 def too_few_of(kinds: Mapping[str, int]) -> str:
@@ -102,12 +104,19 @@ def replicates_say_nothing(value: float, low: float, high: float, undefined: int
     return ""
 
 
-def interval_warnings(without_interval: Mapping[str, str]) -> list[str]:
-    """Return one line per reason for figures (name → reason) that have no interval."""
-    by_reason: dict[str, list[str]] = {}
-    for name, reason in without_interval.items():
-        by_reason.setdefault(reason, []).append(name)
-    return [f"{reason}; no interval of {name_some(names, 4)}" for reason, names in by_reason.items()]
+def interval_warnings(without_interval: Mapping[str, str], approximate: Mapping[str, str]) -> list[str]:
+    """Return one line per reason for figures (name → reason) that have no interval, or one known to be off."""
+    return [
+        *(f"{reason}; no interval of {names}" for reason, names in _by_reason(without_interval)),
+        *(f"interval of {names} {reason}" for reason, names in _by_reason(approximate)),
+    ]
+
+
+def _by_reason(reasons: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    names: dict[str, list[str]] = {}
+    for name, reason in reasons.items():
+        names.setdefault(reason, []).append(name)
+    return ((reason, name_some(of_reason, 4)) for reason, of_reason in names.items())
 
 
 def _lesions(count: int, kind: str = "") -> str:

@@ -77,10 +77,20 @@ def describe(systems: list[SystemResult], prepared: dict[str, Any]) -> str:
     return (
         f"{kind}: {count(prepared['images'], 'image')} of {count(prepared['lesions'], 'lesion')} "
         f"at {prepared['image_size']} px; {plan}, "
-        f"mean over {averaged} of pooled out-of-fold predictions; in brackets: {brackets}. "
+        f"mean over {averaged} of pooled out-of-fold predictions; in brackets: {brackets}{_approximate(systems)}. "
         f"Made by skinlesion {versions['skinlesion']}, torch {versions['torch']}, timm {versions['timm']} "
         f"on {device['type']} ({count(device['threads'], 'thread')}), images {notes['data']['images_sha256'][:12]}."
     )
+
+
+def _approximate(systems: list[SystemResult]) -> str:
+    """Return which intervals of the table are known to be off, for want of lesions or of trainings; else ""."""
+    cautioned = {system.name: [name for name in system.notes["approximate"] if name in TABLE] for system in systems}
+    names = dict.fromkeys(name for of_one in cautioned.values() for name in of_one)
+    if not names:
+        return ""
+    of = ", ".join(system for system, of_one in cautioned.items() if of_one)
+    return f" (approximate for {', '.join(map(title_of, names))} of {of}: benchmarks/validity.md)"
 
 
 def by_class(table: pd.DataFrame, cell: Callable[[dict[Any, Any]], str]) -> list[tuple[str, list[str]]]:

@@ -295,7 +295,7 @@ class Results:
     def statistics_table(self, table: str) -> pd.DataFrame:
         """Return comparisons, claims, external, flips, variance or detectable; a `verdict` not given is empty text."""
         path = self.workspace.statistics / f"{table}.csv"
-        return self._csv(path, _STATISTICS_COLUMNS[table], _STATS, empty=("verdict", "family", "adjustment"))
+        return self._csv(path, _STATISTICS_COLUMNS[table], _STATS, empty=("verdict", "family", "adjustment", "caution"))
 
     # Explanations
 

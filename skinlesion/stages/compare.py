@@ -59,7 +59,8 @@ def score_file(
     if validation is not None:
         fitting, _ = read_validation(validation, truth)
         values["temperature"] = mean_temperature(predictions, fitting)
-    return values, notes | {"warnings": [*warnings, *interval_warnings(notes["without_interval"])]}
+    cautions = interval_warnings(notes["without_interval"], notes["approximate"])
+    return values, notes | {"warnings": [*warnings, *cautions]}
 
 
 def _names(files: Sequence[Path]) -> list[str]:

@@ -34,6 +34,8 @@ from skinlesion.stats.linear_estimate import (
     satterthwaite,
 )
 
+_MOST_OF_TRAININGS = 2.0  # times the standard deviation of the lesions, up to which intervals hold
+
 #: One training of a model: the partition of the data it belongs to, and its seed.
 Training = tuple[int, int]
 
@@ -72,6 +74,17 @@ class RecipeEstimate:
     def standard_error(self) -> float:
         """Return the square root of the variance."""
         return float(np.sqrt(self.variance))
+
+    @property
+    def caution(self) -> str:
+        """Return how far the interval is off where trainings vary far more than lesions, "" where it holds."""
+        if self.training <= _MOST_OF_TRAININGS**2 * self.lesion:
+            return ""
+        times = np.sqrt(self.training / self.lesion) if self.lesion else np.inf
+        return (
+            f"approximate: trainings vary {times:.1f} times as much as lesions, a 95% interval covers 91 to 93% "
+            "(benchmarks/validity.md)"
+        )
 
     def interval(self, confidence: float = 0.95) -> tuple[float, float]:
         """Return the t interval, on the scale of the estimate; NaN without variance."""

@@ -85,4 +85,6 @@ def test_replicates_that_say_nothing(arguments, reason):
 
 def test_warnings_name_the_figures_of_each_reason():
     reasons = {"a": "too few", "b": "no variation", "c": "too few"}
-    assert interval_warnings(reasons) == ["too few; no interval of a, c", "no variation; no interval of b"]
+    assert interval_warnings(reasons, {"d": "approximate: few"}) == [
+        "too few; no interval of a, c", "no variation; no interval of b", "interval of d approximate: few",
+    ]  # fmt: skip

@@ -62,6 +62,7 @@ def test_the_sentence_below_the_table_tells_partitions_from_seeds():
     notes = SYSTEM.notes | {
         "versions": dict.fromkeys(("skinlesion", "torch", "timm"), "1"), "device": {"type": "cpu", "threads": 2},
         "data": {"images_sha256": "0" * 64}, "confidence": 0.95, "intervals": "over lesions and trainings",
+        "approximate": {},
         "folds": [0, 1, 2, 3, 4], "seeds": [0, 1, 2],
     }  # fmt: skip
     prepared = {"synthetic": False, "images": 10, "lesions": 5, "image_size": 32}
