@@ -85,7 +85,9 @@ def describe(systems: list[SystemResult], prepared: dict[str, Any]) -> str:
 
 def _approximate(systems: list[SystemResult]) -> str:
     """Return which intervals of the table are known to be off, for want of lesions or of trainings; else ""."""
-    cautioned = {system.name: [name for name in system.notes["approximate"] if name in TABLE] for system in systems}
+    cautioned = {
+        system.name: [name for name in system.notes["approximate"] if name in registry.TABLE] for system in systems
+    }
     names = dict.fromkeys(name for of_one in cautioned.values() for name in of_one)
     if not names:
         return ""
