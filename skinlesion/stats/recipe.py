@@ -7,11 +7,9 @@ seeds of its own, so that partitions carry the variance of seeds. What a trainin
 interaction, is in both parts: it is estimated from the influences on each training and counted once, but the sum never
 falls below either part. The sum has Satterthwaite's degrees of freedom, at most those of the lesions.
 
-By simulation of normal effects (100,000 data sets each; three seeds, or three partitions with three seeds each): 95 %
-intervals cover 93.6 to 97.8 % where the trainings' standard deviation is up to twice that of the lesions, with
-interactions of up to three times, and 92 % where it is four times as large: three trainings are too few to know that.
-Resampling the three seeds covered 89 and 83 %, leaving trainings out 80 and 56 %. With the interaction counted twice it
-is up to 98.5 %.
+How often these intervals cover, for trainings that vary a quarter to four times as much as lesions and with
+interactions, is simulated in benchmarks/validity.md; with three trainings that vary four times as much it is 92 %: too
+few to know that.
 
 References:
     [1] Satterthwaite FE. Biometrics Bulletin 2, 110–114 (1946).
@@ -34,7 +32,7 @@ from skinlesion.stats.linear_estimate import (
     satterthwaite,
 )
 
-_MOST_OF_TRAININGS = 2.0  # times the standard deviation of the lesions, up to which intervals hold
+_MOST_OF_TRAININGS = 2.0  # times the standard deviation of the lesions: up to there intervals hold
 
 #: One training of a model: the partition of the data it belongs to, and its seed.
 Training = tuple[int, int]

@@ -27,11 +27,11 @@ def numbers(**counts):
 @pytest.mark.parametrize(
     ("caution", "metric", "few", "enough"),
     [
-        (approximate_interval, "auc_df", 49, 50),
+        (approximate_interval, "auc_df", 99, 100),
         (approximate_interval, "sensitivity_df", 29, 30),
         (approximate_interval, "macro_auc", 14, 15),
         (approximate_interval, "balanced_accuracy", 14, 15),
-        (approximate_difference, "auc_df", 14, 15),
+        (approximate_difference, "auc_df", 29, 30),
         (approximate_difference, "macro_f1", 14, 15),
         (approximate_bootstrap, "balanced_accuracy", 59, 60),
     ],
