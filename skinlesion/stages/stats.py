@@ -53,7 +53,8 @@ def stats(params: Params, workspace: Workspace) -> pd.DataFrame:
     tables: dict[str, list[pd.DataFrame]] = {"comparisons": [], "flips": [], "variance": [], "detectable": []}
     groups, skipped = shared_images(predictions, pairs)
     for image_ids, inside in groups:
-        members = {name: restrict_images(predictions[name], image_ids) for pair in inside for name in pair}
+        names = dict.fromkeys(name for pair in inside for name in pair)
+        members = {name: restrict_images(predictions[name], image_ids) for name in names}
         compared = compare(members, inside, plan)
         omnibus = omnibus or cochran(members)
         tables["comparisons"].append(compared.table.assign(images=len(image_ids)))

@@ -50,17 +50,21 @@ def minimum_detectable_difference(
     null = np.where(exchanged == 1, -1.0, 1.0) * leaning[drawn]
     # After an exchange b stands in a's place: what it misses is what a missed.
     missed, size = missed_by[exchanged, drawn], sizes[drawn]
+    images = size.sum(axis=1)
     critical = float(chdtri(1, alpha))
-    # One uniform draw per image, shared by all effect sizes: power then never decreases as the effect grows.
+    # One uniform draw per image, shared by all effect sizes: power then never decreases as the effect grows. Only
+    # lesions with a miss can gain, which are few: the others' draws are not kept.
     most = max(int(np.ceil(missed.max(initial=0))), 1)
-    uniform = rng.random((most, simulations, lesions))
-    possible = np.clip(missed - np.arange(most)[:, None, None], 0.0, 1.0)  # of each image, the share that is missed
+    can_gain = missed > 0
+    uniform = np.stack([rng.random((simulations, lesions))[can_gain] for _ in range(most)])
+    possible = np.clip(missed[can_gain] - np.arange(most)[:, None], 0.0, 1.0)  # of each image, the share missed
 
     def rejected(share: float) -> tuple[float, float]:
-        gain = np.where(uniform < share, possible, 0.0).sum(axis=0)
+        gain = np.zeros(missed.shape)
+        gain[can_gain] = np.where(uniform < share, possible, 0.0).sum(axis=0)
         moved = null + gain
         significant = (clustered_statistic(moved, size) > critical) & (moved.sum(axis=1) > 0)
-        return float(significant.mean()), float((gain.sum(axis=1) / size.sum(axis=1)).mean())
+        return float(significant.mean()), float((gain.sum(axis=1) / images).mean())
 
     if rejected(1.0)[0] < power:
         return float("nan")
