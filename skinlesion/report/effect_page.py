@@ -26,14 +26,16 @@ def effect_page(results: Results) -> str:
         UserError: `skinlesion effect` has not written its tables.
     """
     params = results.params
-    answers = Answers(results.effect_table, results.label_noise)
     name = params.effect.multimodal
     controls = None if name is None else controls_of(params, name)
+    if controls is None:
+        return render_text("effect.md.j2", synthetic=results.synthetic, tables=[])
+    answers = Answers(results.effect_table, results.label_noise)
     return render_text(
         "effect.md.j2",
         synthetic=results.synthetic,
         name=name,
-        twin=None if controls is None else controls.arms[0],
+        twin=controls.arms[0],
         sentences=effect_sentences(results, answers),
         tables=effect_tables(answers),
         confidence=percent(params.stats.confidence, None),

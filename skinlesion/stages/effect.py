@@ -11,11 +11,10 @@ from skinlesion.analysis.effect import questions
 from skinlesion.analysis.effect.contrasts import EFFECT_COLUMNS
 from skinlesion.analysis.effect.label_noise import COLUMNS, label_noise_table
 from skinlesion.evaluation.predictions import Predictions
-from skinlesion.files import write_csv, write_json, write_text
+from skinlesion.files import write_csv, write_json
 from skinlesion.params import Params
-from skinlesion.report.effect_page import effect_page
 from skinlesion.results.controls import Controls, controls_of, placebo_of
-from skinlesion.results.names import EFFECT_NAME, EFFECT_PAGE_NAME, LABEL_NOISE_NAME
+from skinlesion.results.names import EFFECT_NAME, LABEL_NOISE_NAME
 from skinlesion.results.reader import Results
 from skinlesion.results.selection import twin_of
 from skinlesion.results.workspace import Workspace
@@ -33,12 +32,12 @@ _ENDINGS = {"": "value", "_low": "low", "_high": "high"}
 
 
 def effect(params: Params, workspace: Workspace) -> Path:
-    """Write reports/effect/: whether metadata helps (metadata.md), from effect.csv, label_noise.csv and effect.json.
+    """Write reports/effect/: whether metadata helps, in effect.csv, label_noise.csv and effect.json.
 
     The experiment is `effect.multimodal` of params.yaml; a question whose controls were not trained is left out.
 
     Returns:
-        The path of metadata.md.
+        The path of effect.csv; `report` makes sentences of it.
 
     Raises:
         UserError: an experiment that is needed was not evaluated.
@@ -58,8 +57,7 @@ def effect(params: Params, workspace: Workspace) -> Path:
     write_csv(out / f"{EFFECT_NAME}.csv", answers, float_format="%.9g")
     write_csv(out / LABEL_NOISE_NAME, noise, float_format="%.9g")
     write_json(out / f"{EFFECT_NAME}.json", _headline(answers))
-    write_text(out / EFFECT_PAGE_NAME, effect_page(results))
-    return out / EFFECT_PAGE_NAME
+    return out / f"{EFFECT_NAME}.csv"
 
 
 def _needed(params: Params, controls: Controls) -> list[str]:

@@ -6,11 +6,12 @@ from pathlib import Path
 from skinlesion.errors import UserError
 from skinlesion.files import write_csv, write_text
 from skinlesion.params import Params
+from skinlesion.report.effect_page import effect_page
 from skinlesion.report.model_card import model_card
 from skinlesion.report.page import report_page
 from skinlesion.report.subgroup_page import subgroup_page
 from skinlesion.report.tables import describe, latex, markdown, results_table
-from skinlesion.results.names import REPORT_PAGE_NAME, SUBGROUP_PAGE_NAME, TABLE_NAME
+from skinlesion.results.names import EFFECT_PAGE_NAME, REPORT_PAGE_NAME, SUBGROUP_PAGE_NAME, TABLE_NAME
 from skinlesion.results.reader import Results
 from skinlesion.results.workspace import Workspace
 
@@ -18,7 +19,10 @@ BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
 
 
 def report(params: Params, workspace: Workspace) -> Path:
-    """Write report.html, subgroups.html, cards/, figures/ and results.{md,csv,tex} to reports/; return the page's path.
+    """Write report.html, subgroups.html, cards/, figures/, results.{md,csv,tex} and effect/metadata.md to reports/.
+
+    Returns:
+        The path of report.html.
 
     Raises:
         UserError: a file of an earlier stage is missing.
@@ -39,6 +43,7 @@ def report(params: Params, workspace: Workspace) -> Path:
     write_text(out / f"{TABLE_NAME}.md", markdown(table, described))
     write_text(out / f"{TABLE_NAME}.tex", latex(table, described))
     write_csv(out / f"{TABLE_NAME}.csv", table)
+    write_text(workspace.effect / EFFECT_PAGE_NAME, effect_page(results))
     write_text(out / SUBGROUP_PAGE_NAME, subgroups)
     write_text(out / REPORT_PAGE_NAME, page.html)
     return out / REPORT_PAGE_NAME

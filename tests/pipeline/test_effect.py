@@ -5,10 +5,11 @@ import re
 
 import pandas as pd
 import pytest
-import yaml
 
 from skinlesion.params_file import load_params
+from skinlesion.report.effect_page import effect_page
 from skinlesion.results.controls import controls_of, placebo_of
+from skinlesion.results.reader import Results
 from tests.conftest import small_params, trained_workspace, write_params
 
 FOLDS = [0, 1, 2, 3, 4]
@@ -79,7 +80,7 @@ def test_every_question_is_asked_and_the_page_says_what_the_tables_say(controlle
     assert json.loads((out / "effect.json").read_text())["gain"] == pytest.approx(gain["value"])
     noise = pd.read_csv(out / "label_noise.csv")
     assert set(noise["rate"]) == {0.01, 0.05, 0.1}
-    page = (out / "metadata.md").read_text()
+    page = effect_page(Results.open(controlled / "params.yaml"))
     assert "SYNTHETIC DATA" in page
     assert [line[:2] for line in page.splitlines() if line[:1].isdigit()] == [f"{number}." for number in range(1, 7)]
     assert f"from {metrics['image']:.3f} to {metrics['concat']:.3f}" in page
@@ -87,12 +88,12 @@ def test_every_question_is_asked_and_the_page_says_what_the_tables_say(controlle
 
 
 def test_without_a_question_the_page_says_so(controlled, run, tmp_path):
-    params = asked(None)
-    (tmp_path / "params.yaml").write_text(yaml.safe_dump(params))
+    write_params(tmp_path, asked(None))
     (tmp_path / "data").symlink_to(controlled / "data")
+    assert "Not asked here" in effect_page(Results.open(tmp_path / "params.yaml"))
     outcome = run("effect", cwd=tmp_path)
     assert outcome.code == 0, outcome.err
-    assert "Not asked here" in (tmp_path / "reports/effect/metadata.md").read_text()
+    assert pd.read_csv(tmp_path / "reports/effect/effect.csv").empty
 
 
 def test_an_experiment_that_is_not_there_is_named(controlled, run, tmp_path):
