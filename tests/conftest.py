@@ -33,6 +33,7 @@ def small_params(**sections: dict) -> dict:
         },
         "evaluate": {"replicates": 100},
         "stats": {"replicates": 200},
+        "effect": {"multimodal": None},
         "report": {"title": "test"},
         "claims": [{"claim": "c", "a": "image", "b": "concat", "direction": "higher", "source": "s"}],
         "experiments": {"image": {}, "concat": {"fusion": "concat"}},
