@@ -69,7 +69,7 @@ def repository(tmp_path_factory, package):
     call(folder, "git", "init", "-q", "-b", "main")
     call(folder, "dvc", "init", "-q")
     call(folder, "dvc", "config", "core.analytics", "false")
-    assert len(ran(call(folder, "dvc", "repro"))) == 18  # 2 × train, evaluate, assess, and one of each other
+    assert len(ran(call(folder, "dvc", "repro"))) == 19  # 2 × train, evaluate, assess, and one of each other
     call(folder, "git", "add", "-A")
     call(folder, "git", "commit", "-qm", "baseline")
     return folder
