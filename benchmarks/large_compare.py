@@ -60,9 +60,8 @@ def main() -> None:
             [sys.executable, "-c", _MEASURED, *map(str, paths)], capture_output=True, text=True, check=True
         )
     peak = int(finished.stderr.split()[-1]) / 1e6
-    print(
-        f"compare, 2 x {images:,} images: peak {peak:.2f} GB (limit {LIMIT_GB:g}), {time.perf_counter() - started:.0f} s"
-    )
+    seconds = time.perf_counter() - started
+    print(f"compare, 2 x {images:,} images: peak {peak:.2f} GB (limit {LIMIT_GB:g}), {seconds:.0f} s")
 
 
 if __name__ == "__main__":
