@@ -39,7 +39,6 @@ def effect_page(results: Results) -> str:
         sentences=effect_sentences(results, answers),
         tables=effect_tables(answers),
         confidence=percent(params.stats.confidence, None),
-        draws=count(params.effect.label_draws, "draw"),
     )
 
 

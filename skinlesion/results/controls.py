@@ -36,9 +36,9 @@ def placebo_of(params: Params, name: str) -> str | None:
 
 
 def controls_of(params: Params, multimodal: str) -> Controls | None:
-    """Return the controls of a multimodal experiment, None where it has no image-only twin."""
+    """Return the controls of a multimodal experiment, None where it has no image-only twin or reads no metadata."""
     image = twin_of(params, multimodal)
-    if image is None:
+    if image is None or params.experiment(multimodal).fusion == "none":
         return None
     arms = image, multimodal
     # Of injected ones the last epoch counts, so that numbers of epochs are equal.

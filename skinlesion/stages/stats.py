@@ -128,10 +128,8 @@ def _summary(params: Params, comparisons: pd.DataFrame, claims: pd.DataFrame, sk
     primary = comparisons[(comparisons["metric"] == params.stats.primary) & (comparisons["family"] != "")]
     return {
         "comparisons": len(primary),
-        "verdicts": {
-            name: int(count) for name, count in primary["verdict"].str.partition(":")[0].value_counts().items()
-        },
-        "claims": {name: int(count) for name, count in claims["answer"].str.partition(":")[0].value_counts().items()},
+        "verdicts": _counted(primary["verdict"]),
+        "claims": _counted(claims["answer"]),
         "margins": dict(params.stats.margins),
         "one_sided": params.stats.one_sided,
         "replicates": params.stats.replicates,

@@ -46,7 +46,7 @@ def test_controls_are_found_by_their_settings(tmp_path):
     others = controls_of(params, "film")
     assert others is not None
     assert (others.placebo, others.leaky, others.injected, others.tuned) == (None, None, {}, None)
-    assert controls_of(params, "image") is not None  # its own twin: nothing differs
+    assert controls_of(params, "image") is None  # reads no metadata: nothing to ask
     assert placebo_of(params, "film") is None
 
 
