@@ -7,6 +7,7 @@ import pandas as pd
 
 from skinlesion.analysis.columns import RECIPE
 from skinlesion.analysis.effect.confounding import CONFIRMED, STANDARDISED
+from skinlesion.evaluation.approximations import FEW_FOR_AUC, FEW_FOR_CLASS, FEW_FOR_MEAN
 from skinlesion.evaluation.registry import title_of
 from skinlesion.numbers import MISSING, count, is_missing, limits, number, percent, row_interval
 from skinlesion.report.templates import render_text
@@ -17,6 +18,13 @@ from skinlesion.vocabulary import CLASS_NAMES, CLASSES
 _PRIMARY = "balanced_accuracy"
 #: The rate of wrong labels that the answer names.
 _RATE = 0.05
+
+#: Where the intervals of these tables are known to miss their level; rows carry no caution of their own.
+APPROXIMATE = (
+    f"Approximate are means over classes of which one has fewer than {FEW_FOR_MEAN} lesions, figures of a class with "
+    f"fewer than {FEW_FOR_CLASS} (AUCs of one model: {FEW_FOR_AUC}), and whatever trainings change more than twice as "
+    "much as lesions: benchmarks/validity.md says by how much."
+)
 
 
 def effect_page(results: Results) -> str:
@@ -39,6 +47,7 @@ def effect_page(results: Results) -> str:
         sentences=effect_sentences(results, answers),
         tables=effect_tables(answers),
         confidence=percent(params.stats.confidence, None),
+        approximate=APPROXIMATE,
     )
 
 

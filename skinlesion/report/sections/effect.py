@@ -1,6 +1,6 @@
 """Does metadata help? The gain beside its controls."""
 
-from skinlesion.report.effect_page import Answers, effect_sentences, effect_tables
+from skinlesion.report.effect_page import APPROXIMATE, Answers, effect_sentences, effect_tables
 from skinlesion.report.section import Section
 from skinlesion.report.templates import render
 from skinlesion.results.reader import Results
@@ -14,5 +14,7 @@ def effect(results: Results) -> Section | None:
     tables = effect_tables(answers)
     if not tables:
         return None
-    html = render("effect.html.j2", sentences=effect_sentences(results, answers), tables=tables)
+    html = render(
+        "effect.html.j2", sentences=effect_sentences(results, answers), tables=tables, approximate=APPROXIMATE
+    )
     return Section("Does metadata help?", html)
