@@ -29,6 +29,12 @@ def main() -> None:
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
+    except RuntimeError as error:
+        if type(error).__name__ != "OutOfMemoryError":  # by name: torch is not imported for commands without it
+            raise
+        reason = str(error).partition(".")[0]
+        print(f"error: {reason}; free the GPU's memory, or set train.device: cpu in params.yaml", file=sys.stderr)
+        sys.exit(2)
     except SystemExit as ended:
         if ended.code == _INTERRUPTED:  # Typer turns Ctrl-C into this
             print("interrupted; run the same command again to resume", file=sys.stderr)

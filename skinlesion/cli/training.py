@@ -54,17 +54,19 @@ def train(
     resolved = loaded.experiment(experiment, changes) if experiment else loaded.resolve(changes, "train")
     folder = out or (workspace.model(experiment) if experiment else workspace.root / "runs" / _run_name(resolved))
     if dry_run:
-        from skinlesion.training.dry_run import dry_run as dry_run_text
+        from skinlesion.experiment.estimate import estimate
 
-        print(dry_run_text(resolved, experiment or "these settings"))
+        print(estimate(workspace, resolved, experiment or "these settings"))
         return
     if experiment and changes and out is None:
         raise UserError(f"--experiment {experiment}: flags are not in params.yaml; add --out DIR, or edit params.yaml")
     prints = int(os.environ.get("RANK", "0")) == 0  # under torchrun one process alone
-    if prints:
-        console.show_settings(resolved, folder)
-
     from skinlesion.stages import train as stage
+    from skinlesion.training.device import device_line
+
+    if prints:
+        print(device_line(resolved.device))
+        console.show_settings(resolved, folder)
 
     summaries = stage.train(
         loaded,
@@ -72,7 +74,7 @@ def train(
         experiment or folder.name,
         settings=resolved,
         out=folder,
-        exclusive=experiment is not None,
+        exclusive=out is None and experiment is not None,
     )
     if prints:
         console.show_runs(summaries, folder)

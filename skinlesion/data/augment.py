@@ -16,6 +16,7 @@ import torch
 from torch.nn import functional
 
 from skinlesion.data.store import cores
+from skinlesion.transfer import constant, on_device
 
 if TYPE_CHECKING:
     from skinlesion.params import AugmentParams
@@ -164,7 +165,7 @@ def _change_floats(pixels: torch.Tensor, drawn: Draw, colour: torch.Tensor | Non
     if drawn.theta is None:
         pixels = _turn(pixels, drawn.turns)
     else:
-        grid = functional.affine_grid(drawn.theta.to(pixels.device), list(pixels.shape), align_corners=False)
+        grid = functional.affine_grid(on_device(drawn.theta, pixels.device), list(pixels.shape), align_corners=False)
         pixels = functional.grid_sample(
             pixels.float(), grid, mode="bilinear", padding_mode="reflection", align_corners=False
         )
@@ -182,7 +183,7 @@ def _turn(pixels: torch.Tensor, turns: torch.Tensor) -> torch.Tensor:
     for element in turns.unique().tolist():
         if element == 0:
             continue
-        rows = torch.nonzero(turns == element).flatten().to(pixels.device)
+        rows = on_device(torch.nonzero(turns == element).flatten(), pixels.device)
         turned = torch.rot90(pixels[rows], element % 4, dims=(2, 3))
         out[rows] = turned.flip(3) if element >= 4 else turned
     return out
@@ -234,7 +235,7 @@ def _pool() -> ThreadPoolExecutor:
 
 def _mean_greys(pixels: torch.Tensor) -> torch.Tensor:
     """Return the mean grey (B,) of pixels (B, 3, S, S)."""
-    grey = torch.tensor(_GREY, device=pixels.device)
+    grey = constant(_GREY, pixels.device)
     if pixels.device.type == "cpu" and pixels.dtype == torch.uint8:
         import cv2
 
@@ -248,18 +249,23 @@ def _colour_maps(drawn: Draw, pixels: torch.Tensor) -> torch.Tensor:
     average = _mean_greys(pixels)
     device = average.device
     brightness, contrast, saturation, hue = (
-        getattr(drawn, name).to(device) for name in ("brightness", "contrast", "saturation", "hue")
+        on_device(getattr(drawn, name), device) for name in ("brightness", "contrast", "saturation", "hue")
     )
     identity = torch.eye(3, device=device)
-    to_grey = torch.tensor(_GREY, device=device).expand(3, 3)  # every row is the luma weights: a grey pixel
+    to_grey = constant(_GREY, device).expand(3, 3)  # every row is the luma weights: a grey pixel
     saturate = saturation.view(-1, 1, 1) * identity + (1 - saturation).view(-1, 1, 1) * to_grey
     cos, sin, one, zero = (2 * math.pi * hue).cos(), (2 * math.pi * hue).sin(), torch.ones_like(hue), 0 * hue
     turn = torch.stack([one, zero, zero, zero, cos, -sin, zero, sin, cos], dim=1).view(-1, 3, 3)
-    yiq = torch.tensor(_YIQ, device=device)
-    colour = torch.linalg.inv(yiq) @ turn @ yiq @ saturate  # (B, 3, 3); maps every grey to itself
+    colour = constant(_rgb(), device) @ turn @ constant(_YIQ, device) @ saturate  # (B, 3, 3); maps every grey to itself
     matrix = (brightness * contrast).view(-1, 1, 1) * colour
     offset = ((1 - contrast) * brightness * average).view(-1, 1) * colour.sum(dim=2)
     return torch.cat([matrix, offset.unsqueeze(2)], dim=2)
+
+
+@lru_cache(maxsize=1)
+def _rgb() -> tuple[tuple[float, ...], ...]:
+    """Return the matrix YIQ → RGB."""
+    return tuple(tuple(row) for row in torch.linalg.inv(torch.tensor(_YIQ)).tolist())
 
 
 @dataclass(frozen=True)
@@ -296,12 +302,12 @@ def draw_mix(augmentation: Augmentation, count: int, generator: torch.Generator)
 def apply_mix(pixels: torch.Tensor, targets: torch.Tensor, mix: Mix) -> tuple[torch.Tensor, torch.Tensor]:
     """Return mixed pixels (B, 3, S, S) and mixed targets (B, C)."""
     device, side = pixels.device, pixels.shape[-1]
-    partner = mix.partner.to(device)
+    partner = on_device(mix.partner, device)
     if mix.box is None:
-        weight = mix.share.to(device).view(-1, 1, 1, 1)
-        share = mix.share.to(device)
+        share = on_device(mix.share, device)
+        weight = share.view(-1, 1, 1, 1)
     else:
-        left, top, right, bottom = (mix.box.to(device) * side).round().view(-1, 4, 1, 1).unbind(1)
+        left, top, right, bottom = (on_device(mix.box, device) * side).round().view(-1, 4, 1, 1).unbind(1)
         place = torch.arange(side, device=device)
         inside = (place.view(1, 1, -1) >= left) & (place.view(1, 1, -1) < right)
         inside = inside & (place.view(1, -1, 1) >= top) & (place.view(1, -1, 1) < bottom)  # (B, S, S)

@@ -16,7 +16,7 @@ from skinlesion.experiment.trained_run import TrainedRun
 from skinlesion.params import TrainParams
 from skinlesion.progress import progress
 from skinlesion.results.names import MASKED_COLUMNS
-from skinlesion.training.runs import read_history, runs_of
+from skinlesion.training.runs import environment, read_history, runs_of
 from skinlesion.vocabulary import PROBABILITY_COLUMNS
 
 _ORDER = ["repeat", "seed", "fold", "image_id"]
@@ -96,6 +96,7 @@ def provenance(inputs: Inputs, descriptions: list[dict[str, Any]]) -> dict[str, 
         "best_epochs": [description["best_epoch"] for description in descriptions],
         "versions": descriptions[0]["versions"],
         "device": descriptions[0]["device"],
+        "evaluated_with": environment(inputs.device),
     }
 
 

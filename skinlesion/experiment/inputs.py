@@ -33,9 +33,11 @@ from skinlesion.models.fusion import image_features_of
 from skinlesion.models.metadata_encoders import MetadataEncoder
 from skinlesion.params import SplitParams, TrainParams
 from skinlesion.results.workspace import Workspace
+from skinlesion.training.device import resolve_device, use_exact_arithmetic
 from skinlesion.training.examples import FeatureExamples, PixelExamples, PixelStore, Records
-from skinlesion.training.features import PLAIN, FeatureRequest, Features, View, cached_features, resolve_device
+from skinlesion.training.features import PLAIN, FeatureRequest, Features, View, cached_features, cached_file
 from skinlesion.training.runs import Run
+from skinlesion.transfer import on_device
 from skinlesion.vocabulary import CLASSES
 
 #: Views of an image that test-time augmentation averages over: elements of D4, the first of which changes nothing.
@@ -49,13 +51,17 @@ _PLACEBO, _INJECTION = 1, 2
 class Inputs:
     """The prepared data of a workspace under one protocol, as one experiment sees it.
 
-    Everything is read or computed when it is first asked for.
+    Everything is read or computed when it is first asked for. Whatever trains or predicts starts with inputs, so they
+    also set how the process computes.
     """
 
     workspace: Workspace
     settings: TrainParams
     split_settings: SplitParams
     shared_backbone: Backbone | None = field(default=None, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        use_exact_arithmetic(self.settings.tf32)
 
     def sharing_backbone(self, *, workspace: Workspace | None = None, settings: TrainParams | None = None) -> "Inputs":
         """Return inputs with another workspace or other settings that use the backbone as it is loaded here."""
@@ -172,14 +178,25 @@ class Inputs:
             return self.shared_backbone
         return load_backbone(self.settings.backbone, self.settings.weights, self.settings.input_size)
 
-    def features(self, view: View = PLAIN) -> Features:
-        """Return the frozen features of one view of all images."""
-        assert self.backbone is not None
+    def request(self, view: View = PLAIN) -> FeatureRequest:
+        """Return which frozen features the experiment looks at in one view."""
         settings = self.settings
-        request = FeatureRequest(settings.precision, settings.device, self.kind, settings.spatial_grid, view)
-        return cached_features(
-            self.images, self.described["images_sha256"], self.backbone, request, self.workspace.features
+        return FeatureRequest(
+            settings.precision, settings.device, self.kind, settings.spatial_grid, view, settings.tf32
         )
+
+    def features(self, view: View = PLAIN) -> Features:
+        """Return the frozen features of one view of all images, computed where they are not cached."""
+        assert self.backbone is not None
+        return cached_features(
+            self.images, self.described["images_sha256"], self.backbone, self.request(view), self.workspace.features
+        )
+
+    def has_features(self, view: View = PLAIN) -> bool:
+        """Return whether the frozen features of one view of all images are cached."""
+        assert self.backbone is not None
+        identity = self.request(view).identity(self.described["images_sha256"], self.backbone)
+        return cached_file(self.workspace.features, identity).exists()
 
     def hashes(self, repeat: int = 0) -> dict[str, str]:
         """Return the hashes of all data that the runs of a repeat depend on, for their fingerprints."""
@@ -205,9 +222,9 @@ class Inputs:
         metadata = None
         if encoder is not None:
             shown = self.table if table is None else table
-            metadata = torch.from_numpy(encoder.encode(shown.iloc[rows])).to(self.device)
+            metadata = on_device(torch.from_numpy(encoder.encode(shown.iloc[rows])), self.device)
         return Records(
-            torch.from_numpy(self.labels[rows]).to(self.device),
+            on_device(torch.from_numpy(self.labels[rows]), self.device),
             torch.from_numpy(self.lesions[rows]),
             metadata,
             () if encoder is None else encoder.fields,
@@ -230,7 +247,7 @@ class Inputs:
         return FeatureExamples(self._features_of(rows, views), self.records(rows, encoder, table))
 
     def _features_of(self, rows: np.ndarray, views: list[View]) -> list[torch.Tensor]:
-        return [torch.from_numpy(self.features(view).array[rows]).to(self.device) for view in views]
+        return [on_device(torch.from_numpy(self.features(view).array[rows]), self.device) for view in views]
 
     def _training_views(self) -> Iterator[View]:
         settings = self.settings

@@ -12,10 +12,10 @@ from skinlesion.data.patient_records import PatientRecord, any_known, records_of
 from skinlesion.data.photographs import read_photograph
 from skinlesion.errors import UserError
 from skinlesion.experiment.answering import AnsweringModel
-from skinlesion.experiment.parallel import in_parallel
 from skinlesion.params import PrepareParams
 from skinlesion.training.batch_sizes import PHOTOGRAPHS
 from skinlesion.training.memory import keep_freed_memory
+from skinlesion.training.parallel import in_parallel
 
 #: Draws where a model looks, given a file, its pixels and its record.
 Overlay = Callable[[Path, np.ndarray, pd.DataFrame], None]

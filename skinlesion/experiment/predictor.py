@@ -1,6 +1,5 @@
 """Prediction: all trained runs of an experiment on any photographs, calibrated, with sets and decisions."""
 
-import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -12,7 +11,6 @@ import pandas as pd
 import torch
 from torch import nn
 
-from skinlesion.code_version import code_version
 from skinlesion.errors import UserError
 from skinlesion.evaluation.conformal import ConformalSets
 from skinlesion.evaluation.decisions import risk_of
@@ -35,14 +33,11 @@ from skinlesion.params import Params
 from skinlesion.results.names import NOTES_NAME, VALIDATION_NAME
 from skinlesion.results.workspace import Workspace
 from skinlesion.training.batch_sizes import FEATURES
-from skinlesion.training.features import FeatureRequest, forward, preprocess
+from skinlesion.training.features import forward, preprocess
 from skinlesion.training.runs import Run
 
 #: What a model looks at, by the fusions that leave something out.
 _SEES = {"none": "image", "metadata_only": "record"}
-
-#: The module whose code makes cached features.
-_FEATURES_CODE = "training.features"
 
 _IMAGE_ONLY = {"fusion": "none", "regime": "frozen"}
 
@@ -186,11 +181,9 @@ class Predictor:
             return None
         view = view_of_element(element)
         drawn = view.draw(len(batch), 0)
-        settings = self.inputs.settings
-        if settings.fine_tunes:
+        if self.inputs.settings.fine_tunes:
             return preprocess(self._frozen, batch, drawn)
-        request = FeatureRequest(settings.precision, settings.device, self.inputs.kind, settings.spatial_grid, view)
-        return forward(self._frozen, batch, request, drawn).float()
+        return forward(self._frozen, batch, self.inputs.request(view), drawn).float()
 
     def _on_device(self, images: np.ndarray) -> torch.Tensor:
         return torch.from_numpy(np.require(images, requirements=["C", "W"])).to(self.inputs.device)
@@ -199,8 +192,7 @@ class Predictor:
     def pooled(self, images: np.ndarray) -> np.ndarray:
         """Return the frozen backbone's pooled features (B, F) of images (B, S, S, 3) uint8, for `Neighbours`."""
         assert self._frozen is not None
-        request = FeatureRequest(self.inputs.settings.precision, self.inputs.settings.device)
-        return forward(self._frozen, self._on_device(images), request, None).cpu().numpy()
+        return forward(self._frozen, self._on_device(images), self._plain.request(), None).cpu().numpy()
 
     def neighbours(self) -> Neighbours | None:
         """Return the prepared images by the same features; None without an image model or prepared data.
@@ -222,30 +214,13 @@ class Predictor:
         inputs = self.inputs
         if inputs.backbone is None or not inputs.workspace.prepared.is_dir():
             return None
-        if self._features_are_cached():
+        if self._plain.has_features():
             return 0.0
         batch = np.array(inputs.images[: FEATURES[inputs.device.type]])
         self.pooled(batch)  # the first batch takes longer
         began = time.perf_counter()
         self.pooled(batch)
         return (time.perf_counter() - began) * len(inputs.images) / len(batch)
-
-    def _features_are_cached(self) -> bool:
-        """Return whether the cache holds the features that `neighbours` needs, by the notes that lie beside them."""
-        inputs = self.inputs
-        assert inputs.backbone is not None
-        wanted = {
-            "code": code_version(_FEATURES_CODE),
-            "images": inputs.described["images_sha256"],
-            "backbone": json.loads(json.dumps(inputs.backbone.description())),
-            "precision": inputs.settings.precision,
-            "kind": "pooled",
-            "device": inputs.device.type,
-            "torch": torch.__version__.partition("+")[0],
-        }
-        notes = (path for path in inputs.workspace.features.glob("*.json") if path.with_suffix(".npy").exists())
-        contents = (json.loads(path.read_text(encoding="utf-8")) for path in notes)
-        return any(note["view"]["kind"] == "plain" and wanted.items() <= note.items() for note in contents)
 
     def combine(self, by_run: np.ndarray) -> Answers:
         """Return the mean over runs of calibrated probabilities, and sets and decisions by majority of the runs.

@@ -1,6 +1,5 @@
 """Training of an experiment: its runs one after the other, or shared out among devices and processes."""
 
-import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ import pandas as pd
 import torch
 
 from skinlesion.code_version import code_version
+from skinlesion.data.store import cores
 from skinlesion.errors import UserError
 from skinlesion.experiment.inputs import Inputs
 from skinlesion.files import write_csv, write_json
@@ -21,13 +21,13 @@ from skinlesion.progress import TrainingProgress, training_progress
 from skinlesion.results.workspace import Workspace
 from skinlesion.training import runs
 from skinlesion.training.checkpoint import State
-from skinlesion.training.devices import run_on_devices
+from skinlesion.training.device import check_precision
 from skinlesion.training.distributed import ALONE, World, join_world, leave_world
-from skinlesion.training.features import resolve_device
 from skinlesion.training.fit import Fitted, fit, initial_random
 from skinlesion.training.memory import keep_freed_memory
 from skinlesion.training.phases import HEAD, Phase, phases_of
 from skinlesion.training.runs import Run
+from skinlesion.training.worker_processes import run_on_devices
 from skinlesion.vocabulary import CLASSES
 
 
@@ -64,13 +64,14 @@ def train_experiment(
     world = join_world(settings.device)
     try:
         inputs = Inputs(workspace, settings, split)
+        check_precision(settings.precision, inputs.device)
         wanted = runs.runs_of(settings)
         if exclusive and world.writes:
             runs.prune(out, (runs.run_folder(out, run) for run in wanted))
         fingerprints = {run: runs.fingerprint(settings, run, inputs.hashes(run.repeat)) for run in wanted}
         todo = [run for run in wanted if not runs.is_complete(runs.run_folder(out, run), fingerprints[run])]
         world.wait()  # no process writes before all have looked
-        devices = _devices(settings) if world.size == 1 and len(todo) > 1 else []
+        devices = _devices(inputs) if world.size == 1 and len(todo) > 1 else []
         if len(devices) > 1:
             run_on_devices(train_runs, (workspace, settings, split, out, experiment), todo, devices)
         elif todo:
@@ -81,10 +82,10 @@ def train_experiment(
     return [_summary(out, run, run not in todo) for run in wanted]
 
 
-def _devices(settings: TrainParams) -> list[str]:
-    if resolve_device(settings.device).type != "cuda":
-        return []
-    return [f"cuda:{index}" for index in range(torch.cuda.device_count())]
+def _devices(inputs: Inputs) -> list[str]:
+    """Return the device of each process: every GPU, or the CPU, as often as runs share it."""
+    gpus = range(torch.cuda.device_count()) if inputs.device.type == "cuda" else []
+    return ([f"cuda:{index}" for index in gpus] or ["cpu"]) * inputs.settings.processes
 
 
 def train_runs(
@@ -99,14 +100,12 @@ def train_runs(
     inputs: Inputs | None = None,
 ) -> None:
     """Train the runs `todo` one after the other on the current device."""
-    # cuBLAS is deterministic only with a workspace of fixed size, set before CUDA starts. Some CUDA kernels have no
-    # deterministic form; there they are allowed, with a warning.
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     inputs = inputs or Inputs(workspace, settings, split)
-    torch.use_deterministic_algorithms(True, warn_only=inputs.device.type == "cuda")
-    # Memory that nobody reads before it is written need not be filled: 10 to 23 % of a training step, equal weights.
-    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     keep_freed_memory()
+    if inputs.device.type == "cpu" and world.size == 1:
+        # The last bits of weights depend on the number of threads: it follows from the settings, not from what is left
+        # to be trained.
+        torch.set_num_threads(max(1, cores() // settings.processes))
     with training_progress(experiment, len(todo), quiet=not world.writes) as shown:
         for run, examples in _with_examples(inputs, todo):
             shown.run(str(run))

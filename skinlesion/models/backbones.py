@@ -3,6 +3,7 @@
 import difflib
 import math
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from torch.nn import functional
 
 from skinlesion.errors import UserError, choices
 from skinlesion.models.pretrained import hash_state, hub_file, load_by_position, local_file, pip_file
+from skinlesion.transfer import constant
 
 _IMAGENET_CLASSES = 1000
 _RANDOM_SEED = 0  # weights: none is random, but the same everywhere
@@ -55,7 +57,7 @@ class Backbone:
     def normalise(self, pixels: torch.Tensor) -> torch.Tensor:
         """Return float32 with the backbone's mean and standard deviation, from pixels of 0 to 255 (B, 3, s, s)."""
         count, _, height, width = pixels.shape
-        mean, std = (torch.tensor(values, device=pixels.device) for values in (self.mean, self.std))
+        mean, std = (constant(tuple(values), pixels.device) for values in (self.mean, self.std))
         # A whole row of pixels at a time: three channels alone are too short a stretch for a processor's vectors.
         rows = pixels.permute(0, 2, 3, 1).reshape(count * height, width * 3).to(torch.float32, copy=True)
         rows = rows.mul_((1 / (255 * std)).repeat(width)).sub_((mean / std).repeat(width))
@@ -87,7 +89,7 @@ class Backbone:
         if features.ndim != 4:
             raise UserError(f"train.fusion: {self.name} has no feature map of H × W cells; take concat or film")
         if grid is not None and max(features.shape[2:]) > grid:
-            features = functional.adaptive_avg_pool2d(features, grid)
+            features = _average_cells(features, grid)
         return features
 
     def last_stages(self, count: int | None) -> set[str]:
@@ -117,6 +119,24 @@ class Backbone:
             "std": list(self.std),
             "weights_sha256": self.weights_sha256,
         }
+
+
+def _average_cells(features: torch.Tensor, grid: int) -> torch.Tensor:
+    """Return a map (B, C, H, W) averaged to (B, C, grid, grid).
+
+    It is torch's adaptive_avg_pool2d, whose gradient has no deterministic form on CUDA, as two matrix products.
+    """
+    rows, columns = (_averages(size, grid) for size in features.shape[2:])
+    return constant(rows, features.device) @ features @ constant(columns, features.device).T
+
+
+@cache
+def _averages(size: int, cells: int) -> tuple[tuple[float, ...], ...]:
+    """Return the matrix (cells, size) that averages `size` numbers to `cells`, neighbours sharing numbers."""
+    spans = [(cell * size // cells, -(-(cell + 1) * size // cells)) for cell in range(cells)]
+    return tuple(
+        tuple(1 / (end - start) if start <= place < end else 0.0 for place in range(size)) for start, end in spans
+    )
 
 
 def parameter_groups(module: Any, coarse: bool) -> list[list[str]]:

@@ -6,6 +6,8 @@ import torch
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from skinlesion.models.tf32 import without_tf32
+
 #: Largest difference that is taken for rounding, relative to the largest output.
 TOLERANCE = 1e-4
 
@@ -19,6 +21,11 @@ def fold_batch_norm(module: nn.Module, example: torch.Tensor) -> nn.Module:
     `example` differs (something besides the normalisation reads the convolution's output, say), `module` itself is
     returned.
     """
+    with without_tf32():  # its rounding is larger than TOLERANCE and would undo every folding
+        return _folded(module, example)
+
+
+def _folded(module: nn.Module, example: torch.Tensor) -> nn.Module:
     folded = copy.deepcopy(module).eval()
     expected = module.eval()(example)
     pairs = _convolutions_and_norms(folded, example)

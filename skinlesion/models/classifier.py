@@ -65,6 +65,11 @@ class ImageClassifier(nn.Module):
         for name, parameter in self.backbone.named_parameters():
             parameter.requires_grad_(name in trainable)
 
+    @property
+    def leaves_some_unused(self) -> bool:
+        """Whether parameters may have no gradient: a backbone's layers behind the map, ConvNeXt's last norm, say."""
+        return self._kind == "map"
+
     def forward(self, image: torch.Tensor, metadata: torch.Tensor | None) -> torch.Tensor:
         """Return logits (B, 7) of normalised images (B, 3, S, S) and encoded metadata (B, M)."""
         return self.head(self.image_features(image), metadata)

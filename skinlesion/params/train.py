@@ -94,8 +94,15 @@ class TrainParams(Section):
     precision: Literal["fp32", "bf16"] = Field(
         "fp32", description="Arithmetic of the backbone; bf16 changes results, so it is never automatic."
     )
+    tf32: bool = Field(
+        False, description="Allow TensorFloat-32 on a GPU: fp32 with 10 bits after the point instead of 23, faster."
+    )
     compile: bool = Field(False, description="Compile the fine-tuned network with torch.compile.")
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto takes a CUDA device where there is one.")
+
+    processes: Annotated[int, Field(ge=1, le=64)] = Field(
+        1, description="Runs trained at the same time on each GPU, or on the CPU, whose cores they share."
+    )
 
     # Which images, which runs
     protocol: Protocol = Field(

@@ -54,11 +54,11 @@ def load_checkpoint(path: Path, fingerprint: str, device: torch.device) -> Progr
     if not path.exists():
         return None
     try:
-        with safe_open(path, framework="pt", device=str(device)) as stored:
+        with safe_open(path, framework="pt") as stored:
             header = json.loads(stored.metadata()["run"])
             if header["fingerprint"] != fingerprint:
                 return None
-            tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118 (not a dict)
+            tensors = {name: stored.get_tensor(name).to(device) for name in stored.keys()}  # noqa: SIM118
     except (SafetensorError, KeyError, TypeError, json.JSONDecodeError):
         return None
 

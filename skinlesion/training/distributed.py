@@ -5,9 +5,12 @@ from dataclasses import dataclass
 
 import torch
 import torch.distributed
+from timm.layers import convert_sync_batchnorm
 from torch import nn
 
 from skinlesion.errors import UserError
+from skinlesion.models.classifier import ImageClassifier
+from skinlesion.training.device import has_cuda
 
 
 @dataclass(frozen=True)
@@ -43,8 +46,10 @@ class World:
         if self.size == 1:
             return model
         if next(model.parameters()).is_cuda:
-            model = nn.SyncBatchNorm.convert_sync_batchnorm(model)
-        return nn.parallel.DistributedDataParallel(model, broadcast_buffers=False)
+            # Not torch's own conversion: it drops the activations that timm's normalisation layers carry.
+            model = convert_sync_batchnorm(model)
+        unused = isinstance(model, ImageClassifier) and model.leaves_some_unused
+        return nn.parallel.DistributedDataParallel(model, broadcast_buffers=False, find_unused_parameters=unused)
 
 
 #: A process that trains by itself.
@@ -61,7 +66,7 @@ def join_world(device: str) -> World:
     if size == 1:
         return ALONE
     rank, local = int(os.environ["RANK"]), int(os.environ.get("LOCAL_RANK", "0"))
-    on_cuda = device == "cuda" or (device == "auto" and torch.cuda.is_available())
+    on_cuda = device == "cuda" or (device == "auto" and has_cuda())
     if on_cuda and local >= torch.cuda.device_count():
         raise UserError(
             f"torchrun --nproc-per-node: process {local} has no CUDA device; start at most {torch.cuda.device_count()}"

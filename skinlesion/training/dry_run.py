@@ -16,23 +16,24 @@ from skinlesion.models.losses import CrossEntropy
 from skinlesion.models.metadata_encoders import Field, fit_encoder
 from skinlesion.numbers import count, number
 from skinlesion.params import TrainParams
-from skinlesion.training.features import resolve_device
+from skinlesion.training.device import resolve_device
 from skinlesion.training.memory import keep_freed_memory
 from skinlesion.training.optimizer import make_optimizer
 from skinlesion.training.phases import HEAD, Phase, phases_of
 from skinlesion.vocabulary import CLASSES
 
-#: HAM10000's images, and how many of them one fold trains on.
-_IMAGES = 10_015
-_TRAINING = _IMAGES * TRAINING_PARTS // PARTS
 _PROBE = 4  # images of the batch that shapes, memory and time are measured on
 
 
-def dry_run(settings: TrainParams, name: str) -> str:
+def dry_run(settings: TrainParams, name: str, images: int, cached_views: int = 0) -> str:
     """Return in words: input, shapes through the fusion, parameters, and memory and time by phase.
 
     The network is built with random weights and goes through one small batch of noise. Memory is counted from the
     tensors that step keeps for its gradients, scaled to the batch size; time is that step's, on this machine.
+
+    Args:
+        images: of the data set.
+        cached_views: how many of the views of frozen features are cached already.
 
     Raises:
         UserError: an unknown backbone, or settings it cannot serve.
@@ -51,7 +52,7 @@ def dry_run(settings: TrainParams, name: str) -> str:
     batch = _Batch(settings, backbone, sum(len(field.missing) for field in fields), device)
     lines += _shapes(settings, backbone, head, batch)
     for phase in phases_of(settings):
-        lines += _phase(settings, phase, backbone, head, batch)
+        lines += _phase(settings, phase, backbone, head, batch, images, cached_views)
     return "\n".join(lines)
 
 
@@ -70,12 +71,12 @@ class _Batch:
             self.pixels = noise.contiguous(memory_format=torch.channels_last)
             module = backbone.module.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
             for _ in range(2):  # the first pass also sets things up
-                began = time.perf_counter()
+                began = _now(device)
                 with torch.inference_mode():
                     features = backbone.features(
                         module, self.pixels, image_features_of(settings.fusion), settings.spatial_grid
                     )
-                self.forward_seconds = (time.perf_counter() - began) / _PROBE
+                self.forward_seconds = (_now(device) - began) / _PROBE
             self.image = features.clone().float()
         self.targets = torch.eye(len(CLASSES), device=device)[torch.arange(_PROBE) % len(CLASSES)]
 
@@ -110,8 +111,21 @@ def _shapes(settings: TrainParams, backbone: Backbone | None, head: FeatureClass
     return lines + [f"  {label:<24}{_shape(output)}" for label, output in seen]
 
 
+def _now(device: torch.device) -> float:
+    """Return the time in seconds when everything that was started on the device is done."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter()
+
+
 def _phase(
-    settings: TrainParams, phase: Phase, backbone: Backbone | None, head: FeatureClassifier, batch: _Batch
+    settings: TrainParams,
+    phase: Phase,
+    backbone: Backbone | None,
+    head: FeatureClassifier,
+    batch: _Batch,
+    images: int,
+    cached_views: int,
 ) -> list[str]:
     model: nn.Module = head
     image = batch.image
@@ -133,7 +147,7 @@ def _phase(
     seconds = []
     for _ in range(3):  # the first step also sets things up
         kept.clear()
-        began = time.perf_counter()
+        began = _now(device)
         with (
             torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor),
             torch.autocast(device.type, torch.bfloat16, enabled=bf16),
@@ -142,7 +156,7 @@ def _phase(
         optimizer.zero_grad()
         (values.sum() / weights.sum()).backward()
         optimizer.step()
-        seconds.append((time.perf_counter() - began) / _PROBE)
+        seconds.append((_now(device) - began) / _PROBE)
     trainable = sum(p.numel() for p in model.parameters() if p.requires_grad)
     frozen = sum(p.numel() for p in model.parameters() if not p.requires_grad)
     if phase.name == HEAD and backbone is not None:
@@ -150,20 +164,25 @@ def _phase(
     weights_at = {p.untyped_storage().data_ptr() for p in model.parameters()}
     activations = sum(size for place, size in kept.items() if place not in weights_at)
     memory = activations / _PROBE * phase.batch_size + 4 * (4 * trainable + frozen)
-    epoch = min(seconds[1:]) * _TRAINING
+    training = images * TRAINING_PARTS // PARTS
+    epoch = min(seconds[1:]) * training
     lines = [
         f"  {phase.name}: {count(trainable, 'parameter')} trained, {number(frozen, 0)} frozen; "
         f"batches of {phase.batch_size}",
         f"    memory about {number(memory / 2**30, 2)} GiB; at most {count(phase.epochs, 'epoch')}, "
         + (
-            f"about {_duration(epoch)} each on this {device.type} ({count(_TRAINING, 'image')})"
+            f"about {_duration(epoch)} each on this {device.type} ({count(training, 'image')})"
             if phase.name != HEAD
             else "seconds each on cached features"
         ),
     ]
     if phase.name == HEAD and batch.pixels is not None:
-        whole = batch.forward_seconds * _IMAGES * settings.views
-        lines.append(f"    features of {count(_IMAGES, 'image')} once: about {_duration(whole)} on this {device.type}")
+        left = max(0, settings.views - cached_views)
+        whole = batch.forward_seconds * images * left
+        lines.append(
+            f"    features of {count(images, 'image')}: "
+            + (f"once about {_duration(whole)} on this {device.type}" if left else "cached already")
+        )
     return lines
 
 

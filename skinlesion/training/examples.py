@@ -16,6 +16,7 @@ from skinlesion.data.augment import NO_CHANGE, Augmentation, Draw, Mix, apply_mi
 from skinlesion.models.backbones import Backbone
 from skinlesion.models.metadata_encoders import Field
 from skinlesion.training.features import preprocess
+from skinlesion.transfer import constant, on_device
 from skinlesion.vocabulary import CLASSES
 
 
@@ -41,7 +42,7 @@ class Records:
 
     def targets(self, rows: torch.Tensor) -> torch.Tensor:
         """Return label probabilities (B, C) of some rows."""
-        return functional.one_hot(self.labels[rows.to(self.labels.device)], len(CLASSES)).float()
+        return functional.one_hot(self.labels[on_device(rows, self.labels.device)], len(CLASSES)).float()
 
     def draw_missing(self, count: int, generator: torch.Generator) -> torch.Tensor | None:
         """Return which fields (count, fields) of a training batch are shown as missing; None for none."""
@@ -54,11 +55,11 @@ class Records:
         """Return encoded metadata (B, M) of some rows, fields marked `missing` (B, fields) replaced."""
         if self.metadata is None:
             return None
-        shown = self.metadata[rows.to(self.metadata.device)]  # a copy
+        shown = self.metadata[on_device(rows, self.metadata.device)]  # a copy
         if missing is not None:
-            missing = missing.to(shown.device)
+            missing = on_device(missing, shown.device)
             for place, field in enumerate(self.fields):
-                absent = torch.tensor(field.missing, device=shown.device)
+                absent = constant(tuple(field.missing), shown.device)
                 shown[:, field.columns] = torch.where(missing[:, place : place + 1], absent, shown[:, field.columns])
         return shown
 
@@ -101,11 +102,11 @@ class FeatureExamples(Examples):
         if not self.views:
             return None
         device = self.views[0].device
-        image = self.views[0][rows.to(device)]
+        image = self.views[0][on_device(rows, device)]
         for number in range(1, len(self.views)):
             chosen = torch.nonzero(view == number).flatten()
             if len(chosen):
-                image[chosen.to(device)] = self.views[number][rows[chosen].to(device)]
+                image[on_device(chosen, device)] = self.views[number][on_device(rows[chosen], device)]
         return image.float()
 
 
@@ -122,9 +123,8 @@ class PixelStore:
     def take(self, rows: torch.Tensor) -> torch.Tensor:
         """Return images (B, S, S, 3) uint8 on the device."""
         if self.resident is not None:
-            return self.resident[rows.to(self.device)]
-        batch = torch.from_numpy(self.images[rows.numpy()])
-        return batch if self.device.type == "cpu" else batch.pin_memory().to(self.device, non_blocking=True)
+            return self.resident[on_device(rows, self.device)]
+        return on_device(torch.from_numpy(self.images[rows.numpy()]), self.device)
 
 
 class PixelExamples(Examples):

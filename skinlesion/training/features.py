@@ -1,7 +1,7 @@
 """Feature cache: outputs of a frozen backbone, stored under a hash of everything they depend on."""
 
-import json
 import os
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
@@ -13,11 +13,14 @@ from filelock import FileLock
 from skinlesion.code_version import code_version
 from skinlesion.data.augment import Augmentation, Draw, augment, d4_draw, draw
 from skinlesion.errors import UserError
-from skinlesion.files import sha256_json, write_text
+from skinlesion.files import read_json, sha256_json, write_json, write_text
 from skinlesion.models.backbones import Backbone
 from skinlesion.progress import progress
 from skinlesion.training.batch_sizes import FEATURES
+from skinlesion.training.device import check_precision, device_name, resolve_device
 from skinlesion.training.memory import keep_freed_memory
+from skinlesion.training.parallel import in_parallel
+from skinlesion.transfer import on_device
 
 #: The module whose import closure is the code that makes features: this one, without the training loop.
 _ENTRY = "training.features"
@@ -59,10 +62,24 @@ class FeatureRequest:
     """What features depend on besides images and backbone."""
 
     precision: str
-    device: str
+    device: str  # where they are computed if they are not cached; cached ones are taken wherever they were made
     kind: str = "pooled"  # or "map"
     grid: int | None = None  # cells per side that a map is pooled to
     view: View = PLAIN
+    tf32: bool = False  # TensorFloat-32 on a GPU
+
+    def identity(self, images_sha256: str, backbone: Backbone) -> dict[str, object]:
+        """Return everything that features depend on but the machine that makes them, JSON-able."""
+        return {
+            "code": code_version(_ENTRY),
+            "images": images_sha256,
+            "backbone": backbone.description(),
+            "precision": self.precision,
+            "tf32": self.tf32,
+            "kind": self.kind,
+            "grid": self.grid if self.kind == "map" else None,
+            "view": self.view.description(),
+        }
 
 
 @dataclass(frozen=True)
@@ -71,6 +88,7 @@ class Features:
 
     array: np.ndarray  # (N, width) float32 or (N, channels, H, W) float16, a read-only memory map
     key: str
+    made_with: dict[str, str]  # the torch and the device that computed them
 
 
 def cached_features(
@@ -85,28 +103,31 @@ def cached_features(
     """
     device = resolve_device(request.device)
     check_precision(request.precision, device)
-    identity = {
-        "code": code_version(_ENTRY),
-        "images": images_sha256,
-        "backbone": backbone.description(),
-        "precision": request.precision,
-        "kind": request.kind,
-        "grid": request.grid,
-        "view": request.view.description(),
-        "device": device.type,
-        "torch": torch.__version__.partition("+")[0],
-    }
-    key = sha256_json(identity)[:32]
-    path = cache / f"{key}.npy"
+    identity = request.identity(images_sha256, backbone)
+    path = cached_file(cache, identity)
+    note = path.with_suffix(".json")
     if not path.exists():
-        write_text(cache / f"{key}.json", json.dumps(identity, indent=2) + "\n")
         with FileLock(path.with_suffix(".lock")):  # a second process waits, then finds the file
             if not path.exists():
+                made_with = {"torch": torch.__version__, "device": device.type, "device_name": device_name(device)}
+                write_json(note, {**identity, "made_with": made_with})
                 _extract(images, backbone, request, device, path)
     array = np.load(path, mmap_mode="r")
     if len(array) != len(images):
         raise UserError(f"{path}: damaged feature cache, shape {array.shape}; delete the file")
-    return Features(array, key)
+    return Features(array, path.stem, read_json(note, f"delete {path}")["made_with"])
+
+
+def cached_views(cache: Path, images_sha256: str, backbone: str, request: FeatureRequest) -> int:
+    """Return how many views of all images are cached as `request` asks, whatever weights the backbone has."""
+    wanted = {"images": images_sha256, "precision": request.precision, "tf32": request.tf32, "kind": request.kind}
+    notes = (read_json(path, f"delete {path}") for path in cache.glob("*.json") if path.with_suffix(".npy").exists())
+    return sum(note["backbone"]["name"] == backbone and wanted.items() <= note.items() for note in notes)
+
+
+def cached_file(cache: Path, identity: dict[str, object]) -> Path:
+    """Return where features are kept: the same for every machine, so that what one trained on another evaluates."""
+    return cache / f"{sha256_json(identity)[:32]}.npy"
 
 
 @torch.inference_mode()
@@ -126,54 +147,40 @@ def preprocess(backbone: Backbone, images: torch.Tensor, drawn: Draw | None) -> 
     return backbone.normalise(pixels).contiguous(memory_format=torch.channels_last)
 
 
-def resolve_device(name: str) -> torch.device:
-    """Return the device that auto, cpu or cuda means here.
-
-    Raises:
-        UserError: cuda is asked for and there is none.
-    """
-    if name == "cuda" and not torch.cuda.is_available():
-        raise UserError("train.device: cuda is asked for but no CUDA device is visible; take auto or cpu")
-    return torch.device("cuda" if name == "cuda" or (name == "auto" and torch.cuda.is_available()) else "cpu")
-
-
-def check_precision(precision: str, device: torch.device) -> None:
-    """Refuse bf16 on a processor that emulates it: 7 to 10 times slower than fp32 there."""
-    fast = device.type == "cuda" or torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
-    if precision == "bf16" and not fast:
-        raise UserError("train.precision: bf16 is emulated on this processor, far slower than fp32; take fp32")
-
-
 def _extract(images: np.ndarray, backbone: Backbone, request: FeatureRequest, device: torch.device, path: Path) -> None:
     module = backbone.module.to(device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
     keep_freed_memory()
     size = FEATURES[device.type]
 
-    def compute(first: int, count: int) -> np.ndarray:
-        batch = torch.from_numpy(np.array(images[first : first + count])).to(device)
-        return forward(backbone, batch, request, request.view.draw(len(batch), first)).cpu().numpy()
+    def compute(rows: range) -> np.ndarray:
+        batch = on_device(torch.from_numpy(np.array(images[rows.start : rows.stop])), device)
+        return forward(backbone, batch, request, request.view.draw(len(batch), rows.start)).cpu().numpy()
 
-    example = compute(0, 1)
+    example = compute(range(1))
     shape = (len(images), *example.shape[1:])
     partial, note = path.with_suffix(".npy.partial"), path.with_suffix(".rows.partial")
     start = _rows_done(partial, note, shape)
     mode = "r+" if start else "w+"
     array = np.lib.format.open_memmap(partial, mode=mode, dtype=example.dtype, shape=shape)
     with progress(f"{backbone.name} {request.kind} features{request.view}", len(images), start=start) as advance:
-        for first in range(start, len(images), size):
-            features = compute(first, size)
-            array[first : first + size] = features
+        batches = [range(first, min(first + size, len(images))) for first in range(start, len(images), size)]
+        # On a CPU every core takes batches of its own; a GPU takes one after the other.
+        computed: Iterator[np.ndarray] = (
+            in_parallel(compute, batches) if device.type == "cpu" else map(compute, batches)
+        )
+        for rows, features in zip(batches, computed, strict=True):
+            array[rows.start : rows.stop] = features
             advance(len(features))
-            if (first + size) % _FLUSH_EVERY == 0:
+            if rows.stop % _FLUSH_EVERY == 0:
                 array.flush()
-                write_text(note, str(first + len(features)))
+                write_text(note, str(rows.stop))
     array.flush()
     del module, array
     os.replace(partial, path)
     note.unlink(missing_ok=True)
 
 
-def _rows_done(partial: Path, note: Path, shape: tuple[int, int]) -> int:
+def _rows_done(partial: Path, note: Path, shape: tuple[int, ...]) -> int:
     """Return how many rows a cut-off extraction finished: a multiple of the batch, so that batches stay the same."""
     if not (partial.exists() and note.exists()):
         return 0

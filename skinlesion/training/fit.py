@@ -17,6 +17,7 @@ from skinlesion.models.losses import Loss
 from skinlesion.params import TrainParams
 from skinlesion.training.averaging import MovingAverage
 from skinlesion.training.checkpoint import Progress, State, load_checkpoint, save_checkpoint
+from skinlesion.training.device import has_cuda
 from skinlesion.training.distributed import ALONE, World
 from skinlesion.training.examples import Examples, PixelExamples
 from skinlesion.training.optimizer import make_optimizer, restore_optimizer, set_learning_rate
@@ -223,7 +224,7 @@ def _random(seed: tuple[int, ...], epoch: int, rank: int = 0) -> Iterator[torch.
 
     The generator yielded is the same for all processes; dropout's is each one's own.
     """
-    devices = range(torch.cuda.device_count()) if torch.cuda.is_available() else []
+    devices = range(torch.cuda.device_count()) if has_cuda() else []
     with torch.random.fork_rng(devices=list(devices)):
         torch.manual_seed(seeded((*seed, epoch, rank)))
         yield torch.Generator().manual_seed(seeded((*seed, epoch)))

@@ -18,6 +18,7 @@ from skinlesion.errors import UserError
 from skinlesion.files import read_csv, read_json, replacing, sha256_json
 from skinlesion.params import TrainParams
 from skinlesion.training.checkpoint import State
+from skinlesion.training.device import device_name
 
 WEIGHTS_NAME = "weights.safetensors"
 RUN_NAME = "run.json"
@@ -25,7 +26,7 @@ HISTORY_NAME = "history.csv"
 TIMING_NAME = "timing.json"  # apart from run.json: .dvcignore names it, so that two runs of one training hash alike
 
 #: Fields that say which runs there are or how they are carried out, not what a run computes.
-NOT_IN_FINGERPRINT = frozenset({"folds", "seeds", "repeats", "checkpoint_seconds", "device", "tta"})
+NOT_IN_FINGERPRINT = frozenset({"folds", "seeds", "repeats", "checkpoint_seconds", "device", "processes", "tta"})
 
 #: The module whose import closure is the code that decides weights.
 ENTRY = "stages.train"
@@ -74,14 +75,13 @@ def run_folders(out: Path) -> list[Path]:
 
 
 def fingerprint(settings: TrainParams, run: Run, data: dict[str, str]) -> str:
-    """Return the hash of all that decides a run's weights: configuration, data, code and torch's version.
+    """Return the hash of all that decides a run's weights but the machine: configuration, data and code.
 
-    `data` maps what was read (features, split, metadata) to hashes.
+    `data` maps what was read (features, split, metadata) to hashes. Device and version of torch change the last bits
+    of weights; run.json records them, but a run that was trained on a GPU is evaluated on a CPU too.
     """
     config = settings.model_dump(mode="json", exclude=set(NOT_IN_FINGERPRINT))
-    torch_version = torch.__version__.partition("+")[0]
-    code = code_version(ENTRY)
-    return sha256_json({"config": config, **run._asdict(), "data": data, "code": code, "torch": torch_version})
+    return sha256_json({"config": config, **run._asdict(), "data": data, "code": code_version(ENTRY)})
 
 
 def is_complete(folder: Path, expected: str) -> bool:
@@ -154,9 +154,8 @@ def finish(folder: Path) -> None:
 def environment(device: torch.device) -> dict[str, Any]:
     """Return versions and device, for run.json."""
     packages = ("torch", "torchvision", "timm", "numpy", "pandas", "scikit-learn")
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor() or platform.machine()
     return {
         "versions": {"skinlesion": skinlesion.__version__, "python": platform.python_version()}
         | {package: version(package) for package in packages},
-        "device": {"type": device.type, "name": name, "threads": torch.get_num_threads()},
+        "device": {"type": device.type, "name": device_name(device), "threads": torch.get_num_threads()},
     }

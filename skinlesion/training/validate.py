@@ -10,6 +10,7 @@ from skinlesion.stats.counts import WHOLE, count_answers
 from skinlesion.training.batch_sizes import EVALUATION
 from skinlesion.training.distributed import ALONE, World
 from skinlesion.training.examples import Examples
+from skinlesion.transfer import on_device
 from skinlesion.vocabulary import CLASSES
 
 
@@ -24,7 +25,7 @@ def logits_of(
     rows = torch.arange(len(examples))[world.share].split(EVALUATION["pixels" if pixels else "features"])
     with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
         for batch_rows, batch in zip(rows, examples.batches(rows), strict=True):
-            out[batch_rows.to(device)] = model(batch.image, batch.metadata).float()
+            out[on_device(batch_rows, device)] = model(batch.image, batch.metadata).float()
     return world.sum(out)
 
 

@@ -11,13 +11,16 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import timm
+import torch
+from timm.layers import BatchNormAct2d
 
 from skinlesion.errors import UserError
 from skinlesion.experiment.training_runs import train_experiment, train_runs
 from skinlesion.params import SplitParams, TrainParams
 from skinlesion.results.workspace import Workspace
-from skinlesion.training.devices import run_on_devices
 from skinlesion.training.runs import Run
+from skinlesion.training.worker_processes import run_on_devices
 from tests.conftest import ROOT, TINY
 
 # No dropout and fixed batch statistics: the rest is the same arithmetic in another order.
@@ -34,18 +37,23 @@ def predictions(folder, run, name):
     return table[[column for column in table.columns if column.startswith("p_")]].to_numpy()
 
 
+def torchrun(folder, port, *arguments):
+    """Run `skinlesion ARGUMENTS` in two processes that train together."""
+    command = [
+        sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", str(port),
+        "-m", "skinlesion", *arguments,
+    ]  # fmt: skip
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    return subprocess.run(
+        command, cwd=folder, capture_output=True, text=True, env=environment, timeout=240, check=False
+    )
+
+
 def test_two_processes_train_what_one_does(workspace_folder, run):
     flags = [text for name, value in SETTINGS.items() for text in ("--set", f"{name}={str(value).lower()}")]
     flags = [text.replace(TINY.lower(), TINY) for text in flags]
     assert run("train", *flags, "--out", "runs/one", cwd=workspace_folder).code == 0
-    command = [
-        sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", "29417",
-        "-m", "skinlesion", "train", *flags, "--out", "runs/two",
-    ]  # fmt: skip
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    found = subprocess.run(
-        command, cwd=workspace_folder, capture_output=True, text=True, env=environment, timeout=240, check=False
-    )
+    found = torchrun(workspace_folder, 29417, "train", *flags, "--out", "runs/two")
     assert found.returncode == 0, found.stderr[-2000:]
     assert found.stdout.count("training into") == 1  # one process speaks
     one, two = (predictions(workspace_folder, run, name) for name in ("one", "two"))
@@ -100,7 +108,7 @@ def test_a_bug_in_a_process_ends_with_its_traceback():
 WAITING = """
 import os, sys, time
 from pathlib import Path
-from skinlesion.training.devices import run_on_devices
+from skinlesion.training.worker_processes import run_on_devices
 
 def wait(folder, share):
     Path(folder, f"{os.getpid()}.started").touch()
@@ -152,3 +160,29 @@ def runs(process: int) -> bool:
         return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except (FileNotFoundError, ProcessLookupError):
         return False
+
+
+@pytest.mark.parametrize("backbone", ["test_efficientnet", "densenet121"])
+def test_shared_batch_statistics_keep_the_activations(backbone, monkeypatch):
+    """torch's own conversion drops the activations that timm's normalisation layers carry."""
+    from skinlesion.training.distributed import World
+
+    model = timm.create_model(backbone, num_classes=0)
+    before = [type(norm.act).__name__ for norm in model.modules() if isinstance(norm, BatchNormAct2d)]
+    assert set(before) - {"Identity"}
+    monkeypatch.setattr(torch.nn.parallel, "DistributedDataParallel", lambda module, **_: module)
+    monkeypatch.setattr(torch.nn.Parameter, "is_cuda", True, raising=False)
+    wrapped = World(0, 2).wrap(model)
+    norms = [norm for norm in wrapped.modules() if isinstance(norm, torch.nn.SyncBatchNorm)]
+    assert [type(norm.act).__name__ for norm in norms if hasattr(norm, "act")] == before
+
+
+def test_two_processes_train_a_network_that_leaves_layers_unused(workspace_folder, run):
+    """ConvNeXt's last normalisation stands behind the map that cross-attention looks at: it has no gradient."""
+    settings = {
+        "backbone": "test_convnext", "weights": "none", "input_size": 64, "regime": "full",
+        "fusion": "cross_attention", "finetune_epochs": 1, "finetune_batch_size": 40,
+    }  # fmt: skip
+    flags = [text for name, value in settings.items() for text in ("--set", f"{name}={value}")]
+    found = torchrun(workspace_folder, 29418, "train", *flags, "--out", "runs/two")
+    assert found.returncode == 0, found.stderr[-2000:]

@@ -30,7 +30,8 @@ def takes_two_steps(name, folder, run):
     """Train two steps and evaluate."""
     own = yaml.safe_load((ROOT / "params.yaml").read_text())
     size = 96 if "swin" in name else 64
-    changes = {**(own["experiments"][name] or {}), **TWO_STEPS, "input_size": size, "precision": "fp32"}
+    anywhere = {"input_size": size, "precision": "fp32", "device": "auto"}
+    changes = {**(own["experiments"][name] or {}), **TWO_STEPS, **anywhere}
     changes["views"] = min(changes.get("views", 1), 2)
     params = small_params(experiments={name: changes}, claims=[], train=own["train"], evaluate={"replicates": 100})
     write_params(folder, params)

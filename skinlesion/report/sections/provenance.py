@@ -1,5 +1,7 @@
 """Versions, devices, checksums and settings behind the results."""
 
+from typing import Any
+
 from skinlesion.numbers import count
 from skinlesion.report.section import Section
 from skinlesion.report.templates import render
@@ -12,7 +14,9 @@ def provenance(results: Results) -> Section:
     params, systems, prepared = results.params, results.systems(), results.prepared
     notes = systems[0].notes
     facts = [(f"{package} version", str(version)) for package, version in notes["versions"].items()]
-    facts.append(("device", ", ".join(f"{name} {value}" for name, value in notes["device"].items())))
+    facts.append(("device of training", _device(notes["device"])))
+    if "evaluated_with" in notes:
+        facts.append(("device of evaluation", _device(notes["evaluated_with"]["device"])))
     facts += [(f"SHA-256 of {name}", checksum) for name, checksum in prepared["checksums"].items()]
     facts.append(("SHA-256 of the prepared pixels", prepared["images_sha256"]))
     partitions = f", {count(params.split.repeats, 'partition')}" if params.split.repeats > 1 else ""
@@ -20,6 +24,10 @@ def provenance(results: Results) -> Section:
     facts.append(("bootstrap", f"{count(params.stats.replicates, 'replicate')}, seed {params.stats.seed}"))
     facts += [(system.name, _training(system)) for system in systems]
     return Section("Provenance", render("provenance.html.j2", facts=facts))
+
+
+def _device(described: dict[str, Any]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in described.items())
 
 
 def _training(system: SystemResult) -> str:

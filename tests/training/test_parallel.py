@@ -6,8 +6,8 @@ import time
 import pytest
 import torch
 
-from skinlesion.experiment import parallel
-from skinlesion.experiment.parallel import in_parallel
+from skinlesion.training import parallel
+from skinlesion.training.parallel import in_parallel
 
 
 @pytest.fixture(autouse=True)

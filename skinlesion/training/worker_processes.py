@@ -1,4 +1,4 @@
-"""Independent runs on several devices: one process per device, the runs dealt out among them."""
+"""Independent runs in several processes, one or more on each device, the runs dealt out among them."""
 
 import multiprocessing
 import os
@@ -17,7 +17,9 @@ from skinlesion.errors import UserError
 def run_on_devices(
     work: Callable[..., None], arguments: tuple[Any, ...], items: Sequence[Any], devices: Sequence[str]
 ) -> None:
-    """Call work(*arguments, share) in one process per device, with every item in exactly one share.
+    """Call work(*arguments, share) in one process per entry of `devices`, with every item in exactly one share.
+
+    A device that is named several times gets as many processes.
 
     A process that fails, or is killed, leaves the others to finish before the error is passed on; Ctrl-C ends all.
 
@@ -28,14 +30,14 @@ def run_on_devices(
     shares = [list(items[number :: len(devices)]) for number in range(len(devices))]
     others = set(multiprocessing.active_children())
     context = multiprocessing.get_context("spawn")  # CUDA does not survive a fork
-    with ExitStack() as pools:  # one pool per device: a broken pool ends all of its processes
-        started = {}
+    with ExitStack() as pools:  # one pool per process: a broken pool ends all of its processes
+        started = []
         for share, device in zip(shares, devices, strict=True):
             if share:
                 pool = ProcessPoolExecutor(1, mp_context=context, initializer=_follow_parent)
-                started[device] = pools.enter_context(pool).submit(_work_on, device, work, arguments, share)
+                started.append((device, pools.enter_context(pool).submit(_work_on, device, work, arguments, share)))
         try:
-            for device, future in started.items():
+            for device, future in started:
                 try:
                     future.result()
                 except BrokenProcessPool:
