@@ -51,6 +51,11 @@ def test_two_processes_train_what_one_does(workspace_folder, run):
     one, two = (predictions(workspace_folder, run, name) for name in ("one", "two"))
     np.testing.assert_allclose(one, two, atol=1e-4)
     assert (one.std(axis=0) > 1e-3).any()  # the predictions say something at all
+    one, two = (pd.read_csv(workspace_folder / f"runs/{name}/fold0-seed0/history.csv") for name in ("one", "two"))
+    assert one["train_accuracy"].between(0.05, 0.95).all()
+    # Shares of some 140 images: an image on the edge between two classes may fall on the other side.
+    np.testing.assert_allclose(one["train_accuracy"], two["train_accuracy"], atol=1.5 / 140)
+    np.testing.assert_allclose(one["train_loss"], two["train_loss"], rtol=1e-5)
 
 
 def fails(message, share):
