@@ -28,6 +28,8 @@ from skinlesion.training.validate import logits_of, validation_values
 class Report(Protocol):
     """Receives every step and epoch, to show progress."""
 
+    def earlier(self, phase: str, rows: list[dict[str, Any]]) -> None: ...
+
     def step(self, phase: str, epoch: int, epochs: int, done: float, images: int) -> None: ...
 
     def epoch(self, phase: str, epochs: int, row: dict[str, Any], seconds: float) -> None: ...
@@ -70,6 +72,8 @@ def fit(
     loop = _Loop(model, phase, train, validation, loss, settings, seed, world, report)
     now = load_checkpoint(checkpoint, fingerprint, loop.device) or loop.start()
     loop.restore(now)
+    if report is not None and now.history:
+        report.earlier(phase.name, now.history)
     written = time.monotonic()
     saved = now.epoch
     while now.epoch < phase.epochs and now.epoch - now.best_epoch < phase.patience:

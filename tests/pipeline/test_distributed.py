@@ -68,7 +68,7 @@ def test_runs_spread_over_devices_are_the_runs_of_one(workspace_folder):
     train_experiment(workspace, settings, SplitParams(), workspace_folder / "runs/one", "one")
     todo = [Run(fold, seed) for fold in (0, 1) for seed in (0, 1)]
     out = workspace_folder / "runs/two"
-    run_on_devices(train_runs, (workspace, settings, SplitParams(), out, "two"), todo, ["cpu", "cpu"])
+    run_on_devices(train_runs, (workspace, settings, SplitParams(), out, "two", None), todo, ["cpu", "cpu"])
     for one in todo:
         name = f"fold{one.fold}-seed{one.seed}/weights.safetensors"
         assert (out / name).read_bytes() == (workspace_folder / "runs/one" / name).read_bytes()
