@@ -1,6 +1,7 @@
 """MLflow, Weights & Biases and DVCLive, behind one interface; their packages are imported when one is made."""
 
 import importlib
+import os
 import re
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -110,12 +111,28 @@ class DvcLive:
 
     @contextmanager
     def run(self, name: str, settings: dict[str, str]) -> Iterator[EpochLog]:
-        live = self._dvclive.Live(dir=str(self._folder / name), save_dvc_exp=False, dvcyaml=None, report=None)
+        with _without(*_DVC_VARIABLES):
+            live = self._dvclive.Live(dir=str(self._folder / name), save_dvc_exp=False, dvcyaml=None, report=None)
         try:
             live.log_params(settings)
             yield _DvcLiveRun(live)
         finally:
             live.end()
+
+
+#: By these DVCLive sees `dvc exp run` around it; it
+#: then adds its folder to git's index where .gitignore does not name it.
+_DVC_VARIABLES = ("DVC_ROOT", "DVC_EXP_BASELINE_REV")
+
+
+@contextmanager
+def _without(*names: str) -> Iterator[None]:
+    """Run code without some variables of the environment."""
+    hidden = {name: os.environ.pop(name) for name in names if name in os.environ}
+    try:
+        yield
+    finally:
+        os.environ.update(hidden)
 
 
 class _DvcLiveRun:
@@ -129,13 +146,20 @@ class _DvcLiveRun:
         self._live.make_summary()
 
 
+def _impatient_mlflow(title: str) -> Mlflow:
+    """Return MLflow that gives a silent server up after seconds: training waits. By itself it waits four minutes."""
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
+    return Mlflow(title)
+
+
 #: What `skinlesion track` sends finished results to.
 TRACKERS: dict[str, Callable[[str], Tracker]] = {"mlflow": Mlflow, "wandb": WeightsAndBiases}
 
 #: What `track.live` may name: how to make each of a title and a folder.
 LIVE_TRACKERS: dict[str, Callable[[str, Path], EpochTracker]] = {
     "dvclive": lambda title, folder: DvcLive(folder),
-    "mlflow": lambda title, folder: Mlflow(title),
+    "mlflow": lambda title, folder: _impatient_mlflow(title),
     "wandb": lambda title, folder: WeightsAndBiases(title),
 }
 

@@ -1,5 +1,6 @@
 """Modules that stand in for trackers and remember what they were told, in a list with one entry per run."""
 
+import os
 import types
 from contextlib import contextmanager
 
@@ -63,6 +64,7 @@ def dvclive(kept):
     class Live:
         def __init__(self, **given):
             self.one = {"name": given["dir"].rpartition("/")[2], "given": given, "epochs": [], "ended": None}
+            self.one["sees_dvc"] = bool({"DVC_ROOT", "DVC_EXP_BASELINE_REV"} & set(os.environ))
             self.metrics, self.step = {}, 0
             kept.append(self.one)
 

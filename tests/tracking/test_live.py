@@ -62,9 +62,13 @@ def test_every_run_becomes_a_run_of_the_tracker_with_its_history(workspace_folde
         assert one["ended"] == "well"
 
 
-def test_dvclive_writes_into_a_folder_of_its_own_and_leaves_git_and_dvc_alone(workspace_folder, run, told):
+def test_dvclive_writes_into_a_folder_of_its_own_and_leaves_git_and_dvc_alone(workspace_folder, run, told, monkeypatch):
     asks_for(workspace_folder, "dvclive")
+    monkeypatch.setenv("DVC_ROOT", "/elsewhere")  # as in `dvc exp run`, where DVCLive would add its folder to git
+    monkeypatch.setenv("DVC_EXP_BASELINE_REV", "0" * 40)
     assert run("train", "--experiment", "concat", cwd=workspace_folder).code == 0
+    assert not any(one["sees_dvc"] for one in told)
+    assert os.environ["DVC_ROOT"] == "/elsewhere"
     assert [one["given"].pop("dir") for one in told] == [f".live/concat/fold{fold}-seed0" for fold in (0, 1)]
     assert told[0]["given"] == {"save_dvc_exp": False, "dvcyaml": None, "report": None}
     subprocess.run(["git", "init", "-q", workspace_folder], check=True)
