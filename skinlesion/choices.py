@@ -34,6 +34,7 @@ Calibration = Literal["temperature", "vector", "isotonic"]
 CamMethod = Literal["gradcam", "gradcam++", "rollout"]
 EnsembleMethod = Literal["mean", "weighted", "greedy"]
 Tracker = Literal["mlflow", "wandb"]
+LiveTracker = Literal["dvclive", "mlflow", "wandb"]
 
 
 def names(choice: Any) -> tuple[str, ...]:

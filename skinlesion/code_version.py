@@ -14,8 +14,9 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).parent
 
-#: They print, refuse, describe, list names or say where files lie; they compute no result. Parameters are tracked by
-#: their values, and the paths of `results/workspace.py` stand in dvc.yaml as well. A name that ends with / is a folder.
+#: They print, refuse, describe, list names, tell trackers or say where files lie; they compute no result. Parameters
+#: are tracked by their values, and the paths of `results/workspace.py` stand in dvc.yaml as well. A name that ends
+#: with / is a folder.
 NOT_COMPUTING = frozenset(
     {
         "__init__.py",
@@ -27,6 +28,7 @@ NOT_COMPUTING = frozenset(
         "params_file.py",
         "progress.py",
         "results/workspace.py",
+        "tracking/",
     }
 )
 

@@ -53,6 +53,52 @@ def progress(label: str, total: int, unit: str = "images", start: int = 0) -> It
     print(f"{label}: {numbers.number(done, 0)} {unit} in {seconds} s", file=sys.stderr, flush=True)
 
 
+class Watcher(Protocol):
+    """Receives what happens while an experiment is trained."""
+
+    def run(self, label: str, folder: str) -> None:
+        """A run begins; `folder` is the name of its folder."""
+
+    def candidate(self, number: int) -> None:
+        """Candidate `number` (from 0) of the run's grid of settings begins."""
+
+    def earlier(self, phase: str, rows: list[dict[str, Any]]) -> None:
+        """These epochs of a phase were trained before a run was cut off that now goes on."""
+
+    def step(self, phase: str, epoch: int, epochs: int, done: float, images: int) -> None:
+        """A step is done; `done` counts epochs, with their fraction."""
+
+    def epoch(self, phase: str, epochs: int, row: dict[str, Any], seconds: float) -> None:
+        """An epoch is done; `row` is that of history.csv, with images_per_second."""
+
+
+class Watchers:
+    """Several watchers in the place of one."""
+
+    def __init__(self, *watchers: Watcher) -> None:
+        self._watchers = watchers
+
+    def run(self, label: str, folder: str) -> None:
+        for watcher in self._watchers:
+            watcher.run(label, folder)
+
+    def candidate(self, number: int) -> None:
+        for watcher in self._watchers:
+            watcher.candidate(number)
+
+    def earlier(self, phase: str, rows: list[dict[str, Any]]) -> None:
+        for watcher in self._watchers:
+            watcher.earlier(phase, rows)
+
+    def step(self, phase: str, epoch: int, epochs: int, done: float, images: int) -> None:
+        for watcher in self._watchers:
+            watcher.step(phase, epoch, epochs, done, images)
+
+    def epoch(self, phase: str, epochs: int, row: dict[str, Any], seconds: float) -> None:
+        for watcher in self._watchers:
+            watcher.epoch(phase, epochs, row, seconds)
+
+
 class TrainingProgress:
     """Where training stands: one line per epoch, with losses, images per second and the time left at most."""
 
@@ -64,10 +110,16 @@ class TrainingProgress:
         self._runs = runs
         self._last_line = time.monotonic()
 
-    def run(self, label: str) -> None:
+    def run(self, label: str, folder: str) -> None:
         """A run begins."""
         self._started += 1
         self._label = f"{self.experiment} {label} ({self._started} of {self._runs})"
+
+    def candidate(self, number: int) -> None:
+        """Nothing is shown of it."""
+
+    def earlier(self, phase: str, rows: list[dict[str, Any]]) -> None:
+        """Nothing is shown of them."""
 
     def step(self, phase: str, epoch: int, epochs: int, done: float, images: int) -> None:
         """A step is done; `done` counts epochs, with their fraction."""
@@ -100,8 +152,8 @@ class _TrainingBar(TrainingProgress):
         self._all = bar.add_task(experiment, total=runs)
         self._current = bar.add_task("", total=1.0)
 
-    def run(self, label: str) -> None:
-        super().run(label)
+    def run(self, label: str, folder: str) -> None:
+        super().run(label, folder)
         text = f"{self.experiment}: run {self._started} of {self._runs}, {label}"
         self._bar.update(self._all, description=text, completed=self._started - 1)
 

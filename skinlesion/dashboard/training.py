@@ -1,4 +1,4 @@
-"""The Training page: losses and validation balanced accuracy by epoch, one row of charts per phase."""
+"""The Training page: losses, training accuracy and validation balanced accuracy by epoch, one row per phase."""
 
 import streamlit as st
 
@@ -23,10 +23,13 @@ def show(results: Results) -> None:
     for phase in dict.fromkeys(history["phase"]):
         part = history[history["phase"] == phase].set_index("step")
         st.subheader(_TITLES.get(str(phase), str(phase)))
-        left, right = st.columns(2)
+        left, middle, right = st.columns(3)
         losses = [column for column in ("train_loss", "validation_loss") if column in part]
         left.caption("Loss, mean over runs")
         left.line_chart(part[losses])
+        if "train_accuracy" in part:  # runs trained before it was written have none
+            middle.caption("Accuracy on training images as they were shown, mean over runs")
+            middle.line_chart(part[["train_accuracy"]])
         right.caption("Balanced accuracy on validation parts, mean over runs")
         right.line_chart(part[["validation_balanced_accuracy"]])
     st.caption(f"{count(history['runs'].max(), 'run')}; curves average those that got as far.")

@@ -17,8 +17,9 @@ from skinlesion.files import write_csv, write_json
 from skinlesion.models.losses import Loss, make_loss
 from skinlesion.models.metadata_encoders import MetadataEncoder, fit_encoder
 from skinlesion.params import SplitParams, TrainParams
-from skinlesion.progress import TrainingProgress, training_progress
+from skinlesion.progress import Watcher, training_progress
 from skinlesion.results.workspace import Workspace
+from skinlesion.tracking.live import Live, live_tracking
 from skinlesion.training import runs
 from skinlesion.training.checkpoint import State
 from skinlesion.training.device import check_precision
@@ -49,6 +50,7 @@ def train_experiment(
     experiment: str,
     *,
     exclusive: bool = False,
+    live: Live | None = None,
 ) -> list[RunSummary]:
     """Train all runs of an experiment into `out`/[repeat<r>-]fold<k>-seed<s>; complete ones are skipped, cut-off ones
     resumed.
@@ -56,10 +58,14 @@ def train_experiment(
     Under torchrun every run is trained by all processes together; otherwise several CUDA devices share the
     runs.
     With `exclusive`, `out` holds these runs and no others: folders of folds and seeds not asked for are removed.
+    With `live`, a tracker is told of every epoch.
 
     Raises:
-        UserError: the prepared data, the split, the backbone or its weights cannot be had, or memory is too small.
+        UserError: the prepared data, the split, the backbone or its weights cannot be had, the tracker's package is not
+            installed, or memory is too small.
     """
+    if live is not None:
+        live.check()
     code_version(runs.ENTRY)  # kept from here on: the code that this process runs, whatever is edited meanwhile
     world = join_world(settings.device)
     try:
@@ -73,9 +79,9 @@ def train_experiment(
         world.wait()  # no process writes before all have looked
         devices = _devices(inputs) if world.size == 1 and len(todo) > 1 else []
         if len(devices) > 1:
-            run_on_devices(train_runs, (workspace, settings, split, out, experiment), todo, devices)
+            run_on_devices(train_runs, (workspace, settings, split, out, experiment, live), todo, devices)
         elif todo:
-            train_runs(workspace, settings, split, out, experiment, todo, world=world, inputs=inputs)
+            train_runs(workspace, settings, split, out, experiment, live, todo, world=world, inputs=inputs)
         world.wait()
     finally:
         leave_world()
@@ -94,6 +100,7 @@ def train_runs(
     split: SplitParams,
     out: Path,
     experiment: str,
+    live: Live | None,
     todo: list[Run],
     *,
     world: World = ALONE,
@@ -106,11 +113,14 @@ def train_runs(
         # The last bits of weights depend on the number of threads: it follows from the settings, not from what is left
         # to be trained.
         torch.set_num_threads(max(1, cores() // settings.processes))
-    with training_progress(experiment, len(todo), quiet=not world.writes) as shown:
+    with (
+        training_progress(experiment, len(todo), quiet=not world.writes) as shown,
+        live_tracking(shown, live if world.writes else None, settings) as watcher,
+    ):
         for run, examples in _with_examples(inputs, todo):
-            shown.run(str(run))
+            watcher.run(str(run), run.folder_name)
             try:
-                _train_run(runs.run_folder(out, run), run, examples, experiment, world, shown)
+                _train_run(runs.run_folder(out, run), run, examples, experiment, world, watcher)
             except torch.cuda.OutOfMemoryError:
                 raise UserError(_too_large(settings, inputs)) from None
 
@@ -170,7 +180,7 @@ def _train_run(
     examples: _FoldExamples,
     experiment: str,
     world: World,
-    shown: TrainingProgress,
+    watcher: Watcher,
 ) -> None:
     inputs = examples.inputs
     fingerprint = runs.fingerprint(inputs.settings, run, inputs.hashes(run.repeat))
@@ -181,7 +191,8 @@ def _train_run(
     chosen: tuple[State, list[tuple[Phase, Fitted]]] | None = None
     for number, settings in enumerate(inputs.settings.candidates):
         prefix = "" if number == 0 else f"{number}-"
-        state, fitted = _fit_phases(folder, run, examples, settings, prefix, fingerprint, world, shown)
+        watcher.candidate(number)
+        state, fitted = _fit_phases(folder, run, examples, settings, prefix, fingerprint, world, watcher)
         value = fitted[-1][1].best_value
         tried.append({"lr": settings.lr, "weight_decay": settings.weight_decay, "value": value})
         if chosen is None or _is_better(value, chosen[1][-1][1].best_value, settings.monitor):
@@ -210,7 +221,7 @@ def _fit_phases(
     prefix: str,
     fingerprint: str,
     world: World,
-    shown: TrainingProgress,
+    watcher: Watcher,
 ) -> tuple[State, list[tuple[Phase, Fitted]]]:
     """Train all phases from first weights, the same whatever else is tried; return weights and how they came about.
 
@@ -239,7 +250,7 @@ def _fit_phases(
             checkpoint=folder / phase.checkpoint_name(prefix),
             fingerprint=fingerprint,
             world=world,
-            report=shown,
+            report=watcher,
         )
         fitted.append((phase, result))
         state = result.state if phase.name != HEAD else {f"head.{name}": value for name, value in result.state.items()}

@@ -26,6 +26,7 @@ from skinlesion.params.evaluate import (
 )
 from skinlesion.params.root import Params
 from skinlesion.params.section import Section
+from skinlesion.params.track import TrackParams
 from skinlesion.params.train import AugmentParams, TrainParams, TuneParams
 
 __all__ = [
@@ -48,6 +49,7 @@ __all__ = [
     "Section",
     "SplitParams",
     "StatsParams",
+    "TrackParams",
     "TrainParams",
     "TuneParams",
 ]

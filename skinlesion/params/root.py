@@ -20,6 +20,7 @@ from skinlesion.params.evaluate import (
 )
 from skinlesion.params.problems import describe
 from skinlesion.params.section import Section
+from skinlesion.params.track import TrackParams
 from skinlesion.params.train import TrainParams
 
 
@@ -30,6 +31,7 @@ class Params(Section):
     prepare: PrepareParams = PrepareParams()
     split: SplitParams = SplitParams()
     train: TrainParams = TrainParams()
+    track: TrackParams = TrackParams()
     evaluate: EvaluateParams = EvaluateParams()
     assess: AssessParams = AssessParams()
     explain: ExplainParams = ExplainParams()

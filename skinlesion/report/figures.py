@@ -57,7 +57,10 @@ def _beside(axes: Any, place: float, text: str, colour: str) -> None:
 
 
 def training(history: pd.DataFrame) -> str:
-    """Return losses and validation balanced accuracy by step; the frozen phase is shaded where another follows."""
+    """Return losses, training accuracy and validation balanced accuracy by step.
+
+    The frozen phase is shaded where another follows.
+    """
     figure = Figure(figsize=(6.4, 2.8), layout="constrained")
     left, right = figure.subplots(1, 2)
     for axes in (left, right):
@@ -72,9 +75,13 @@ def training(history: pd.DataFrame) -> str:
             left.plot(history["step"], history[column], color=colour, label=label)
     left.set_ylabel("loss")
     left.legend(frameon=False, fontsize=8)
-    if "validation_balanced_accuracy" in history:
-        right.plot(history["step"], history["validation_balanced_accuracy"], color=BLUE)
-    right.set_ylabel("balanced accuracy, validation")
+    shown = (("train_accuracy", GREY, "accuracy, training"),
+             ("validation_balanced_accuracy", BLUE, "balanced accuracy, validation"))  # fmt: skip
+    for column, colour, label in shown:
+        if column in history:
+            right.plot(history["step"], history[column], color=colour, label=label)
+    right.set_ylabel("share")
+    right.legend(frameon=False, fontsize=8)
     return to_svg(figure)
 
 

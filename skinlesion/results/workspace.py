@@ -89,6 +89,10 @@ class Workspace:
     def model(self, experiment: str) -> Path:
         return self.root / "models" / experiment
 
+    def live(self, experiment: str) -> Path:
+        """Return where a tracker keeps what it is told of a training: a folder that git and DVC ignore."""
+        return self.root / ".live" / experiment
+
     def results(self, experiment: str) -> Path:
         return self.reports / "runs" / experiment
 

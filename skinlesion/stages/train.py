@@ -5,6 +5,7 @@ from pathlib import Path
 from skinlesion.experiment.training_runs import RunSummary, train_experiment
 from skinlesion.params import Params, TrainParams
 from skinlesion.results.workspace import Workspace
+from skinlesion.tracking.live import Live
 
 
 def train(
@@ -25,8 +26,11 @@ def train(
         exclusive: remove runs of folds and seeds that are not asked for from `out`.
 
     Raises:
-        UserError: the prepared data, the split, the backbone or its weights cannot be had, or memory is too small.
+        UserError: the prepared data, the split, the backbone or its weights cannot be had, the package of `track.live`
+            is not installed, or memory is too small.
     """
+    tracker = params.track.live
+    live = Live(tracker, params.report.title, experiment, workspace.live(experiment)) if tracker else None
     return train_experiment(
         workspace,
         settings or params.experiment(experiment),
@@ -34,4 +38,5 @@ def train(
         out or workspace.model(experiment),
         experiment,
         exclusive=exclusive,
+        live=live,
     )

@@ -29,6 +29,8 @@ from skinlesion.training.validate import logits_of, validation_values
 class Report(Protocol):
     """Receives every step and epoch, to show progress."""
 
+    def earlier(self, phase: str, rows: list[dict[str, Any]]) -> None: ...
+
     def step(self, phase: str, epoch: int, epochs: int, done: float, images: int) -> None: ...
 
     def epoch(self, phase: str, epochs: int, row: dict[str, Any], seconds: float) -> None: ...
@@ -71,6 +73,8 @@ def fit(
     loop = _Loop(model, phase, train, validation, loss, settings, seed, world, report)
     now = load_checkpoint(checkpoint, fingerprint, loop.device) or loop.start()
     loop.restore(now)
+    if report is not None and now.history:
+        report.earlier(phase.name, now.history)
     written = time.monotonic()
     saved = now.epoch
     while now.epoch < phase.epochs and now.epoch - now.best_epoch < phase.patience:
@@ -138,7 +142,7 @@ class _Loop:
         began = time.monotonic()
         epoch = now.epoch + 1
         with _random((*self.seed, self.phase.number), epoch, self.world.rank) as generator:
-            train_loss, images = self._train(epoch, generator)
+            trained, images = self._train(epoch, generator)
         seconds = time.monotonic() - began
         monitor = self.settings.monitor
         with self._averaged():
@@ -147,7 +151,7 @@ class _Loop:
         row = {
             "phase": self.phase.name,
             "epoch": epoch,
-            "train_loss": train_loss,
+            **trained,
             **{f"validation_{name}": value for name, value in validation.items()},
         }
         now.epoch, now.history = epoch, [*now.history, row]
@@ -161,15 +165,20 @@ class _Loop:
             speed = {"images_per_second": images / seconds}
             self.report.epoch(self.phase.name, self.phase.epochs, row | speed, seconds)
 
-    def _train(self, epoch: int, generator: torch.Generator) -> tuple[float, int]:
-        """Go through one epoch; return the mean of its batch losses and the number of images."""
+    def _train(self, epoch: int, generator: torch.Generator) -> tuple[dict[str, float], int]:
+        """Go through one epoch; return what history.csv says of it and the number of images.
+
+        That is the mean of the batch losses, and the share of images answered with the target's largest class as they
+        were shown: changed by augmentation, with dropout, by the weights of that step.
+        """
         settings, phase = self.settings, self.phase
         self.parallel.train()
         records = self.train.records
         order = epoch_order(settings.sampler, records.labels, records.lesions, generator)
         # Batch statistics need two images on every process: a smaller rest waits for the next epoch.
         rows = [batch for batch in order.split(phase.batch_size) if len(batch) >= 2 * self.world.size]
-        total = torch.zeros((), device=self.device)
+        # Both stay on the device until the end: no waiting in the loop. float32 counts to 16 million exactly.
+        totals = torch.zeros(2, device=self.device)  # of losses, of right answers
         images = 0
         for place, batch in enumerate(self.train.batches(rows, generator, self.world.share)):
             done = epoch - 1 + (place + 0.5) / len(rows)  # epochs, at the middle of the step
@@ -191,11 +200,13 @@ class _Loop:
             self.optimizer.step()
             if self.average is not None:
                 self.average.update(self.model)
-            total += value.detach() / self.world.size  # stays on the device: no waiting in the loop
+            totals[0] += value.detach() / self.world.size
+            totals[1] += (logits.detach().argmax(dim=1) == batch.targets.argmax(dim=1)).sum()
             images += len(rows[place])
             if self.report is not None:
                 self.report.step(phase.name, epoch, phase.epochs, done, len(rows[place]))
-        return float(self.world.sum(total)) / len(rows), images
+        total, right = self.world.sum(totals).tolist()
+        return {"train_loss": total / len(rows), "train_accuracy": right / images}, images
 
     @contextmanager
     def _averaged(self) -> Iterator[None]:

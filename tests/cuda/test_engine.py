@@ -25,7 +25,9 @@ def test_a_second_gpu_reads_ahead_too(workspace_folder):
     with pretended_cuda(devices=2, free=100_000):
         torch.cuda.set_device("cuda:1")
         settings = TrainParams(**(SMALL | PLANNED))
-        train_runs(Workspace(workspace_folder), settings, SplitParams(), workspace_folder / "out", "x", [Run(0, 0)])
+        train_runs(
+            Workspace(workspace_folder), settings, SplitParams(), workspace_folder / "out", "x", None, [Run(0, 0)]
+        )
 
 
 def test_cublas_has_its_workspace_before_the_first_product(workspace_folder, monkeypatch):

@@ -82,6 +82,10 @@ def test_the_training_page_titles_the_phases_that_runs_write(app, finished, tmp_
     shown = at(app(folder), "Training")
     assert not shown.exception
     assert [title.value for title in shown.subheader] == ["frozen backbone", "fine-tuned"]
+    assert sum("Accuracy on training images" in one.value for one in shown.caption) == 2
+    history.drop(columns="train_accuracy").to_csv(path, index=False)  # of a run trained by an older version
+    shown = at(app(folder), "Training")
+    assert not shown.exception
 
 
 def test_the_data_page_filters(app):

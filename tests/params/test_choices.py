@@ -15,7 +15,7 @@ def _registries():
     from skinlesion.evaluation.registry import COMPARED, MONITORED
     from skinlesion.models.fusion import FUSIONS
     from skinlesion.models.metadata_encoders import ENCODERS
-    from skinlesion.stages.track import TRACKERS
+    from skinlesion.tracking.trackers import LIVE_TRACKERS, TRACKERS
 
     return {
         choices.Preset: PRESETS,
@@ -24,6 +24,7 @@ def _registries():
         choices.Metric: COMPARED,
         choices.Monitor: MONITORED,
         choices.Tracker: TRACKERS,
+        choices.LiveTracker: LIVE_TRACKERS,
     }
 
 

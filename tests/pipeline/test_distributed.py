@@ -59,6 +59,11 @@ def test_two_processes_train_what_one_does(workspace_folder, run):
     one, two = (predictions(workspace_folder, run, name) for name in ("one", "two"))
     np.testing.assert_allclose(one, two, atol=1e-4)
     assert (one.std(axis=0) > 1e-3).any()  # the predictions say something at all
+    one, two = (pd.read_csv(workspace_folder / f"runs/{name}/fold0-seed0/history.csv") for name in ("one", "two"))
+    assert one["train_accuracy"].between(0.05, 0.95).all()
+    # Shares of some 140 images: an image on the edge between two classes may fall on the other side.
+    np.testing.assert_allclose(one["train_accuracy"], two["train_accuracy"], atol=1.5 / 140)
+    np.testing.assert_allclose(one["train_loss"], two["train_loss"], rtol=1e-5)
 
 
 def fails(message, share):
@@ -71,7 +76,7 @@ def test_runs_spread_over_devices_are_the_runs_of_one(workspace_folder):
     train_experiment(workspace, settings, SplitParams(), workspace_folder / "runs/one", "one")
     todo = [Run(fold, seed) for fold in (0, 1) for seed in (0, 1)]
     out = workspace_folder / "runs/two"
-    run_on_devices(train_runs, (workspace, settings, SplitParams(), out, "two"), todo, ["cpu", "cpu"])
+    run_on_devices(train_runs, (workspace, settings, SplitParams(), out, "two", None), todo, ["cpu", "cpu"])
     for one in todo:
         name = f"fold{one.fold}-seed{one.seed}/weights.safetensors"
         assert (out / name).read_bytes() == (workspace_folder / "runs/one" / name).read_bytes()

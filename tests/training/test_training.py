@@ -239,6 +239,37 @@ def test_a_loss_that_is_never_a_number_is_the_users_to_mend(tmp_path):
         run_fit(tmp_path, train=broken)
 
 
+class MixedRecords(Records):
+    def targets(self, rows):
+        """The label with 0.6, the next class with 0.4: what MixUp makes of two images."""
+        return 0.6 * super().targets(rows) + 0.4 * super().targets(rows).roll(1, dims=1)
+
+
+@pytest.mark.parametrize("kind", [Records, MixedRecords])
+@pytest.mark.parametrize("wrong", [0, 7])
+def test_training_accuracy_is_the_share_of_training_images_answered_right(tmp_path, kind, wrong):
+    labels = torch.arange(70) % 7
+    answered = torch.cat([(labels[:wrong] + 1) % 7, labels[wrong:]])
+    train = FeatureExamples([torch.eye(7)[answered]], kind(labels, torch.arange(70)))
+    model = torch.nn.Linear(7, 7, bias=False)  # answers what its input says; the rate is too low to change that
+    model.forward = lambda image, metadata: torch.nn.functional.linear(image, model.weight)
+    torch.nn.init.eye_(model.weight)
+    settings = SETTINGS.model_copy(update={"lr": 1e-9, "epochs": 2})
+    loss = make_loss(settings, torch.full((7,), 10))
+    fitted = fit(
+        model,
+        phases_of(settings)[0],
+        train,
+        train,
+        loss,
+        settings,
+        seed=(0,),
+        checkpoint=tmp_path / "c",
+        fingerprint="f",
+    )
+    assert [row["train_accuracy"] for row in fitted.history] == [1 - wrong / 70] * 2
+
+
 @pytest.mark.parametrize("monitor", ["loss", "balanced_accuracy", "macro_f1", "macro_auc", "accuracy"])
 def test_any_validation_value_can_pick_the_weights(tmp_path, monitor):
     fitted = run_fit(tmp_path, SETTINGS.model_copy(update={"monitor": monitor, "lr": 0.05}))

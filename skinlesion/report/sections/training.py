@@ -7,6 +7,6 @@ from skinlesion.results.reader import Results
 
 
 def training(results: Results) -> Section | None:
-    """Return losses and validation balanced accuracy by epoch; None without an experiment to show."""
+    """Return losses and accuracies by epoch; None without an experiment to show."""
     curves = [(name, figures.training(results.history(name))) for name in results.best.values()]
     return Section("Training", render("training.html.j2", curves=curves)) if curves else None

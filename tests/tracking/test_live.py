@@ -1,0 +1,200 @@
+"""Training told to a tracker, which stands in here as a module that remembers what it was told."""
+
+import os
+import subprocess
+import sys
+from contextlib import contextmanager
+
+import pandas as pd
+import pytest
+import yaml
+
+from skinlesion.experiment import training_runs
+from skinlesion.params import Params, TrainParams
+from skinlesion.params_file import load_params
+from skinlesion.training.fit import fit
+from skinlesion.training.runs import Run, fingerprint
+from tests.conftest import ROOT, small_params, write_params
+from tests.tracking import fakes
+
+COLUMNS = ["train_loss", "train_accuracy", "validation_loss", "validation_balanced_accuracy"]
+
+
+@pytest.fixture
+def told(monkeypatch):
+    """Return what the stand-ins were told: one entry per run of a tracker."""
+    kept = []
+    for name in ("dvclive", "mlflow", "wandb"):
+        monkeypatch.setitem(sys.modules, name, getattr(fakes, name)(kept))
+    return kept
+
+
+def asks_for(folder, live, **sections):
+    train = {"folds": [0, 1], "epochs": 3, "patience": 3, "lr": 0.01} | sections.pop("train", {})
+    write_params(folder, small_params(track={"live": live}, train=train, **sections))
+
+
+def history(folder, name="fold0-seed0"):
+    return pd.read_csv(folder / "models/concat" / name / "history.csv")
+
+
+def assert_same(one, table):
+    """Hold a tracker's run against the rows of a history.csv."""
+    assert [step for step, _ in one["epochs"]] == list(range(1, len(table) + 1))
+    for (_, metrics), row in zip(one["epochs"], table.itertuples(), strict=True):
+        for column in COLUMNS:
+            assert metrics[f"{row.phase}/{column}"] == pytest.approx(getattr(row, column), rel=1e-12)
+        assert metrics[f"{row.phase}/epoch"] == row.epoch
+
+
+@pytest.mark.parametrize("tracker", ["dvclive", "mlflow", "wandb"])
+def test_every_run_becomes_a_run_of_the_tracker_with_its_history(workspace_folder, run, told, tracker):
+    asks_for(workspace_folder, tracker)
+    outcome = run("train", "--experiment", "concat", cwd=workspace_folder)
+    assert outcome.code == 0, outcome.err
+    names = ["fold0-seed0", "fold1-seed0"]
+    if tracker != "dvclive":
+        names = [f"concat {name}" for name in names]
+    assert [one["name"] for one in told] == names
+    for one, name in zip(told, ("fold0-seed0", "fold1-seed0"), strict=True):
+        assert_same(one, history(workspace_folder, name))
+        assert one["settings"]["fusion"] == "concat"
+        assert one["ended"] == "well"
+
+
+def test_dvclive_writes_into_a_folder_of_its_own_and_leaves_git_and_dvc_alone(workspace_folder, run, told, monkeypatch):
+    asks_for(workspace_folder, "dvclive")
+    monkeypatch.setenv("DVC_ROOT", "/elsewhere")  # as in `dvc exp run`, where DVCLive would add its folder to git
+    monkeypatch.setenv("DVC_EXP_BASELINE_REV", "0" * 40)
+    assert run("train", "--experiment", "concat", cwd=workspace_folder).code == 0
+    assert not any(one["sees_dvc"] for one in told)
+    assert os.environ["DVC_ROOT"] == "/elsewhere"
+    assert [one["given"].pop("dir") for one in told] == [f".live/concat/fold{fold}-seed0" for fold in (0, 1)]
+    assert told[0]["given"] == {"save_dvc_exp": False, "dvcyaml": None, "report": None}
+    subprocess.run(["git", "init", "-q", workspace_folder], check=True)
+    for name in (".gitignore", ".dvcignore"):
+        ignored = (ROOT / name).read_text()
+        assert ".live" in ignored.replace("/\n", "\n").splitlines()
+        (workspace_folder / name).write_text(ignored)
+    ignored = subprocess.run(
+        ["git", "check-ignore", ".live/concat/fold0-seed0/x.tsv"], cwd=workspace_folder, check=False
+    )
+    assert ignored.returncode == 0
+
+
+def test_phases_and_candidates_are_told_apart(workspace_folder, run, told):
+    asks_for(workspace_folder, "mlflow", train={"folds": [0], "regime": "two_stage", "finetune_epochs": 2})
+    assert run("train", "--experiment", "concat", cwd=workspace_folder).code == 0
+    assert_same(told.pop(), history(workspace_folder))
+    asks_for(workspace_folder, "mlflow", train={"folds": [0], "tune": {"lr": [0.01, 0.02]}})
+    assert run("train", "--experiment", "concat", cwd=workspace_folder).code == 0
+    (one,) = told
+    assert [step for step, _ in one["epochs"]] == [1, 2, 3, 4, 5, 6]
+    assert "head/train_loss" in one["epochs"][2][1]
+    assert "1-head/train_loss" in one["epochs"][3][1]
+
+
+def test_a_run_that_goes_on_is_told_from_its_first_epoch(workspace_folder, run, told, monkeypatch):
+    asks_for(workspace_folder, "mlflow", train={"folds": [0]})
+
+    def cut_off(*args, report, **given):
+        class Cut:
+            def __getattr__(self, name):
+                return getattr(report, name)
+
+            def epoch(self, phase, epochs, row, seconds):
+                report.epoch(phase, epochs, row, seconds)
+                if row["epoch"] == 3:
+                    raise KeyboardInterrupt
+
+        return fit(*args, report=Cut(), **given)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(training_runs, "fit", cut_off)
+        assert run("train", "--experiment", "concat", cwd=workspace_folder).code != 0
+    assert told[0]["ended"] == "KeyboardInterrupt"
+    assert run("train", "--experiment", "concat", cwd=workspace_folder).code == 0
+    assert len(told) == 2
+    assert_same(told[1], history(workspace_folder))
+
+
+@pytest.mark.parametrize("when", ["set_experiment", "start_run", "log_params", "log_metrics", "end"])
+def test_a_tracker_that_fails_is_left_out_and_the_training_goes_on(workspace_folder, run, told, monkeypatch, when):
+    asks_for(workspace_folder, None)
+    assert run("train", "--experiment", "concat", cwd=workspace_folder).code == 0
+    expected = (workspace_folder / "models/concat/fold1-seed0/weights.safetensors").read_bytes()
+    asks_for(workspace_folder, "mlflow", train={"checkpoint_seconds": 1})
+    calls = []
+
+    def gone(*_, **__):
+        calls.append(when)
+        raise ConnectionError("server gone\nand a long story")
+
+    start = sys.modules["mlflow"].start_run
+
+    @contextmanager
+    def ends_badly(run_name):
+        with start(run_name):
+            yield
+        gone()
+
+    name, broken = ("start_run", ends_badly) if when == "end" else (when, gone)
+    monkeypatch.setattr(sys.modules["mlflow"], name, broken)
+    outcome = run("train", "--experiment", "concat", "--out", "again", cwd=workspace_folder)
+    assert outcome.code == 0, outcome.err
+    told_of = [line for line in outcome.err.splitlines() if "track.live" in line]
+    assert told_of == ["track.live: mlflow failed (ConnectionError: server gone); training goes on without it"]
+    assert len(calls) == 1
+    assert (workspace_folder / "again/fold1-seed0/weights.safetensors").read_bytes() == expected
+
+
+def test_a_missing_package_ends_the_command_before_anything_is_trained(workspace_folder, run, monkeypatch):
+    for name in ("dvclive", "mlflow", "wandb"):
+        monkeypatch.setitem(sys.modules, name, None)
+        asks_for(workspace_folder, name)
+        outcome = run("train", "--experiment", "concat", cwd=workspace_folder)
+        assert outcome.code == 2
+        assert outcome.err.strip() == f"error: track.live {name}: not installed; pip install 'skinlesion[{name}]'"
+        assert not (workspace_folder / "models").exists()
+    asks_for(workspace_folder, "dvclve")  # a name that is no choice
+    assert "track.live" in run("train", "--experiment", "concat", cwd=workspace_folder).err
+
+
+def test_what_watches_a_training_is_no_part_of_what_it_computes(workspace_folder, run, told):
+    """No stage depends on the section, no fingerprint does, and finished runs stay."""
+    text = (ROOT / "dvc.yaml").read_text()
+    stages = yaml.safe_load(text)["stages"].values()
+    assert not [name for stage in stages for name in stage.get("params", []) if str(name).startswith("track")]
+    assert "live" not in TrainParams.model_fields
+    asks_for(workspace_folder, None)
+    plain = load_params(workspace_folder / "params.yaml")
+    assert run("train", "--experiment", "concat", cwd=workspace_folder).code == 0
+    asks_for(workspace_folder, "dvclive")
+    watched = load_params(workspace_folder / "params.yaml")
+    prints = [fingerprint(params.experiment("concat"), Run(0, 0), {}) for params in (plain, watched)]
+    assert prints[0] == prints[1]
+    assert plain.track.live is None
+    assert watched.track.live == "dvclive"
+    outcome = run("train", "--experiment", "concat", cwd=workspace_folder)
+    assert outcome.code == 0
+    assert told == []  # nothing was trained again
+    assert Params().track.live is None
+
+
+def test_of_processes_that_train_together_the_first_alone_tells(workspace_folder):
+    asks_for(workspace_folder, "mlflow", train={"folds": [0], "batch_norm": "frozen"})
+    (workspace_folder / "mlflow.py").write_text(fakes.MLFLOW_ON_DISK)
+    command = [
+        sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", "29431",
+        "-m", "skinlesion", "train", "--experiment", "concat",
+    ]  # fmt: skip
+    environment = os.environ | {
+        "OMP_NUM_THREADS": "1",
+        "PYTHONPATH": os.pathsep.join([str(ROOT), str(workspace_folder), *sys.path]),
+    }
+    found = subprocess.run(
+        command, cwd=workspace_folder, capture_output=True, text=True, env=environment, timeout=240, check=False
+    )
+    assert found.returncode == 0, found.stderr[-2000:]
+    lines = (workspace_folder / "told.txt").read_text().splitlines()
+    assert lines == ["concat fold0-seed0", "1", "2", "3"]
