@@ -16,7 +16,8 @@ from skinlesion.data.duplicates import (
     fit_whitening,
     perceptual_hashes,
 )
-from skinlesion.data.splits import SAME_LESION, crossing_lesions, lesion_groups
+from skinlesion.data.known_pairs import present_pairs
+from skinlesion.data.splits import crossing_lesions
 
 #: Rates at which the calibration is also stated, so that a reader sees what the chosen one costs.
 RATES = (1e-7, 1e-6, 1e-5, 1e-4)
@@ -105,39 +106,52 @@ class PairAudit:
 
 
 def audit_pairs(
-    audited: AuditedImages, split: pd.DataFrame, *, hash_distance: int, false_positive_rate: float
+    audited: AuditedImages,
+    split: pd.DataFrame,
+    known_pairs: pd.DataFrame,
+    *,
+    hash_distance: int,
+    false_positive_rate: float,
 ) -> PairAudit:
     """Return the suspicious pairs of a data set, by a rule calibrated on its own lesions.
 
     Args:
         split: `image_id, lesion_id, dx, part`, row by row as the images.
+        known_pairs: `first, second`: images that people confirmed to show one lesion.
         hash_distance: bits of 64 in which the hashes of a candidate may differ.
         false_positive_rate: largest share of pairs of different lesions that may count as near-duplicates.
     """
     looks = audited.appearance
     candidates = candidate_pairs(looks.hashes, looks.unit, None, looks.unit, hash_distance)
-    lesions, groups = audited.metadata["lesion_id"].to_numpy(), lesion_groups(audited.metadata)
-    calibration = calibrate(candidates, lesions, groups, false_positive_rate)
-    by_rate = {rate: calibrate(candidates, lesions, groups, rate) for rate in RATES}
+    lesions = audited.metadata["lesion_id"].to_numpy()
+    calibration = calibrate(candidates, lesions, false_positive_rate)
+    by_rate = {rate: calibrate(candidates, lesions, rate) for rate in RATES}
+    known = present_pairs(known_pairs, audited.metadata["image_id"])
     return PairAudit(
-        pairs=_pairs(audited, split, candidates, groups, calibration),
+        pairs=_pairs(audited, split, known, candidates, calibration),
         calibration=calibration,
-        by_rate={rate: (rule, _known_pairs_found(audited.ids, candidates, rule)) for rate, rule in by_rate.items()},
+        by_rate={
+            rate: (rule, _known_pairs_found(known, audited.ids, candidates, rule)) for rate, rule in by_rate.items()
+        },
         lesions_across_parts=len(crossing_lesions(split)),
     )
 
 
 def _pairs(
-    audited: AuditedImages, split: pd.DataFrame, candidates: pd.DataFrame, groups: np.ndarray, calibration: Calibration
+    audited: AuditedImages,
+    split: pd.DataFrame,
+    known: pd.DataFrame,
+    candidates: pd.DataFrame,
+    calibration: Calibration,
 ) -> pd.DataFrame:
-    ids = audited.ids
+    ids, lesions = audited.ids, audited.metadata["lesion_id"].to_numpy()
     first, second = candidates["first"].to_numpy(), candidates["second"].to_numpy()
     named = candidates.assign(first=ids[first], second=ids[second])
     exact = exact_duplicates(audited.files).rename(columns={"equal": "kind"})
-    suspicious = (groups[first] != groups[second]) & (named["cosine"] >= calibration.threshold)
+    suspicious = (lesions[first] != lesions[second]) & (named["cosine"] >= calibration.threshold)
     near = named[suspicious].assign(kind="near").sort_values("cosine", ascending=False)
 
-    known = pd.DataFrame([sorted(pair) for pair in SAME_LESION if set(pair) <= set(ids)], columns=["first", "second"])
+    known = pd.DataFrame(_sorted_pairs(known), columns=["first", "second"])
     known = known.merge(named, how="left", on=["first", "second"])
     known["kind"] = np.where(known["cosine"] >= calibration.threshold, "known, found", "known, not found")
 
@@ -149,10 +163,14 @@ def _pairs(
     return table
 
 
-def _known_pairs_found(ids: np.ndarray, candidates: pd.DataFrame, calibration: Calibration) -> int:
+def _sorted_pairs(known: pd.DataFrame) -> list[tuple[str, str]]:
+    return [(min(pair), max(pair)) for pair in zip(known["first"], known["second"], strict=True)]
+
+
+def _known_pairs_found(known: pd.DataFrame, ids: np.ndarray, candidates: pd.DataFrame, calibration: Calibration) -> int:
     passing = candidates[candidates["cosine"] >= calibration.threshold]
     pairs = set(zip(ids[passing["first"]], ids[passing["second"]], strict=True))
-    return sum(tuple(sorted(pair)) in pairs for pair in SAME_LESION)
+    return sum(pair in pairs for pair in _sorted_pairs(known))
 
 
 def _stated(calibration: Calibration) -> dict[str, float]:

@@ -152,21 +152,20 @@ class Calibration:
     same_pairs: int
 
 
-def calibrate(candidates: pd.DataFrame, lesions: np.ndarray, groups: np.ndarray, rate: float) -> Calibration:
+def calibrate(candidates: pd.DataFrame, lesions: np.ndarray, rate: float) -> Calibration:
     """Return the lowest threshold that at most a fraction `rate` of the pairs of different lesions reaches.
 
     Some of these pairs show the same lesion without anyone knowing, so the rate is an upper bound.
 
     Args:
         candidates: from candidate_pairs of a set with itself; any other pair reaches no threshold.
-        lesions: (N,) ids as published: pairs with the same id are the same-lesion pairs.
-        groups: (N,) ids after merging lesions known to be the same: pairs that differ here are the others.
+        lesions: (N,) ids, those of lesions known to be the same joined.
     """
-    same_pairs, within_groups = _pairs_within(lesions), _pairs_within(groups)
-    different_pairs = len(groups) * (len(groups) - 1) // 2 - within_groups
+    same_pairs = _pairs_within(lesions)
+    different_pairs = len(lesions) * (len(lesions) - 1) // 2 - same_pairs
     first, second = candidates["first"].to_numpy(), candidates["second"].to_numpy()
     cosine = candidates["cosine"].to_numpy()
-    different = np.sort(cosine[groups[first] != groups[second]])[::-1]
+    different = np.sort(cosine[lesions[first] != lesions[second]])[::-1]
     same = cosine[lesions[first] == lesions[second]]
     allowed = int(rate * different_pairs)
     # Just above the first pair too many; FLOOR if there are not that many.

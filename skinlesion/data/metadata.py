@@ -12,9 +12,9 @@ from skinlesion.vocabulary import CLASSES, LOCALIZATIONS, SEXES, UNKNOWN
 
 METADATA_NAME = "metadata.csv"
 
-#: Columns that every source delivers; AUDIT_COLUMNS are kept for the audit and are never inputs of a model.
+#: Columns that every source delivers; AUDIT_COLUMNS, which some deliver, are kept and are never inputs of a model.
 COLUMNS = ("image_id", "lesion_id", "dx", "age", "sex", "localization")
-AUDIT_COLUMNS = ("dx_type", "dataset")
+AUDIT_COLUMNS = ("dx_type", "dataset", "patient_id")
 
 #: Highest age accepted, in years.
 OLDEST = 120.0
@@ -77,6 +77,6 @@ def read_metadata(path: Path) -> pd.DataFrame:
     Raises:
         UserError: the file is missing or lacks a column.
     """
-    text = {name: str for name in COLUMNS if name != "age"}
+    text = {name: str for name in (*COLUMNS, "patient_id") if name != "age"}
     options = {"dtype": text, "keep_default_na": False, "na_values": {"age": [""]}}
     return read_csv(path, COLUMNS, "run `skinlesion prepare` first", **options)

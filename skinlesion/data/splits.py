@@ -22,45 +22,15 @@ from skinlesion.vocabulary import CLASSES
 PROTOCOLS = names(Protocol)
 COLUMNS = ("image_id", "lesion_id", "dx", "part")
 
-#: Pairs of HAM10000 images confirmed by eye to show the same lesion under two lesion_ids.
-#: A split must keep their lesions together.
-SAME_LESION = (
-    ("ISIC_0033481", "ISIC_0033421"),
-    ("ISIC_0033556", "ISIC_0032634"),
-    ("ISIC_0029152", "ISIC_0033173"),
-    ("ISIC_0029036", "ISIC_0027027"),
-    ("ISIC_0027820", "ISIC_0028209"),
-    ("ISIC_0027689", "ISIC_0032647"),
-    ("ISIC_0030906", "ISIC_0024879"),
-    ("ISIC_0033391", "ISIC_0034186"),
-    ("ISIC_0025226", "ISIC_0030074"),
-    ("ISIC_0026087", "ISIC_0025664"),
-    ("ISIC_0024736", "ISIC_0029748"),
-    ("ISIC_0024770", "ISIC_0027811"),
-    ("ISIC_0027162", "ISIC_0029061"),
-    ("ISIC_0024602", "ISIC_0032283"),
-    ("ISIC_0029625", "ISIC_0024629"),
-    ("ISIC_0030000", "ISIC_0031392"),
-    ("ISIC_0024437", "ISIC_0031299"),
-    ("ISIC_0033374", "ISIC_0033417"),
-)
 
-
-def lesion_groups(table: pd.DataFrame) -> np.ndarray:
-    """Return the group id of each image (N,): its lesion, with the lesions of SAME_LESION merged."""
-    parent: dict[str, str] = {lesion: lesion for lesion in table["lesion_id"]}
-
-    def root(lesion: str) -> str:
-        while parent[lesion] != lesion:
-            lesion = parent[lesion]
-        return lesion
-
-    lesion_of = dict(zip(table["image_id"], table["lesion_id"], strict=True))
-    for first, second in SAME_LESION:
-        if first in lesion_of and second in lesion_of:
-            a, b = sorted((root(lesion_of[first]), root(lesion_of[second])))
-            parent[b] = a
-    return np.array([root(lesion) for lesion in table["lesion_id"]])
+def independent_groups(table: pd.DataFrame) -> np.ndarray:
+    """Return what each image (N,) must not be separated from and is clustered by: its patient, else its lesion."""
+    lesions = table["lesion_id"].to_numpy(dtype=object)
+    if "patient_id" not in table.columns:
+        return lesions
+    patients = table["patient_id"].fillna("").to_numpy(dtype=object)
+    groups: np.ndarray = np.where(patients == "", lesions, patients)
+    return groups
 
 
 def assign_parts(table: pd.DataFrame, protocol: str, seed: int) -> pd.DataFrame:
@@ -68,13 +38,14 @@ def assign_parts(table: pd.DataFrame, protocol: str, seed: int) -> pd.DataFrame:
 
     Args:
         table: one row per image with `image_id, lesion_id, dx`; the order of rows does not matter.
-        protocol: "lesion" keeps every lesion in one part; "image" deals out images one by one (leaky).
+        protocol: "lesion" keeps every lesion in one part, and every patient where `patient_id` names them; "image"
+            deals out images one by one (leaky).
 
     Raises:
         UserError: a part would have no image of some class.
     """
     rows = table.sort_values("image_id", ignore_index=True)
-    groups = lesion_groups(rows) if protocol == "lesion" else rows["image_id"].to_numpy()
+    groups = independent_groups(rows) if protocol == "lesion" else rows["image_id"].to_numpy()
     units = pd.DataFrame({"dx": rows["dx"], "group": groups}).drop_duplicates()
     scarce = {dx: int((units["dx"] == dx).sum()) for dx in CLASSES if (units["dx"] == dx).sum() < PARTS}
     if scarce:
@@ -143,8 +114,8 @@ def part_counts(split: pd.DataFrame) -> pd.DataFrame:
 
 
 def crossing_lesions(split: pd.DataFrame) -> list[str]:
-    """Return the ids of lesion groups that lie in more than one part, sorted."""
-    parts = split.assign(group=lesion_groups(split)).groupby("group")["part"].nunique()
+    """Return the ids of lesions that lie in more than one part, sorted."""
+    parts = split.groupby("lesion_id")["part"].nunique()
     return sorted(parts.index[parts > 1])
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from skinlesion.data.splits import lesion_groups
+from skinlesion.data.splits import independent_groups
 from skinlesion.evaluation.predictions import COLUMNS
 from skinlesion.experiment.external import ExternalData
 from skinlesion.experiment.inputs import Inputs
@@ -74,8 +74,8 @@ def _of_role(model: TrainedRun, role: str) -> pd.DataFrame:
     inputs, run = model.inputs, model.run
     rows = inputs.rows(run.fold, role, run.repeat)
     table = inputs.table.iloc[rows][["image_id", "dx"]].reset_index(drop=True)
-    # Lesions that the split keeps together for showing the same skin are one cluster of the statistics too.
-    table = table.assign(lesion_id=lesion_groups(inputs.table)[rows], **run._asdict())
+    # What the split keeps together, a patient where patients are known, is one cluster of the statistics too.
+    table = table.assign(lesion_id=independent_groups(inputs.table)[rows], **run._asdict())
     table[list(PROBABILITY_COLUMNS)] = model.of_rows(rows)[0]
     return table[list(COLUMNS)]
 

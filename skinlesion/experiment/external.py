@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from skinlesion.data.splits import independent_groups
 from skinlesion.errors import UserError
 from skinlesion.experiment.inputs import Inputs
 from skinlesion.experiment.trained_run import TrainedRun
@@ -60,9 +61,10 @@ class ExternalData:
     def predictions(self) -> pd.DataFrame:
         """Return one row per image, repeat and seed, its probabilities the mean over folds."""
         columns = ["image_id", "lesion_id", "dx"]
+        clustered = self.table.assign(lesion_id=independent_groups(self.table))
         parts = []
         for (repeat, seed), total in sorted(self.sums.items()):
-            part = self.table[columns].assign(seed=seed, repeat=repeat)
+            part = clustered[columns].assign(seed=seed, repeat=repeat)
             part[list(PROBABILITY_COLUMNS)] = total / self.folds[repeat, seed]
             parts.append(part.sort_values("image_id"))
         order = ["image_id", "lesion_id", "seed", "repeat", "dx", *PROBABILITY_COLUMNS]

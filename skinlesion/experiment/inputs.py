@@ -16,7 +16,6 @@ from skinlesion.data.metadata import METADATA_NAME, read_metadata
 from skinlesion.data.record_exchange import RECORD, draw_records, placebo_records
 from skinlesion.data.splits import (
     assign_repeats,
-    lesion_groups,
     of_repeat,
     part_column,
     read_split,
@@ -89,7 +88,7 @@ class Inputs:
     @cached_property
     def lesions(self) -> np.ndarray:
         """Return (N,) int64, the number of each image's lesion."""
-        return np.unique(lesion_groups(self.table), return_inverse=True)[1].astype(np.int64)
+        return np.unique(self.table["lesion_id"], return_inverse=True)[1].astype(np.int64)
 
     @cached_property
     def split(self) -> pd.DataFrame:

@@ -25,6 +25,7 @@ class FolderColumns(Section):
 
     image_id: str = Field("image_id", description="The image: its file's name, with or without folder and ending.")
     lesion_id: str | None = Field(None, description="The lesion; null makes every image its own.")
+    patient_id: str | None = Field(None, description="The patient; splits keep a patient's lesions together.")
     dx: str = Field("dx", description="The diagnosis, in the words that `diagnoses` maps.")
     age: str | None = Field(None, description="The age in years.")
     sex: str | None = Field(None, description="The sex: female, male, f, m.")

@@ -24,6 +24,11 @@ class Workspace:
     external: str | None = None
 
     @property
+    def known_pairs(self) -> Path:
+        """Return the file of further pairs of images that show one lesion."""
+        return self.root / "data" / "known_pairs.csv"
+
+    @property
     def prepared(self) -> Path:
         data = self.root / "data"
         return data / "prepared" if self.external is None else data / "external" / self.external

@@ -8,6 +8,7 @@ import pandas as pd
 from skinlesion.analysis.shortcuts import shortcut_table
 from skinlesion.data.audit import Appearance, AuditedImages, PairAudit, audit_pairs, overlapping_images
 from skinlesion.data.duplicates import Whitening
+from skinlesion.data.known_pairs import read_known_pairs
 from skinlesion.data.shortcuts import PREDICTORS, facts, out_of_fold
 from skinlesion.data.store import FILES_NAME, read_files
 from skinlesion.errors import UserError, name_some
@@ -40,6 +41,7 @@ def audit(params: Params, workspace: Workspace) -> dict[str, Any]:
     pair_audit = audit_pairs(
         audited,
         inputs.split,
+        read_known_pairs(workspace.known_pairs),
         hash_distance=settings.hash_distance,
         false_positive_rate=settings.false_positive_rate,
     )

@@ -1,7 +1,8 @@
 """code: write code.json, one hash per stage of the modules it imports, and create the folders that DVC expects."""
 
 from skinlesion.code_version import stage_versions
-from skinlesion.files import write_json
+from skinlesion.data.known_pairs import COLUMNS
+from skinlesion.files import write_json, write_text
 from skinlesion.params import DataParams, Params
 from skinlesion.results.names import CODE_NAME
 from skinlesion.results.workspace import Workspace
@@ -11,7 +12,8 @@ def code(params: Params, workspace: Workspace) -> dict[str, str]:
     """Write code.json beside params.yaml, stage → SHA-256 of its code; return the hashes.
 
     DVC refuses a dependency that does not exist, and stages depend on some folders even where they are empty (no
-    external data set, no ensemble, a phantom that reads nothing, an archive still to be fetched): those are made.
+    external data set, no ensemble, a phantom that reads nothing, an archive still to be fetched): those are made, and
+    a list of known pairs without any.
     """
     versions = stage_versions()
     write_json(workspace.root / CODE_NAME, versions)
@@ -23,6 +25,8 @@ def code(params: Params, workspace: Workspace) -> dict[str, str]:
         if not folder.exists():
             folder.mkdir(parents=True)
             (folder / ".gitkeep").touch()  # git keeps no empty folder, and DVC warns of one
+    if not workspace.known_pairs.exists():
+        write_text(workspace.known_pairs, ",".join(COLUMNS) + "\n")
     return versions
 
 

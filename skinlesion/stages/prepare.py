@@ -3,6 +3,7 @@
 import os
 from typing import Any
 
+from skinlesion.data.known_pairs import joined_lesions, present_pairs, read_known_pairs
 from skinlesion.data.metadata import METADATA_NAME, Finding, check_records, usable
 from skinlesion.data.sources import Source, make_source
 from skinlesion.data.store import FILES_NAME, IMAGES_NAME, PREPARED_NAME, build_images, hash_images, keep_rows
@@ -16,13 +17,15 @@ from skinlesion.vocabulary import CLASSES
 def prepare(params: Params, workspace: Workspace, external: str | None = None) -> dict[str, Any]:
     """Write images.npy, metadata.csv, files.csv and prepared.json; return the content of the last.
 
+    Lesions of pairs known to show one lesion are joined: metadata.csv has one lesion_id for them.
+
     Args:
         external: the name of an external data set, prepared instead of the data set itself.
 
     Raises:
         UserError: the source is not there, or (with on_error: stop) the data have findings, all listed.
     """
-    data, settings = params.data, params.prepare
+    data, settings, known_pairs = params.data, params.prepare, workspace.known_pairs
     if external is not None:
         data, workspace = params.external_set(external), workspace.outside(external)
     out = workspace.prepared
@@ -32,6 +35,8 @@ def prepare(params: Params, workspace: Workspace, external: str | None = None) -
     table = usable(records, findings)
     if table.empty:
         raise UserError(_complaint(findings, "no usable image is left"))
+    known = present_pairs(read_known_pairs(known_pairs), table["image_id"])
+    table["lesion_id"] = joined_lesions(table, known)
 
     out.mkdir(parents=True, exist_ok=True)
     partial = out / f".{IMAGES_NAME}.{os.getpid()}.partial"
@@ -47,6 +52,8 @@ def prepare(params: Params, workspace: Workspace, external: str | None = None) -
             keep_rows(partial, keep)
             table = table[keep].reset_index(drop=True)
         described = _describe(source, data, settings, table, findings)
+        if len(known):
+            described["joined_pairs"] = len(known)
         described["images_sha256"] = hash_images(partial) if built.failed else built.sha256
         # Without prepared.json the folder counts as unprepared: taken away first, put back last.
         (out / PREPARED_NAME).unlink(missing_ok=True)

@@ -105,7 +105,8 @@ def test_isic_archive_by_api_and_by_csv_and_both_spellings_of_the_site(tmp_path)
     flat.mkdir()
     results = [
         {"isic_id": "ISIC_1", "metadata": {"clinical": {
-            "age_approx": 45, "sex": "male", "lesion_id": "IL_1", "anatom_site_general": "posterior torso",
+            "age_approx": 45, "sex": "male", "lesion_id": "IL_1", "patient_id": "IP_1",
+            "anatom_site_general": "posterior torso",
             "diagnosis_1": "Benign", "diagnosis_2": "Benign melanocytic proliferations", "diagnosis_3": "Nevus",
         }}},
         {"isic_id": "ISIC_2", "metadata": {"clinical": {
@@ -124,7 +125,8 @@ def test_isic_archive_by_api_and_by_csv_and_both_spellings_of_the_site(tmp_path)
         tables.append(clean(source))
         assert source.dropped == {"Indeterminate": 1}
     pd.testing.assert_frame_equal(*tables)
-    assert tables[0].loc["ISIC_1"].tolist() == ["IL_1", 45.0, "male", "back", "nv"]
+    assert tables[0].loc["ISIC_1"].tolist() == ["IL_1", 45.0, "male", "back", "IP_1", "nv"]
+    assert tables[0]["patient_id"].tolist() == ["IP_1", ""]
     assert tables[0].loc["ISIC_2", ["lesion_id", "localization", "dx"]].tolist() == ["ISIC_2", "scalp", "mel"]
 
 
@@ -142,6 +144,7 @@ def test_pad_ufes_20_never_reads_biopsed(tmp_path):
     table = clean(opened("pad_ufes_20", folder))
     assert table["dx"].tolist() == ["bcc", "nv", "akiec", "akiec"]
     assert table["lesion_id"].tolist() == ["PAT_1_11", "PAT_1_12", "PAT_2_13", "PAT_3_14"]
+    assert table["patient_id"].tolist() == ["PAT_1", "PAT_1", "PAT_2", "PAT_3"]
     assert table["localization"].tolist() == ["neck", "upper extremity", "face", "face"]
     assert table["sex"].tolist() == ["female", "female", "male", "unknown"]
 

@@ -7,12 +7,10 @@ import pytest
 from skinlesion.data.phantom.population import draw_population
 from skinlesion.data.splits import (
     COLUMNS,
-    SAME_LESION,
     assign_parts,
     assign_repeats,
     certificate,
     crossing_lesions,
-    lesion_groups,
     of_repeat,
     read_split,
     repeat_seed,
@@ -61,10 +59,14 @@ def test_the_seed_decides_and_the_order_of_rows_does_not(table):
     assert not parts.equals(assign_parts(table, "lesion", 1))
 
 
-def test_pairs_known_to_show_one_lesion_are_joined():
-    first, second = SAME_LESION[0]
-    table = pd.DataFrame({"image_id": [first, second, "ISIC_1"], "lesion_id": ["HAM_2", "HAM_1", "HAM_3"]})
-    assert list(lesion_groups(table)) == ["HAM_1", "HAM_1", "HAM_3"]
+def test_a_patient_never_spans_parts_where_patients_are_known(table):
+    """Two lesions of one patient share skin, camera, age and sex."""
+    patients = pd.factorize(table["lesion_id"])[0] // 2
+    named = table.assign(patient_id=[f"P{number}" if number % 5 else "" for number in patients])
+    parts = assign_parts(named, "lesion", 0).set_index("image_id")["part"]
+    spread = named.assign(part=named["image_id"].map(parts)).groupby("patient_id")["part"].nunique()
+    assert spread.drop("").max() == 1
+    assert spread[""] > 1  # those without a patient count as lesions
 
 
 def test_roles_are_twenty_ten_and_seventy_per_cent():
@@ -85,6 +87,7 @@ def test_a_class_too_small_for_ten_parts_is_named(table):
 
 
 def test_the_real_split(shared_data):
+    from skinlesion.data.known_pairs import joined_lesions, present_pairs, read_known_pairs
     from skinlesion.data.metadata import check_records, usable
     from skinlesion.data.sources import make_source
     from skinlesion.params import DataParams
@@ -93,10 +96,14 @@ def test_the_real_split(shared_data):
     raw = source.records()
     assert check_records(raw, source.has_image) == []
     table = usable(raw, [])
+    pairs = present_pairs(read_known_pairs(), table["image_id"])
+    assert (table["lesion_id"].nunique(), len(pairs)) == (7470, 18)
+    table["lesion_id"] = joined_lesions(table, pairs)
+    assert table["lesion_id"].nunique() == 7452
     parts = assign_parts(table, "lesion", 0)
     assert crossing_lesions(parts) == []
     part_of = parts.set_index("image_id")["part"]
-    assert all(part_of[a] == part_of[b] for a, b in SAME_LESION)
+    assert (part_of[pairs["first"]].to_numpy() == part_of[pairs["second"]].to_numpy()).all()
     counts = pd.crosstab(parts["part"], parts["dx"])
     assert (counts.max() - counts.min() <= 2).all()
 

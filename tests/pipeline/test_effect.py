@@ -103,19 +103,3 @@ def test_an_experiment_that_is_not_there_is_named(controlled, run, tmp_path):
     assert outcome.code == 2
     assert "effect.multimodal" in outcome.err
     assert "concat" in outcome.err
-
-
-def test_lesions_that_the_split_joins_are_one_cluster_of_the_predictions(prepared_template, tmp_path, monkeypatch):
-    metadata = pd.read_csv(prepared_template / "data/prepared/metadata.csv")
-    parts = pd.read_csv(prepared_template / "data/splits/lesion.csv").set_index("image_id")["part"]
-    tested = metadata[metadata["image_id"].map(parts).isin([0, 1])].drop_duplicates("lesion_id")
-    first, second = tested.iloc[0], tested.iloc[1]
-    monkeypatch.setattr("skinlesion.data.splits.SAME_LESION", ((first["image_id"], second["image_id"]),))
-    folder = tmp_path / "workspace"
-    trained_workspace(prepared_template, folder, small_params(experiments={"image": {}}, claims=[]))
-    lesions = pd.read_csv(folder / "reports/runs/image/predictions.csv").set_index("image_id")["lesion_id"]
-    assert lesions[first["image_id"]] == lesions[second["image_id"]]
-    own = metadata.set_index("image_id")["lesion_id"].loc[lesions.index]
-    joined = own.isin([first["lesion_id"], second["lesion_id"]])
-    assert (lesions[~joined] == own[~joined]).all()
-    assert set(lesions[joined]) == {lesions[first["image_id"]]}

@@ -42,6 +42,8 @@ def open_source(data: DataParams, root: Path) -> TableSource:
             "localization": map_sites(column("localization"), settings.localizations),
         }
     )
+    if "patient_id" in given:
+        table["patient_id"] = column("patient_id").astype("string").fillna("")
     words = {name: name for name in CLASSES} | settings.diagnoses
     table, dropped = drop_unmapped(table, column("dx"), words)
     return TableSource(table, ImageIndex(folder), [path], f"{path.name}: as its owner says", dropped)

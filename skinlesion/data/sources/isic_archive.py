@@ -68,6 +68,8 @@ def open_source(data: DataParams, root: Path) -> TableSource:
             "localization": _finest_site(raw),
         }
     )
+    if "patient_id" in raw.columns:
+        table["patient_id"] = raw["patient_id"].astype("string").fillna("")
     table, dropped = drop_unmapped(table, _finest_diagnosis(raw), DIAGNOSES)
     return TableSource(table, ImageIndex(folder), paths, _ATTRIBUTION, dropped)
 

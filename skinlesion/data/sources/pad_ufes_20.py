@@ -1,7 +1,6 @@
 """PAD-UFES-20: clinical photographs by smartphone (Pacheco et al., Data in Brief 32, 2020; CC BY 4.0).
 
-`biopsed` leaks the label and is never read. A patient may have several lesions, which splits do not account for: use it
-for testing only.
+`biopsed` leaks the label and is never read. A patient may have several lesions: splits keep patients together.
 """
 
 from pathlib import Path
@@ -38,6 +37,7 @@ def open_source(data: DataParams, root: Path) -> TableSource:
     table = pd.DataFrame(
         {
             "image_id": raw["img_id"].str.removesuffix(".png"),
+            "patient_id": raw["patient_id"],
             "lesion_id": raw["patient_id"] + "_" + raw["lesion_id"],
             "age": pd.to_numeric(raw["age"], errors="coerce"),
             "sex": map_sexes(raw["gender"]),
