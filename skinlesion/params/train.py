@@ -154,7 +154,9 @@ class TrainParams(Section):
     )
     adjustment_tau: float = Field(1.0, ge=0, le=10, description="τ of the logit adjustment τ · log prior.")
     sampler: Sampler = Field(
-        "shuffle", description="An epoch: every image once, classes equally often, or one image per lesion."
+        "shuffle",
+        description="An epoch: every image once, classes equally often, one image per lesion, or groups of age band "
+        "and sex equally often.",
     )
     augment: AugmentParams = Field(AugmentParams(), description="A preset's name, or a mapping of what differs.")
     views: int = Field(1, ge=1, le=64, description="Augmented versions of every image that frozen features hold.")

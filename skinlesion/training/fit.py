@@ -165,7 +165,7 @@ class _Loop:
         settings, phase = self.settings, self.phase
         self.parallel.train()
         records = self.train.records
-        order = epoch_order(settings.sampler, records.labels, records.lesions, generator)
+        order = epoch_order(settings.sampler, records.labels, records.lesions, records.groups, generator)
         # Batch statistics need two images on every process: a smaller rest waits for the next epoch.
         rows = [batch for batch in order.split(phase.batch_size) if len(batch) >= 2 * self.world.size]
         total = torch.zeros((), device=self.device)
