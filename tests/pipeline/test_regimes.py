@@ -24,9 +24,9 @@ BASE = {
 FUSIONS = ["none", "concat", "film", "cross_attention", "metablock"]
 REGIMES = ["frozen", "two_stage", "full"]
 EVERYTHING = {
-    "augment": "dermoscopy", "sampler": "lesion", "loss": "focal", "ema_decay": 0.9, "clip_norm": 1.0,
-    "schedule": "warm_restarts", "restart_epochs": 1, "layer_decay": 0.8, "optimizer": "adamw", "weight_decay": 0.01,
-    "record_dropout": 0.1, "field_dropout": 0.1,
+    "augment": {"preset": "dermoscopy", "artifacts": 0.5}, "sampler": "lesion", "loss": "focal",
+    "ema_decay": 0.9, "clip_norm": 1.0, "schedule": "warm_restarts", "restart_epochs": 1, "layer_decay": 0.8,
+    "optimizer": "adamw", "weight_decay": 0.01, "record_dropout": 0.1, "field_dropout": 0.1,
 }  # fmt: skip
 
 
