@@ -1,6 +1,5 @@
 """Training of an experiment: its runs one after the other, or shared out among devices and processes."""
 
-import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ import torch
 from skinlesion.code_version import code_version
 from skinlesion.errors import UserError
 from skinlesion.experiment.inputs import Inputs
+from skinlesion.experiment.pretraining_guard import check_pretraining
 from skinlesion.files import write_csv, write_json
 from skinlesion.models.losses import Loss, make_loss
 from skinlesion.models.metadata_encoders import MetadataEncoder, fit_encoder
@@ -21,6 +21,7 @@ from skinlesion.progress import TrainingProgress, training_progress
 from skinlesion.results.workspace import Workspace
 from skinlesion.training import runs
 from skinlesion.training.checkpoint import State
+from skinlesion.training.determinism import train_deterministically
 from skinlesion.training.devices import run_on_devices
 from skinlesion.training.distributed import ALONE, World, join_world, leave_world
 from skinlesion.training.features import resolve_device
@@ -65,6 +66,7 @@ def train_experiment(
     try:
         inputs = Inputs(workspace, settings, split)
         wanted = runs.runs_of(settings)
+        check_pretraining(inputs, wanted)  # before anything is removed or computed
         if exclusive and world.writes:
             runs.prune(out, (runs.run_folder(out, run) for run in wanted))
         fingerprints = {run: runs.fingerprint(settings, run, inputs.hashes(run.repeat)) for run in wanted}
@@ -99,13 +101,8 @@ def train_runs(
     inputs: Inputs | None = None,
 ) -> None:
     """Train the runs `todo` one after the other on the current device."""
-    # cuBLAS is deterministic only with a workspace of fixed size, set before CUDA starts. Some CUDA kernels have no
-    # deterministic form; there they are allowed, with a warning.
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     inputs = inputs or Inputs(workspace, settings, split)
-    torch.use_deterministic_algorithms(True, warn_only=inputs.device.type == "cuda")
-    # Memory that nobody reads before it is written need not be filled: 10 to 23 % of a training step, equal weights.
-    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+    train_deterministically(inputs.device)
     keep_freed_memory()
     with training_progress(experiment, len(todo), quiet=not world.writes) as shown:
         for run, examples in _with_examples(inputs, todo):
