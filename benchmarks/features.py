@@ -61,7 +61,7 @@ def head_seconds(images: int, width: int) -> float:
     rng = np.random.default_rng(0)
     labels = torch.from_numpy(rng.permutation(np.arange(images) % 7))
     array = torch.from_numpy(rng.normal(size=(images, width)).astype(np.float32))
-    examples = FeatureExamples([array], Records(labels, torch.arange(images)))
+    examples = FeatureExamples([array], Records(labels, torch.arange(images), labels))
     model = FeatureClassifier(settings, width, ())
     loss = make_loss(settings, torch.bincount(labels, minlength=7))
     with tempfile.TemporaryDirectory() as folder:

@@ -83,7 +83,7 @@ def ours(pixels: np.ndarray, backbone: Backbone, augmentation: Augmentation) -> 
 def pixel_examples(pixels: np.ndarray, backbone: Backbone, augmentation: Augmentation) -> PixelExamples:
     labels = torch.arange(len(pixels)) % 7
     store = PixelStore(pixels, torch.device("cpu"))
-    return PixelExamples(store, np.arange(len(pixels)), backbone, Records(labels, labels), augmentation)
+    return PixelExamples(store, np.arange(len(pixels)), backbone, Records(labels, labels, labels), augmentation)
 
 
 def rate(batches: Callable[[], Iterable], images: int) -> float:

@@ -1,4 +1,4 @@
-"""Commands that train and predict the benchmark: train, evaluate, ensemble, export."""
+"""Commands that train and predict the benchmark: pretrain, train, evaluate, ensemble, export."""
 
 import os
 from pathlib import Path
@@ -10,10 +10,42 @@ from skinlesion.choices import Fusion, MetadataEncoding, Protocol, Regime, liste
 from skinlesion.cli.app import ParamsOption, app, load
 from skinlesion.errors import UserError
 from skinlesion.folds import FOLDS
-from skinlesion.numbers import scientific
+from skinlesion.numbers import number, scientific
 
 if TYPE_CHECKING:
     from skinlesion.params import TrainParams
+
+
+@app.command()
+def pretrain(
+    out: Annotated[Path, typer.Option(help="The .safetensors file; a .json beside it says what it has seen.")],
+    fold: Annotated[int, typer.Option(help="The fold whose training images are used, and no others.")] = 0,
+    protocol: Annotated[str | None, typer.Option(help=f"Split by {listed(Protocol)}; else that of train.")] = None,
+    repeat: Annotated[int, typer.Option(help="The partition that has the fold.")] = 0,
+    epochs: Annotated[int, typer.Option(help="Times that every image is shown.")] = 100,
+    lr: Annotated[float, typer.Option(help="Largest learning rate.")] = 3e-4,
+    batch_size: Annotated[int, typer.Option(help="Images per step, each in two views.")] = 128,
+    temperature: Annotated[float, typer.Option(help="What cosines are divided by in the loss.")] = 0.1,
+    seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
+    backbone: Annotated[str | None, typer.Option(help="A timm model name; else that of train.")] = None,
+    weights: Annotated[str, typer.Option(help="First weights: imagenet or none.")] = "imagenet",
+    params: ParamsOption = Path("params.yaml"),
+) -> None:
+    """Pretrain a backbone on one fold's training images without labels (SimCLR, extra `pretrain`)."""
+    from skinlesion.stages import pretrain as stage
+    from skinlesion.training.pretraining import PretrainSettings
+
+    loaded, workspace = load(params, required=False)
+    # What a run of images alone needs: `train` may ask for more, records say, that has no part in this.
+    changes: dict[str, Any] = {
+        "weights": weights, "folds": [fold], "repeats": [repeat], "injected": None, "fusion": "none", "records": "own",
+    }  # fmt: skip
+    changes |= {name: value for name, value in (("protocol", protocol), ("backbone", backbone)) if value is not None}
+    settings = loaded.resolve(changes, "pretrain")
+    how = PretrainSettings(epochs, lr, batch_size, temperature, seed)
+    history = stage.pretrain(loaded, workspace, settings, how, out)["history"]
+    first, last = (number(row["loss"], 4) for row in (history[0], history[-1]))
+    print(f"{out} and {out.with_suffix('.json')}; loss {first} in the first epoch, {last} in the last")
 
 
 @app.command()

@@ -2,7 +2,7 @@
 
 Geometry is one affine map per image (flips, quarter turns, rotation, magnification, crop, translation), colour one
 3×4 matrix (brightness, contrast, saturation, hue), so that a batch is gone through twice, whatever the number of
-changes. On the CPU OpenCV does both on bytes; on a GPU they are batched float operations.
+changes. On the CPU OpenCV does both on bytes; on a GPU they are batched float operations. Artefacts are drawn last.
 """
 
 import math
@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
+from skinlesion.data.artifacts import Artifacts, add_artifacts, draw_artifacts
 from skinlesion.data.store import cores
 from skinlesion.transfer import constant, on_device
 
@@ -44,6 +45,7 @@ class Augmentation:
     contrast: float = 0.0
     saturation: float = 0.0
     hue: float = 0.0
+    artifacts: float = 0.0
     mixup: float = 0.0
     cutmix: float = 0.0
 
@@ -83,6 +85,7 @@ class Draw:
     contrast: torch.Tensor
     saturation: torch.Tensor
     hue: torch.Tensor  # (B,) turns
+    artifacts: Artifacts | None = None
 
     @property
     def recolours(self) -> bool:
@@ -91,9 +94,15 @@ class Draw:
         )
 
     def __getitem__(self, rows: slice | torch.Tensor) -> "Draw":
-        theta = None if self.theta is None else self.theta[rows]
-        colours = (getattr(self, name)[rows] for name in ("brightness", "contrast", "saturation", "hue"))
-        return Draw(self.turns[rows], theta, *colours)
+        return Draw(
+            self.turns[rows],
+            None if self.theta is None else self.theta[rows],
+            self.brightness[rows],
+            self.contrast[rows],
+            self.saturation[rows],
+            self.hue[rows],
+            None if self.artifacts is None else self.artifacts[rows],
+        )
 
 
 def draw(augmentation: Augmentation, count: int, generator: torch.Generator) -> Draw:
@@ -123,10 +132,13 @@ def draw(augmentation: Augmentation, count: int, generator: torch.Generator) -> 
     def factor(spread: float) -> torch.Tensor:
         return uniform(1 - spread, 1 + spread)
 
-    return Draw(
+    drawn = Draw(
         turns, theta, factor(augmentation.brightness), factor(augmentation.contrast),
         factor(augmentation.saturation), uniform(-augmentation.hue, augmentation.hue),
     )  # fmt: skip
+    if not augmentation.artifacts:
+        return drawn  # nothing more is taken from the generator: results without artefacts stay what they were
+    return replace(drawn, artifacts=draw_artifacts(augmentation.artifacts, count, generator))
 
 
 def d4_draw(count: int, element: int) -> Draw:
@@ -148,8 +160,14 @@ def augment(pixels: torch.Tensor, drawn: Draw) -> torch.Tensor:
 
     Geometry is interpolated bilinearly with reflected edges; flips and quarter turns alone are exact. Colour is
     brightness, then contrast about the image's mean grey, saturation and hue, clipped to 0 to 255 once, at the end.
-    uint8 stays uint8 on the CPU; on a GPU the result is float where values change.
+    Artefacts lie on top. uint8 stays uint8 on the CPU; on a GPU the result is float where values change.
     """
+    changed = _change(pixels, drawn)
+    return changed if drawn.artifacts is None else add_artifacts(changed, drawn.artifacts)
+
+
+def _change(pixels: torch.Tensor, drawn: Draw) -> torch.Tensor:
+    """Return pixels with geometry and colour changed."""
     colour = _colour_maps(drawn, pixels) if drawn.recolours else None
     if pixels.device.type == "cpu" and pixels.dtype == torch.uint8:
         if drawn.theta is None:

@@ -49,6 +49,19 @@ def make_groups(table: pd.DataFrame, columns: list[str]) -> tuple[list[Group], l
     return groups, absent
 
 
+def joint_groups(table: pd.DataFrame, columns: list[str]) -> np.ndarray:
+    """Return the number (N,) int64 of each image's combination of groups, counted from 0 in the order of their names.
+
+    Groups are those of `make_groups`, a missing value one of its own. A column that the table does not have divides
+    nothing.
+    """
+    present = [column for column in columns if DERIVED.get(column, column) in table]
+    if not present:
+        return np.zeros(len(table), dtype=np.int64)
+    values = pd.DataFrame({column: _values(table, column) for column in present}, index=table.index)
+    return values.groupby(present, sort=True).ngroup().to_numpy(dtype=np.int64)
+
+
 def _values(table: pd.DataFrame, column: str) -> np.ndarray:
     if column == "age_band":
         ages = table["age"].to_numpy(dtype=float)

@@ -25,6 +25,7 @@ from skinlesion.data.splits import (
 )
 from skinlesion.data.store import IMAGES_NAME, PREPARED_NAME, open_images
 from skinlesion.errors import UserError
+from skinlesion.evaluation.subgroups import joint_groups
 from skinlesion.files import read_json, sha256_file, sha256_json
 from skinlesion.models.backbones import Backbone, load_backbone
 from skinlesion.models.classifier import FeatureClassifier, ImageClassifier
@@ -89,6 +90,11 @@ class Inputs:
     def lesions(self) -> np.ndarray:
         """Return (N,) int64, the number of each image's lesion."""
         return np.unique(self.table["lesion_id"], return_inverse=True)[1].astype(np.int64)
+
+    @cached_property
+    def groups(self) -> np.ndarray:
+        """Return (N,) int64, the number of each image's group of age band and sex, by the image's own record."""
+        return joint_groups(self.table, ["age_band", "sex"])
 
     @cached_property
     def split(self) -> pd.DataFrame:
@@ -213,7 +219,7 @@ class Inputs:
         return hashes
 
     def records(self, rows: np.ndarray, encoder: MetadataEncoder | None, table: pd.DataFrame | None = None) -> Records:
-        """Return metadata, labels and lesions of some rows on the device.
+        """Return metadata, labels, lesions and groups of some rows on the device.
 
         Args:
             table: with the records that are shown, where these are not the images' own.
@@ -225,6 +231,7 @@ class Inputs:
         return Records(
             on_device(torch.from_numpy(self.labels[rows]), self.device),
             torch.from_numpy(self.lesions[rows]),
+            torch.from_numpy(self.groups[rows]),
             metadata,
             () if encoder is None else encoder.fields,
             self.settings.record_dropout,

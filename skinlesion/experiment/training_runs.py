@@ -13,6 +13,7 @@ from skinlesion.code_version import code_version
 from skinlesion.data.store import cores
 from skinlesion.errors import UserError
 from skinlesion.experiment.inputs import Inputs
+from skinlesion.experiment.pretraining_guard import check_pretraining
 from skinlesion.files import write_csv, write_json
 from skinlesion.models.losses import Loss, make_loss
 from skinlesion.models.metadata_encoders import MetadataEncoder, fit_encoder
@@ -72,6 +73,7 @@ def train_experiment(
         inputs = Inputs(workspace, settings, split)
         check_precision(settings.precision, inputs.device)
         wanted = runs.runs_of(settings)
+        check_pretraining(inputs, wanted)  # before anything is removed or computed
         if exclusive and world.writes:
             runs.prune(out, (runs.run_folder(out, run) for run in wanted))
         fingerprints = {run: runs.fingerprint(settings, run, inputs.hashes(run.repeat)) for run in wanted}

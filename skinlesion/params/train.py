@@ -39,6 +39,9 @@ class AugmentParams(Section):
     contrast: Strength = Field(None, description="Factor from 1 − x to 1 + x about the image's mean grey.")
     saturation: Strength = Field(None, description="Factor from 1 − x to 1 + x.")
     hue: Annotated[float, Field(ge=0, le=0.5)] | None = Field(None, description="Largest turn of hue, in whole turns.")
+    artifacts: Annotated[float, Field(ge=0, le=1)] | None = Field(
+        None, description="Share of images onto which hairs, ruler marks or gel bubbles are drawn."
+    )
     mixup: Annotated[float, Field(ge=0, le=10)] | None = Field(None, description="α of MixUp's Beta(α, α); 0 is off.")
     cutmix: Annotated[float, Field(ge=0, le=10)] | None = Field(None, description="α of CutMix's Beta(α, α); 0 is off.")
 
@@ -161,7 +164,9 @@ class TrainParams(Section):
     )
     adjustment_tau: float = Field(1.0, ge=0, le=10, description="τ of the logit adjustment τ · log prior.")
     sampler: Sampler = Field(
-        "shuffle", description="An epoch: every image once, classes equally often, or one image per lesion."
+        "shuffle",
+        description="An epoch: every image once, classes equally often, one image per lesion, or groups of age band "
+        "and sex equally often.",
     )
     augment: AugmentParams = Field(AugmentParams(), description="A preset's name, or a mapping of what differs.")
     views: int = Field(1, ge=1, le=64, description="Augmented versions of every image that frozen features hold.")

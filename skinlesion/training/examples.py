@@ -31,10 +31,11 @@ class Batch:
 
 @dataclass(frozen=True)
 class Records:
-    """Metadata, labels and lesions of some images."""
+    """Metadata, labels, lesions and groups of some images."""
 
     labels: torch.Tensor  # (N,) int64, positions in CLASSES, on the device
     lesions: torch.Tensor  # (N,) int64 numbers of lesions
+    groups: torch.Tensor  # (N,) int64 numbers of groups of age band and sex
     metadata: torch.Tensor | None = None  # (N, M) float32, on the device
     fields: Sequence[Field] = ()
     record_dropout: float = 0.0

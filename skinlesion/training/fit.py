@@ -141,7 +141,7 @@ class _Loop:
         """Train one epoch, validate, and note both in `now`."""
         began = time.monotonic()
         epoch = now.epoch + 1
-        with _random((*self.seed, self.phase.number), epoch, self.world.rank) as generator:
+        with random_of((*self.seed, self.phase.number), epoch, self.world.rank) as generator:
             trained, images = self._train(epoch, generator)
         seconds = time.monotonic() - began
         monitor = self.settings.monitor
@@ -174,7 +174,7 @@ class _Loop:
         settings, phase = self.settings, self.phase
         self.parallel.train()
         records = self.train.records
-        order = epoch_order(settings.sampler, records.labels, records.lesions, generator)
+        order = epoch_order(settings.sampler, records.labels, records.lesions, records.groups, generator)
         # Batch statistics need two images on every process: a smaller rest waits for the next epoch.
         rows = [batch for batch in order.split(phase.batch_size) if len(batch) >= 2 * self.world.size]
         # Both stay on the device until the end: no waiting in the loop. float32 counts to 16 million exactly.
@@ -230,7 +230,7 @@ def seeded(seed: tuple[int, ...]) -> int:
 
 
 @contextmanager
-def _random(seed: tuple[int, ...], epoch: int, rank: int = 0) -> Iterator[torch.Generator]:
+def random_of(seed: tuple[int, ...], epoch: int, rank: int = 0) -> Iterator[torch.Generator]:
     """Run code whose random numbers depend on the run's seed, phase and epoch, and on nothing that ran before.
 
     The generator yielded is the same for all processes; dropout's is each one's own.
@@ -244,5 +244,5 @@ def _random(seed: tuple[int, ...], epoch: int, rank: int = 0) -> Iterator[torch.
 @contextmanager
 def initial_random(seed: tuple[int, ...], phase: int) -> Iterator[None]:
     """Initialise weights inside: they depend on the run's seed and the phase alone."""
-    with _random((*seed, phase), 0):
+    with random_of((*seed, phase), 0):
         yield

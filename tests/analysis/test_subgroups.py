@@ -9,7 +9,7 @@ from sklearn.metrics import accuracy_score, recall_score, roc_auc_score
 
 from skinlesion.analysis.assessment.inputs import AssessmentInputs
 from skinlesion.analysis.assessment.subgroups import COLUMNS, subgroup_table
-from skinlesion.evaluation.subgroups import make_groups
+from skinlesion.evaluation.subgroups import joint_groups, make_groups
 from skinlesion.params import AssessParams, EvaluateParams
 from skinlesion.stats.multiplicity import holm
 from skinlesion.vocabulary import CLASSES
@@ -148,3 +148,18 @@ def test_a_group_in_which_the_model_fails_is_found():
     assert rows.loc["female", "gap_high"] < 0
     assert rows.loc["female", "p_adjusted"] < 0.05
     assert rows.loc["back", "p_adjusted"] > 0.05
+
+
+def test_a_missing_age_or_sex_joins_no_known_group():
+    table = pd.DataFrame(
+        {"age": [20, 29.9, 30, np.nan, np.nan, 20, 20], "sex": ["male", "male", "male", "male", np.nan, "unknown", ""]}
+    )
+    groups = joint_groups(table, ["age_band", "sex"])
+    assert groups.dtype == np.int64
+    first, same, older, ageless, nothing, *sexless = groups.tolist()
+    assert first == same
+    assert len({first, older, ageless, nothing, sexless[0]}) == 5  # missing sex, age or both: groups of their own
+    assert sexless[0] == sexless[1]
+    assert sorted(set(groups.tolist())) == list(range(5))
+    assert joint_groups(table[["sex"]], ["age_band", "sex"]).max() == 1  # male, unknown
+    assert joint_groups(table[[]], ["age_band", "sex"]).tolist() == [0] * 7

@@ -383,3 +383,21 @@ def test_without_a_grid_there_is_one_candidate():
     assert settings.candidates == [settings]
     tuned = TrainParams(tune={"weight_decay": [0.1, 0.2]}, lr=0.5)
     assert [(one.lr, one.weight_decay) for one in tuned.candidates] == [(0.5, 0.1), (0.5, 0.2)]
+
+
+# Groups
+
+
+def test_training_by_groups_of_age_and_sex_uses_the_records_of_its_own_part(workspace_folder):
+    inputs = opened(workspace_folder, sampler="group_balanced")
+    rows = inputs.rows(0, "train")
+    groups = inputs.records(rows, None).groups.numpy()
+    shown = inputs.table.iloc[rows].assign(sex=lambda table: table["sex"].fillna("unknown"), group=groups)
+    assert shown.groupby("group")["sex"].nunique().eq(1).all()
+    ages = shown.groupby("group")["age"]
+    assert (ages.max() - ages.min()).dropna().max() < 30  # bands are 15 to 30 years wide, below 75
+    assert ages.apply(lambda values: values.isna().nunique()).eq(1).all()
+    out = workspace_folder / "runs/groups"
+    settings = TrainParams(**SMALL, sampler="group_balanced")
+    train_experiment(Workspace(workspace_folder), settings, SplitParams(), out, "groups")
+    assert (out / "fold0-seed0/weights.safetensors").exists()

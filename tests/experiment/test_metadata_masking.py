@@ -28,7 +28,7 @@ MISSING = {"age": np.nan, "sex": "unknown", "localization": "unknown"}
 def test_a_hidden_field_is_encoded_as_a_missing_one(name):
     encoder = fit_encoder(name, TABLE)
     whole = torch.from_numpy(encoder.encode(TABLE))
-    records = Records(torch.zeros(4, dtype=torch.int64), torch.arange(4), whole, encoder.fields)
+    records = Records(torch.zeros(4, dtype=torch.int64), torch.arange(4), torch.arange(4), whole, encoder.fields)
     versions = masked_metadata(records)
     assert set(versions) == set(SHOWN) - {ALL_SHOWN}
     for version, found in versions.items():

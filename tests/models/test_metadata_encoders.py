@@ -122,7 +122,7 @@ def test_metadata_dropout_shows_missing_as_missing(record, field):
     metadata = torch.from_numpy(encoder.encode(people()))
     labels = torch.zeros(3, dtype=torch.int64)
     # Probabilities are below 1 in params.yaml; here all are dropped.
-    records = Records(labels, labels, metadata, encoder.fields, record, field)
+    records = Records(labels, labels, labels, metadata, encoder.fields, record, field)
     generator = torch.Generator().manual_seed(0)
     shown = records.shown(torch.arange(3), records.draw_missing(3, generator))
     expected = encoder.encode(pd.DataFrame(index=range(3)))
@@ -134,7 +134,7 @@ def test_metadata_dropout_drops_as_often_as_asked():
     encoder = fit_encoder("onehot", people())
     metadata = torch.from_numpy(encoder.encode(people()))[:1].repeat(20_000, 1)
     labels = torch.zeros(20_000, dtype=torch.int64)
-    records = Records(labels, labels, metadata, encoder.fields, record_dropout=0.2, field_dropout=0.25)
+    records = Records(labels, labels, labels, metadata, encoder.fields, record_dropout=0.2, field_dropout=0.25)
     missing = records.draw_missing(20_000, torch.Generator().manual_seed(0))
     assert missing.float().mean(0) == pytest.approx([0.4] * 3, abs=0.015)  # 1 − 0.8 · 0.75
     assert missing.all(1).float().mean() == pytest.approx(0.2 + 0.8 * 0.25**3, abs=0.015)

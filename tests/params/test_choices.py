@@ -69,7 +69,7 @@ def test_all_class_weights_are_known(name):
 def test_every_sampler_orders_an_epoch(name):
     from skinlesion.data.sampling import epoch_order
 
-    assert len(epoch_order(name, torch.tensor([0, 1, 1]), torch.tensor([0, 1, 2]))) == 3
+    assert len(epoch_order(name, torch.tensor([0, 1, 1]), torch.tensor([0, 1, 2]), torch.tensor([0, 0, 1]))) == 3
 
 
 @pytest.mark.parametrize("name", names(choices.Optimizer))

@@ -24,9 +24,9 @@ BASE = {
 FUSIONS = ["none", "concat", "film", "cross_attention", "metablock"]
 REGIMES = ["frozen", "two_stage", "full"]
 EVERYTHING = {
-    "augment": "dermoscopy", "sampler": "lesion", "loss": "focal", "ema_decay": 0.9, "clip_norm": 1.0,
-    "schedule": "warm_restarts", "restart_epochs": 1, "layer_decay": 0.8, "optimizer": "adamw", "weight_decay": 0.01,
-    "record_dropout": 0.1, "field_dropout": 0.1,
+    "augment": {"preset": "dermoscopy", "artifacts": 0.5}, "sampler": "lesion", "loss": "focal",
+    "ema_decay": 0.9, "clip_norm": 1.0, "schedule": "warm_restarts", "restart_epochs": 1, "layer_decay": 0.8,
+    "optimizer": "adamw", "weight_decay": 0.01, "record_dropout": 0.1, "field_dropout": 0.1,
 }  # fmt: skip
 
 
@@ -177,7 +177,9 @@ def test_thirty_two_images_can_be_learned_by_heart(fusion):
     encoder = fit_encoder("onehot", table)
     pixels = rng.integers(0, 255, (32, 32, 32, 3), dtype=np.uint8)
     labels = torch.from_numpy(rng.permutation(np.arange(32) % 7))
-    records = Records(labels, torch.arange(32), torch.from_numpy(encoder.encode(table)), encoder.fields)
+    records = Records(
+        labels, torch.arange(32), torch.arange(32), torch.from_numpy(encoder.encode(table)), encoder.fields
+    )
     only = fusion == "metadata_only"
     settings = TrainParams(
         **BASE | {
@@ -243,7 +245,7 @@ def test_views_are_all_shown(folder):
 
     views = [torch.full((500, 1), float(view)) for view in range(3)]
     labels = torch.zeros(500, dtype=torch.int64)
-    examples = FeatureExamples(views, Records(labels, labels))
+    examples = FeatureExamples(views, Records(labels, labels, labels))
     generator = torch.Generator().manual_seed(0)
     batch = next(examples.batches([torch.arange(500)], generator))
     assert (torch.bincount(batch.image.flatten().long()) / 500).tolist() == pytest.approx([1 / 3] * 3, abs=0.09)

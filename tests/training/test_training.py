@@ -106,7 +106,7 @@ def blobs(count, seed):
     rng = np.random.default_rng(seed)
     labels = rng.permutation(np.arange(count) % 7)
     image = rng.normal(size=(count, 12)) + 2 * np.eye(12)[labels]
-    records = Records(torch.from_numpy(labels), torch.arange(count))
+    records = Records(torch.from_numpy(labels), torch.arange(count), torch.arange(count) % 3)
     return FeatureExamples([torch.from_numpy(image).float()], records)
 
 

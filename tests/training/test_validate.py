@@ -15,7 +15,8 @@ from skinlesion.training.validate import validation_values
 
 def values(labels, logits, monitor):
     settings = TrainParams(class_weights="none")
-    examples = FeatureExamples([torch.zeros(len(labels), 1)], Records(torch.tensor(labels), torch.arange(len(labels))))
+    rows = torch.arange(len(labels))
+    examples = FeatureExamples([torch.zeros(len(labels), 1)], Records(torch.tensor(labels), rows, rows))
     return validation_values(logits, examples, make_loss(settings, torch.full((7,), 10)), monitor)
 
 
