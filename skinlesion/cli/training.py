@@ -80,7 +80,7 @@ def train(
         experiment or folder.name,
         settings=resolved,
         out=folder,
-        exclusive=experiment is not None,
+        exclusive=experiment is not None and not changes,  # with --fold, say, the other folds may be other tasks'
     )
     if prints:
         console.show_runs(summaries, folder)

@@ -20,6 +20,18 @@ def test_experiments_are_listed_one_a_line(tmp_path, run):
     assert "no such file" in run("experiments", cwd=tmp_path).err
 
 
+def test_folds_trained_one_by_one_are_the_experiment(workspace_folder, run):
+    """A task for each fold: none removes what another has trained, and the experiment has nothing left to train."""
+    write_params(workspace_folder, small_params(train={"folds": [0, 1]}))
+    for fold in ("0", "1"):
+        flags = ("--experiment", "concat", "--fold", fold, "--out", "models/concat")
+        assert run("train", *flags, cwd=workspace_folder).code == 0
+    weights = [workspace_folder / f"models/concat/fold{fold}-seed0/weights.safetensors" for fold in (0, 1)]
+    before = [path.stat().st_mtime_ns for path in weights]
+    assert run("train", "--experiment", "concat", cwd=workspace_folder).code == 0
+    assert [path.stat().st_mtime_ns for path in weights] == before
+
+
 @pytest.fixture
 def task(tmp_path):
     stub = tmp_path / "skinlesion"
