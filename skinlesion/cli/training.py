@@ -1,4 +1,4 @@
-"""Commands that train and predict the benchmark: pretrain, train, evaluate, ensemble, export."""
+"""Commands that train and predict the benchmark: experiments, pretrain, train, evaluate, ensemble, export."""
 
 import os
 from pathlib import Path
@@ -14,6 +14,14 @@ from skinlesion.numbers import number, scientific
 
 if TYPE_CHECKING:
     from skinlesion.params import TrainParams
+
+
+@app.command()
+def experiments(params: ParamsOption = Path("params.yaml")) -> None:
+    """Print the names of the experiments of params.yaml, one a line: for job arrays and loops."""
+    loaded, _ = load(params)
+    for name in loaded.experiments:
+        print(name)
 
 
 @app.command()

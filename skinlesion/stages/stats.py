@@ -141,4 +141,4 @@ def _summary(params: Params, comparisons: pd.DataFrame, claims: pd.DataFrame, sk
 
 def _counted(words: pd.Series) -> dict[str, int]:
     """Return how often each verdict or answer occurs; the reasons for having none count together."""
-    return {str(name): int(count) for name, count in words.str.partition(":")[0].value_counts().items()}
+    return {str(name): int(count) for name, count in words.str.split(":").str[0].value_counts().items()}
