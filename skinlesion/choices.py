@@ -26,6 +26,7 @@ Regime = Literal["frozen", "two_stage", "full"]
 Optimizer = Literal["adam", "adamw"]
 Schedule = Literal["constant", "cosine", "warm_restarts"]
 Selection = Literal["best", "last"]
+TestTimeAugmentation = Literal["none", "d4", "d4_zoom"]
 Monitor = Literal["loss", "balanced_accuracy", "macro_f1", "macro_auc", "accuracy"]
 
 # After training

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 #: Elements of the dihedral group D4: four quarter turns, each also mirrored.
 D4_SIZE = 8
 
+#: Magnifications of test-time augmentation at several scales: whole images, and the middle four ninths of them.
+ZOOMS = (1.0, 1.5)
+
 #: Rec. 601 luma, the grey that contrast and saturation refer to.
 _GREY = (0.299, 0.587, 0.114)
 #: RGB → YIQ: a change of hue is a rotation in the I–Q plane.
@@ -141,10 +144,18 @@ def draw(augmentation: Augmentation, count: int, generator: torch.Generator) -> 
     return replace(drawn, artifacts=draw_artifacts(augmentation.artifacts, count, generator))
 
 
-def d4_draw(count: int, element: int) -> Draw:
-    """Return the draw that applies one element (0 to D4_SIZE − 1) of D4 to every image and leaves colours alone."""
+def view_draw(count: int, view: int) -> Draw:
+    """Return the draw of one view of test-time augmentation, the same for every image; colours are left alone.
+
+    View v is element v mod 8 of D4, magnified by ZOOMS[v // 8]; view 0 changes nothing.
+    """
     one, zero = torch.ones(count), torch.zeros(count)
-    return Draw(torch.full((count,), element), None, one, one, one, zero)
+    element, zoom = view % D4_SIZE, ZOOMS[view // D4_SIZE]
+    theta = None
+    if zoom != 1:
+        linear = (d4_matrices()[element] / zoom).expand(count, -1, -1)
+        theta = torch.cat([linear, torch.zeros(count, 2, 1)], dim=2)
+    return Draw(torch.full((count,), element), theta, one, one, one, zero)
 
 
 def d4_matrices() -> torch.Tensor:

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from skinlesion.data.augment import D4_SIZE, make_augmentation
+from skinlesion.data.augment import D4_SIZE, ZOOMS, make_augmentation
 from skinlesion.data.injection import chosen_test_images, inject
 from skinlesion.data.metadata import METADATA_NAME, read_metadata
 from skinlesion.data.record_exchange import RECORD, draw_records, placebo_records
@@ -40,8 +40,8 @@ from skinlesion.training.runs import Run
 from skinlesion.transfer import on_device
 from skinlesion.vocabulary import CLASSES
 
-#: Views of an image that test-time augmentation averages over: elements of D4, the first of which changes nothing.
-_VIEWS = {"none": 1, "d4": D4_SIZE}
+#: How many views of an image test-time augmentation averages over; the first one changes nothing.
+_VIEWS = {"none": 1, "d4": D4_SIZE, "d4_zoom": D4_SIZE * len(ZOOMS)}
 
 #: Tell draws apart that would otherwise begin with the same numbers.
 _PLACEBO, _INJECTION = 1, 2
@@ -271,13 +271,13 @@ class Inputs:
         table: pd.DataFrame | None = None,
         *,
         training: bool,
-        element: int = 0,
+        view: int = 0,
     ) -> PixelExamples:
         """Return examples of pixels; for training augmented as the settings say."""
         assert self.backbone is not None
         records = self.records(rows, encoder, table)
         if not training:
-            return PixelExamples(self.store, rows, self.backbone, records, element=element)
+            return PixelExamples(self.store, rows, self.backbone, records, view=view)
         return PixelExamples(self.store, rows, self.backbone, records, make_augmentation(self.settings.augment))
 
     @property
@@ -285,11 +285,11 @@ class Inputs:
         """How many views of an image a prediction averages over: one without test-time augmentation."""
         return 1 if self.kind == "none" else _VIEWS[self.settings.tta]
 
-    def test_view(self, rows: np.ndarray, element: int) -> FeatureExamples | PixelExamples:
+    def test_view(self, rows: np.ndarray, view: int) -> FeatureExamples | PixelExamples:
         """Return the images of some rows without metadata in one of their `views`."""
         if self.settings.fine_tunes:
-            return self.pixel_examples(rows, None, training=False, element=element)
-        views = [] if self.backbone is None else [view_of_element(element)]
+            return self.pixel_examples(rows, None, training=False, view=view)
+        views = [] if self.backbone is None else [test_view(view)]
         return FeatureExamples(self._features_of(rows, views), self.records(rows, None))
 
     def head(self, encoder: MetadataEncoder | None) -> FeatureClassifier:
@@ -307,6 +307,6 @@ class Inputs:
         return model.to(self.device)
 
 
-def view_of_element(element: int) -> View:
-    """Return the view of all images under one element of D4."""
-    return View("d4", element) if element else PLAIN
+def test_view(view: int) -> View:
+    """Return one view of test-time augmentation of all images."""
+    return View("test", view) if view else PLAIN

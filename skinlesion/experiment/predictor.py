@@ -23,7 +23,7 @@ from skinlesion.evaluation.predictions import (
 )
 from skinlesion.evaluation.prevalence import PrevalenceCalibration, calibrate_to_prevalence
 from skinlesion.evaluation.recalibration import Calibrator, restore_calibrator
-from skinlesion.experiment.inputs import Inputs, view_of_element
+from skinlesion.experiment.inputs import Inputs, test_view
 from skinlesion.experiment.probabilities import ImageBatch, probabilities
 from skinlesion.experiment.trained_run import TrainedRun
 from skinlesion.files import read_json
@@ -169,17 +169,17 @@ class Predictor:
         return probabilities(models, views, encoded, bf16=self.runs[0].bf16)[:, 0]
 
     def _views(self, batch: torch.Tensor) -> list[list[ImageBatch]]:
-        return [self._view(batch, element) for element in range(self.inputs.views)]
+        return [self._view(batch, number) for number in range(self.inputs.views)]
 
     @torch.inference_mode()
-    def _view(self, batch: torch.Tensor, element: int) -> list[ImageBatch]:
+    def _view(self, batch: torch.Tensor, number: int) -> list[ImageBatch]:
         """Return what every run looks at: frozen features, or pixels for runs with backbones of their own."""
-        return [(torch.arange(len(batch)), self._features(batch, element))]
+        return [(torch.arange(len(batch)), self._features(batch, number))]
 
-    def _features(self, batch: torch.Tensor, element: int) -> torch.Tensor | None:
+    def _features(self, batch: torch.Tensor, number: int) -> torch.Tensor | None:
         if self._frozen is None:
             return None
-        view = view_of_element(element)
+        view = test_view(number)
         drawn = view.draw(len(batch), 0)
         if self.inputs.settings.fine_tunes:
             return preprocess(self._frozen, batch, drawn)

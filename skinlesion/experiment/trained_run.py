@@ -87,5 +87,5 @@ class TrainedRun:
         """
         table = self.shown_table if inputs is None else self.inputs.shown_table(self.run, inputs)
         inputs = inputs or self.inputs
-        views = (image_batches(inputs.test_view(rows, element)) for element in range(inputs.views))
+        views = (image_batches(inputs.test_view(rows, view)) for view in range(inputs.views))
         return self.probabilities(views, records or [self.encode(table.iloc[rows])])

@@ -15,6 +15,7 @@ from skinlesion.errors import UserError
 from skinlesion.experiment.inputs import Inputs
 from skinlesion.experiment.pretraining_guard import check_pretraining
 from skinlesion.files import write_csv, write_json
+from skinlesion.models.backbones import has_fixed_input
 from skinlesion.models.losses import Loss, make_loss
 from skinlesion.models.metadata_encoders import MetadataEncoder, fit_encoder
 from skinlesion.params import SplitParams, TrainParams
@@ -72,6 +73,8 @@ def train_experiment(
     try:
         inputs = Inputs(workspace, settings, split)
         check_precision(settings.precision, inputs.device)
+        if settings.resolutions and has_fixed_input(settings.backbone):
+            raise UserError(f"train.resolutions: {settings.backbone} is built for one input_size; leave them empty")
         wanted = runs.runs_of(settings)
         check_pretraining(inputs, wanted)  # before anything is removed or computed
         if exclusive and world.writes:

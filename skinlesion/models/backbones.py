@@ -202,7 +202,7 @@ def load_backbone(name: str, weights: str, input_size: int | None = None) -> Bac
 
 def _create(name: str, weights: str, input_size: int | None) -> Any:
     # Only architectures with position embeddings take their size at construction; others run at any size.
-    sized: dict[str, Any] = {"img_size": input_size} if input_size and _takes_image_size(name) else {}
+    sized: dict[str, Any] = {"img_size": input_size} if input_size and has_fixed_input(name) else {}
     if weights == "none":
         return timm.create_model(name, pretrained=False, num_classes=0, **sized)
     if weights == "imagenet":
@@ -245,7 +245,8 @@ def _from_file(name: str, path: Path, sized: dict[str, Any]) -> Any:
     return model
 
 
-def _takes_image_size(name: str) -> bool:
+def has_fixed_input(name: str) -> bool:
+    """Return whether a backbone is built for one size of input, as those with position embeddings are."""
     return name.startswith(
         ("vit", "deit", "swin", "beit", "eva", "cait", "xcit", "test_vit", "mixer", "gmlp", "coatnet")
     )

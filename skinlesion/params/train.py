@@ -18,6 +18,7 @@ from skinlesion.choices import (
     Sampler,
     Schedule,
     Selection,
+    TestTimeAugmentation,
 )
 from skinlesion.folds import FOLDS
 from skinlesion.params.section import Cost, Fold, Probability, Repeat, Section, Seed, Strength, Width, check_costs
@@ -194,6 +195,11 @@ class TrainParams(Section):
     batch_norm: Literal["train", "frozen"] = Field(
         "train", description="Whether batch statistics of fine-tuned layers follow the data or stay as they were."
     )
+    resolutions: list[Annotated[int, Field(ge=32, le=1024)]] = Field(
+        [],
+        description="Sides of training images, one after the other in equal shares of the epochs of fine-tuning; "
+        "empty: input_size throughout. Validation and prediction always take input_size.",
+    )
     finetune_lr: float = Field(1e-4, gt=0, le=10, description="Learning rate of fine-tuning.")
     layer_decay: float = Field(1.0, gt=0, le=1, description="Factor on the learning rate per block away from the head.")
     finetune_batch_size: int = Field(32, ge=1, le=65_536, description="Images per step of fine-tuning.")
@@ -208,8 +214,10 @@ class TrainParams(Section):
     ema_decay: Probability = Field(0.0, description="Decay per step of the weights' moving average; 0 is off.")
 
     # Prediction and bookkeeping
-    tta: Literal["none", "d4"] = Field(
-        "none", description="Test-time augmentation: mean probability over the 8 flips and quarter turns."
+    tta: TestTimeAugmentation = Field(
+        "none",
+        description="Test-time augmentation: mean probability over the 8 flips and quarter turns, or over these of the "
+        "whole image and of its middle.",
     )
     checkpoint_seconds: float = Field(
         15.0, ge=0, description="Least time between checkpoints of a run; 0 writes one every epoch."
@@ -255,6 +263,12 @@ class TrainParams(Section):
             raise ValueError("augment with a frozen backbone works through cached views; set views to 4, say")
         if mixes and self.regime == "frozen":
             raise ValueError("augment.mixup and augment.cutmix blend pixels; use regime two_stage or full")
+        if self.resolutions and not self.fine_tunes:
+            raise ValueError("resolutions are those of fine-tuning; use regime two_stage or full")
+        if len(self.resolutions) > self.finetune_epochs:
+            raise ValueError(
+                f"resolutions are {len(self.resolutions)}, more than finetune_epochs {self.finetune_epochs}"
+            )
         if (self.tune.lr or self.tune.weight_decay) and self.regime != "frozen":
             raise ValueError(f"tune tries settings of the head alone, not of regime {self.regime}; use regime frozen")
         if self.records == "permuted" and not self.uses_metadata:

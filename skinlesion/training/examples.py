@@ -6,13 +6,13 @@ with others then takes its share: so one process and several see the same images
 
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from torch.nn import functional
 
-from skinlesion.data.augment import NO_CHANGE, Augmentation, Draw, Mix, apply_mix, d4_draw, draw, draw_mix
+from skinlesion.data.augment import NO_CHANGE, Augmentation, Draw, Mix, apply_mix, draw, draw_mix, view_draw
 from skinlesion.models.backbones import Backbone
 from skinlesion.models.metadata_encoders import Field
 from skinlesion.training.features import preprocess
@@ -138,14 +138,19 @@ class PixelExamples(Examples):
         backbone: Backbone,
         records: Records,
         augmentation: Augmentation = NO_CHANGE,
-        element: int = 0,
+        view: int = 0,
     ) -> None:
         self.store = store
         self.rows = torch.from_numpy(np.asarray(rows, dtype=np.int64))  # (N,) rows of the store
         self.backbone = backbone
         self.records = records
         self.augmentation = augmentation  # of training batches
-        self.element = element  # of D4, applied to all others: test-time augmentation
+        self.view = view  # of test-time augmentation, for all others
+
+    def at(self, side: int) -> "PixelExamples":
+        """Return the same examples with images of another side."""
+        backbone = replace(self.backbone, input_size=side)
+        return PixelExamples(self.store, self.rows.numpy(), backbone, self.records, self.augmentation, self.view)
 
     def batches(
         self, rows: Iterable[torch.Tensor], generator: torch.Generator | None = None, share: slice = slice(None)
@@ -171,7 +176,7 @@ class PixelExamples(Examples):
         """Draw all that is random about a batch, in the thread that owns the generator."""
         taken = rows[share]
         if generator is None:
-            return taken, d4_draw(len(taken), self.element) if self.element else None, None, None
+            return taken, view_draw(len(taken), self.view) if self.view else None, None, None
         missing = self.records.draw_missing(len(rows), generator)
         drawn = None if self.augmentation == NO_CHANGE else draw(self.augmentation, len(rows), generator)
         # Images blend within a process's share; a seed of its own keeps the common generator in step.

@@ -11,7 +11,7 @@ import torch
 from filelock import FileLock
 
 from skinlesion.code_version import code_version
-from skinlesion.data.augment import Augmentation, Draw, augment, d4_draw, draw
+from skinlesion.data.augment import Augmentation, Draw, augment, draw, view_draw
 from skinlesion.errors import UserError
 from skinlesion.files import read_json, sha256_json, write_json, write_text
 from skinlesion.models.backbones import Backbone
@@ -32,16 +32,16 @@ _FLUSH_EVERY = 1024  # images between notes of how far an extraction got: a mult
 class View:
     """How every image is changed before the backbone sees it."""
 
-    kind: Literal["plain", "d4", "augmented"] = "plain"
-    index: int = 0  # element of D4, or which of the augmented views
+    kind: Literal["plain", "test", "augmented"] = "plain"
+    index: int = 0  # which of the views of test-time augmentation, or of the augmented ones
     augmentation: Augmentation | None = None
 
     def draw(self, count: int, first: int) -> Draw | None:
         """Return how `count` images from row `first` on are changed: the same on every call."""
         if self.kind == "plain":
             return None
-        if self.kind == "d4":
-            return d4_draw(count, self.index)
+        if self.kind == "test":
+            return view_draw(count, self.index)
         assert self.augmentation is not None
         seed = int(np.random.SeedSequence((self.index, first)).generate_state(1)[0])
         return draw(self.augmentation, count, torch.Generator().manual_seed(seed))

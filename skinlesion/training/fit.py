@@ -22,7 +22,7 @@ from skinlesion.training.distributed import ALONE, World
 from skinlesion.training.examples import Examples, PixelExamples
 from skinlesion.training.optimizer import make_optimizer, restore_optimizer, set_learning_rate
 from skinlesion.training.phases import Phase
-from skinlesion.training.schedule import learning_rate_factor
+from skinlesion.training.schedule import learning_rate_factor, side_of_epoch
 from skinlesion.training.validate import logits_of, validation_values
 
 
@@ -180,7 +180,9 @@ class _Loop:
         # Both stay on the device until the end: no waiting in the loop. float32 counts to 16 million exactly.
         totals = torch.zeros(2, device=self.device)  # of losses, of right answers
         images = 0
-        for place, batch in enumerate(self.train.batches(rows, generator, self.world.share)):
+        side = side_of_epoch(settings.resolutions, epoch, phase.epochs)
+        train = self.train.at(side) if isinstance(self.train, PixelExamples) and side else self.train
+        for place, batch in enumerate(train.batches(rows, generator, self.world.share)):
             done = epoch - 1 + (place + 0.5) / len(rows)  # epochs, at the middle of the step
             factor = learning_rate_factor(
                 settings.schedule, done, phase.epochs,

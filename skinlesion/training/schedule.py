@@ -1,6 +1,7 @@
 """Learning-rate schedules: the factor on the base rate over a phase."""
 
 import math
+from collections.abc import Sequence
 
 from skinlesion.choices import Schedule, names
 from skinlesion.errors import UserError, choices
@@ -32,6 +33,15 @@ def learning_rate_factor(
     cycle = math.floor(math.log2(past / restart_epochs + 1) + 1e-12)
     start = restart_epochs * (2**cycle - 1)
     return _cosine((past - start) / (restart_epochs * 2**cycle))
+
+
+def side_of_epoch(resolutions: Sequence[int], epoch: int, epochs: int) -> int | None:
+    """Return the side of training images in epoch `epoch` (from 1) of `epochs`; None where no sides are given.
+
+    Small images first, large ones last: most of the training at a fraction of the time (Touvron et al., NeurIPS 2019;
+    Tan & Le, ICML 2021).
+    """
+    return resolutions[(epoch - 1) * len(resolutions) // epochs] if resolutions else None
 
 
 def _cosine(done: float) -> float:

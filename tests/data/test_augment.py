@@ -7,17 +7,18 @@ import pytest
 import torch
 
 from skinlesion.data.augment import (
+    D4_SIZE,
     NO_CHANGE,
     PRESETS,
     Augmentation,
     Draw,
     apply_mix,
     augment,
-    d4_draw,
     d4_matrices,
     draw,
     draw_mix,
     make_augmentation,
+    view_draw,
 )
 from skinlesion.params import AugmentParams
 
@@ -42,7 +43,7 @@ def test_the_eight_elements_are_numpys_and_all_different():
     images = pictures(1)
     seen = set()
     for element in range(8):
-        augmented = augment(images, d4_draw(1, element))[0].permute(1, 2, 0).numpy()
+        augmented = augment(images, view_draw(1, element))[0].permute(1, 2, 0).numpy()
         expected = np.rot90(images[0].permute(1, 2, 0).numpy(), element % 4)
         expected = expected[:, ::-1] if element >= 4 else expected
         np.testing.assert_array_equal(augmented, expected)
@@ -183,3 +184,14 @@ def test_all_of_it_on_bytes_is_all_of_it_on_floats():
     difference = (augment(images, drawn).float() - augment(images.float(), drawn)).abs()
     assert difference.max() <= 2.5  # bytes are rounded after the warp and after the colours
     assert difference.mean() < 0.5
+
+
+def test_views_of_test_time_augmentation_are_eight_elements_at_each_zoom():
+    image = torch.arange(3 * 36 * 36).view(1, 3, 36, 36) % 251
+    image = image.to(torch.uint8)
+    for view in range(D4_SIZE):
+        zoomed = augment(image.float(), view_draw(1, D4_SIZE + view))
+        middle = augment(image.float(), view_draw(1, view))[:, :, 6:30, 6:30]  # 24 of 36 pixels: 1 / 1.5
+        expected = torch.nn.functional.interpolate(middle, (36, 36), mode="bilinear", align_corners=False)
+        inner = slice(3, -3)  # at the edges interpolation looks past the middle
+        torch.testing.assert_close(zoomed[..., inner, inner], expected[..., inner, inner], atol=1e-2, rtol=0)

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from skinlesion.errors import UserError
-from skinlesion.training.schedule import learning_rate_factor
+from skinlesion.training.schedule import learning_rate_factor, side_of_epoch
 
 
 def torchs(make, epochs):
@@ -50,3 +50,9 @@ def test_between_epochs_it_is_smooth():
 def test_an_unknown_schedule_names_the_known():
     with pytest.raises(UserError, match="constant, cosine, warm_restarts"):
         learning_rate_factor("linear", 0, 1)
+
+
+def test_sides_go_through_equal_shares_of_the_epochs():
+    assert [side_of_epoch([128, 192, 224], epoch, 7) for epoch in range(1, 8)] == [128, 128, 128, 192, 192, 224, 224]
+    assert [side_of_epoch([96], epoch, 3) for epoch in (1, 2, 3)] == [96, 96, 96]
+    assert side_of_epoch([], 1, 3) is None
