@@ -36,6 +36,11 @@ def accuracy_at_coverage(coverage: float) -> str:
     return f"accuracy_at_{percent(coverage)}_percent_coverage"
 
 
+def at_own_rule_name(objective: str) -> str:
+    """Return "macro_f1_at_own_rule": a metric under the decision rule fitted for it on validation parts."""
+    return f"{objective}_at_own_rule"
+
+
 #: Titles that are not the name with spaces for underscores.
 FIGURE_TITLES = {
     "rms_calibration_error_uncalibrated": "RMS calibration error",
@@ -60,6 +65,8 @@ FIGURE_TITLES = {
     "melanomas_missed_per_1000_lesions": "melanomas missed per 1,000 lesions",
     "melanomas_called_benign_per_1000_lesions": "melanomas called benign per 1,000 lesions",
     "by_lesion_balanced_accuracy": "balanced accuracy by lesion",
+    "balanced_accuracy_at_own_rule": "balanced accuracy at its best rule",
+    "macro_f1_at_own_rule": "macro F1 at its best rule",
     "gain_over_image_only": "difference from the image-only twin",
     "gain_over_image_only_all_missing": "difference from the image-only twin with all fields missing",
     "balanced_accuracy_records_exchanged": "with records of other lesions",

@@ -40,7 +40,7 @@ class TemperatureScaling:
     temperature: float
 
     def apply(self, probabilities: np.ndarray) -> np.ndarray:
-        scaled: np.ndarray = softmax(_log(probabilities) / self.temperature, axis=1)
+        scaled: np.ndarray = softmax(log_probabilities(probabilities) / self.temperature, axis=1)
         return scaled
 
     def state(self) -> dict[str, Any]:
@@ -55,7 +55,7 @@ class VectorScaling:
     shift: np.ndarray  # (C,)
 
     def apply(self, probabilities: np.ndarray) -> np.ndarray:
-        scaled: np.ndarray = softmax(_log(probabilities) * self.scale + self.shift, axis=1)
+        scaled: np.ndarray = softmax(log_probabilities(probabilities) * self.scale + self.shift, axis=1)
         return scaled
 
     def state(self) -> dict[str, Any]:
@@ -125,13 +125,13 @@ def restore_calibrator(state: dict[str, Any]) -> Calibrator:
     return IsotonicScaling(tuple((np.array(x), np.array(y)) for x, y in state["knots"]))
 
 
-def _log(probabilities: np.ndarray) -> np.ndarray:
+def log_probabilities(probabilities: np.ndarray) -> np.ndarray:
     logs: np.ndarray = np.log(np.clip(probabilities, _SMALLEST, 1))
     return logs
 
 
 def _fit_vector(labels: np.ndarray, probabilities: np.ndarray) -> VectorScaling:
-    logits = _log(probabilities)
+    logits = log_probabilities(probabilities)
     rows, classes = np.arange(len(labels)), probabilities.shape[1]
     truth = np.eye(classes)[labels]
 

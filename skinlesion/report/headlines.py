@@ -33,6 +33,8 @@ def report_assessment(settings: AssessParams) -> list[str]:
         "expected_cost",
         "melanomas_called_benign_per_1000_lesions",
         "by_lesion_balanced_accuracy",
+        "balanced_accuracy_at_own_rule",
+        "macro_f1_at_own_rule",
     ]
 
 
@@ -56,6 +58,8 @@ def card_assessment(settings: AssessParams) -> list[str]:
         "expected_cost",
         "melanomas_called_benign_per_1000_lesions",
         "by_lesion_balanced_accuracy",
+        "balanced_accuracy_at_own_rule",
+        "macro_f1_at_own_rule",
     ]
 
 

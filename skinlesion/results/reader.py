@@ -41,6 +41,7 @@ _EXPLAIN = "run `skinlesion explain` first"
 #: Tables of reports/stats and the columns that their readers rely on.
 _STATISTICS_COLUMNS = {
     "comparisons": COMPARISON_COLUMNS,
+    "own_rules": COMPARISON_COLUMNS,
     "claims": CLAIM_COLUMNS,
     "external": ("a", "b", "external", "metric", "difference", "low_adjusted", "high_adjusted", "verdict"),
     "flips": ("a", "b", "dx", "lost", "gained"),
@@ -293,7 +294,7 @@ class Results:
         return self._json(self.workspace.statistics / names.STATISTICS_NAME, _STATS)
 
     def statistics_table(self, table: str) -> pd.DataFrame:
-        """Return comparisons, claims, external, flips, variance or detectable; a `verdict` not given is empty text."""
+        """Return one of the tables of reports/stats; a `verdict` not given is empty text."""
         path = self.workspace.statistics / f"{table}.csv"
         return self._csv(path, _STATISTICS_COLUMNS[table], _STATS, empty=("verdict", "family", "adjustment", "caution"))
 

@@ -11,9 +11,10 @@ from skinlesion.analysis.columns import COMPARISON_COLUMNS
 from skinlesion.analysis.comparison import compare
 from skinlesion.analysis.external_comparison import comparable_pairs, compare_external
 from skinlesion.analysis.judgement import ComparedDifference, Key, judge
+from skinlesion.analysis.own_rules import compare_at_own_rules
 from skinlesion.analysis.pair_tables import Pair, cochran, detectable_table, flips_table, shared_images, variance_table
 from skinlesion.analysis.plan import Plan
-from skinlesion.evaluation.predictions import read_predictions, restrict_images
+from skinlesion.evaluation.predictions import Predictions, read_predictions, read_validation, restrict_images
 from skinlesion.files import read_json, write_csv, write_json
 from skinlesion.folds import TEST_PARTS, TRAINING_PARTS
 from skinlesion.params import Params
@@ -25,12 +26,13 @@ from skinlesion.results.names import (
     PARAMS_NAME,
     PREDICTIONS_NAME,
     STATISTICS_NAME,
+    VALIDATION_NAME,
 )
 from skinlesion.results.workspace import Workspace, evaluate_command
 
 
 def stats(params: Params, workspace: Workspace) -> pd.DataFrame:
-    """Write reports/stats/: comparisons, claims, external, flips, variance, detectable (CSV) and stats.json.
+    """Write reports/stats/: comparisons, own_rules, claims, external, flips, variance, detectable (CSV) and stats.json.
 
     Returns:
         The comparisons. Differences are b − a.
@@ -71,6 +73,7 @@ def stats(params: Params, workspace: Workspace) -> pd.DataFrame:
         "comparisons": comparisons,
         "claims": claims,
         "external": _external(params, workspace, pairs, plan),
+        "own_rules": compare_at_own_rules(predictions, _validation(params, workspace), pairs, plan),
     }
     for name, table in written.items():
         write_csv(out / f"{name}.csv", table, float_format="%.9g")
@@ -80,6 +83,15 @@ def stats(params: Params, workspace: Workspace) -> pd.DataFrame:
     )
     write_json(out / STATISTICS_NAME, _summary(params, comparisons, claims, skipped) | omnibus | record.entries())
     return comparisons
+
+
+def _validation(params: Params, workspace: Workspace) -> dict[str, Predictions]:
+    return {
+        name: read_validation(workspace.system(params, name) / VALIDATION_NAME, remedy=evaluate_command(params, name))[
+            0
+        ]
+        for name in params.systems
+    }
 
 
 def plan_of(params: Params) -> Plan:

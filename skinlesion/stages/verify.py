@@ -37,7 +37,7 @@ from skinlesion.stages.stats import stats
 _TOLERANCE = 1e-9
 _PAGES = (*(f"{TABLE_NAME}.{ending}" for ending in ("md", "csv", "tex")), REPORT_PAGE_NAME, SUBGROUP_PAGE_NAME)
 _SLOW = ("assessments", "metadata", "effect", "stats")
-_STATS = (STATISTICS_NAME, "comparisons.csv", "claims.csv")
+_STATS = (STATISTICS_NAME, "comparisons.csv", "own_rules.csv", "claims.csv")
 
 
 def verify(params: Params, workspace: Workspace, readme: Path | None, *, quick: bool) -> list[str]:

@@ -21,6 +21,7 @@ from skinlesion.analysis.assessment.inputs import AssessmentInputs
 from skinlesion.analysis.assessment.lesions import lesion_table
 from skinlesion.analysis.assessment.selective import selective_tables, uncertainty_table
 from skinlesion.analysis.assessment.subgroups import subgroup_table
+from skinlesion.analysis.own_rules import fit_rules, rules_table
 from skinlesion.evaluation.predictions import Predictions, Run
 from skinlesion.evaluation.subgroups import make_groups
 from skinlesion.params import AssessParams, EvaluateParams
@@ -62,6 +63,7 @@ def assess_predictions(
         "missed": missed_melanomas(inputs),
         "subgroups": subgroup_table(inputs, groups),
         "lesions": lesion_table(tested, evaluate),
+        "decision_rules": rules_table(tested, fit_rules(tested, validation), evaluate.confidence),
     }
     notes = {
         "images": len(tested.labels),

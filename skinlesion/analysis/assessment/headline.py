@@ -5,8 +5,10 @@ from typing import Any
 
 import pandas as pd
 
+from skinlesion.analysis.own_rules import best_for
+from skinlesion.evaluation.decision_rules import OBJECTIVES
 from skinlesion.evaluation.decisions import TARGETS
-from skinlesion.evaluation.figure_names import at_operating_point, net_benefit_at, rule_name
+from skinlesion.evaluation.figure_names import at_operating_point, at_own_rule_name, net_benefit_at, rule_name
 from skinlesion.params import AssessParams
 
 
@@ -34,6 +36,9 @@ def headline(tables: dict[str, pd.DataFrame], settings: AssessParams) -> Headlin
     for row in _records(tables["lesions"], unit="lesion"):
         if not row["metric"].startswith("sensitivity_") or row["metric"] == "sensitivity_mel":
             _add(figures, f"by_lesion_{row['metric']}", row)
+    for objective in OBJECTIVES:
+        for row in _records(tables["decision_rules"], rule=best_for(objective), metric=objective):
+            _add(figures, at_own_rule_name(objective), row)
     _worst_groups(tables["subgroups"], figures)
     return figures
 

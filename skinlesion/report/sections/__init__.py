@@ -16,6 +16,7 @@ from skinlesion.report.sections.external import external
 from skinlesion.report.sections.flips import flips
 from skinlesion.report.sections.limits import limits
 from skinlesion.report.sections.metadata import metadata
+from skinlesion.report.sections.own_rules import own_rules
 from skinlesion.report.sections.pairs import pairs
 from skinlesion.report.sections.power import power
 from skinlesion.report.sections.provenance import provenance
@@ -31,6 +32,7 @@ SECTIONS: list[Make] = [
     published,
     systems,
     pairs,
+    own_rules,
     comparisons,
     flips,
     training,
