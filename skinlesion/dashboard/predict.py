@@ -46,7 +46,7 @@ def show(results: Results) -> None:
     name = _best(results, trained, record) if wanted == AUTOMATIC else str(wanted)
     model = _model(results, name)
     table = pd.DataFrame([record.row()])
-    row = model.rows(pixels[None], table)[0]
+    row = model.rows([pixels], table)[0]
     for warning in words.warnings_of(row):
         st.error(warning)
     if row["unlike"] is None:
@@ -153,7 +153,8 @@ def _looks(results: Results, name: str, pixels: np.ndarray, table: pd.DataFrame)
     with st.expander("Where the model of one fold looks (Grad-CAM)"):
         folder = results.workspace.model(name)
         run = _look(str(results.workspace.root / "params.yaml"), name, folder.stat().st_mtime)
-        st.image(photograph_with_map(pixels, run.map_photographs(pixels[None], table).maps[0]))
+        square = run.trained.inputs.squares([pixels])
+        st.image(photograph_with_map(square[0], run.map_photographs(square, table).maps[0]))
 
 
 def _similar(model: Any, results: Results, pixels: np.ndarray) -> None:
@@ -164,7 +165,9 @@ def _similar(model: Any, results: Results, pixels: np.ndarray) -> None:
                 f"compute, which `skinlesion predict --experiment {model.name} --unlike` does once."
             )
             return
-        rows, cosines = model.neighbours.nearest(model.predictor.pooled(pixels[None]), _SIMILAR)
+        rows, cosines = model.neighbours.nearest(
+            model.predictor.pooled(model.predictor.inputs.squares([pixels])), _SIMILAR
+        )
         table = results.metadata
         for column, row, cosine in zip(st.columns(_SIMILAR), rows[0], cosines[0], strict=True):
             image_id = str(table["image_id"].iloc[row])

@@ -16,6 +16,7 @@ from skinlesion.data.duplicates import (
     fit_whitening,
     perceptual_hashes,
 )
+from skinlesion.data.frames import SquareImages
 from skinlesion.data.known_pairs import present_pairs
 from skinlesion.data.splits import crossing_lesions
 
@@ -32,7 +33,9 @@ class Appearance:
     features: np.ndarray  # (N, W), frozen
 
     @classmethod
-    def of(cls, images: np.ndarray, features: np.ndarray, whitening: Whitening | None = None) -> "Appearance":
+    def of(
+        cls, images: np.ndarray | SquareImages, features: np.ndarray, whitening: Whitening | None = None
+    ) -> "Appearance":
         """Return the appearance of images (N, S, S, 3) uint8; the whitening is fitted on them unless it is given."""
         return cls(perceptual_hashes(images), whitening or fit_whitening(features), features)
 

@@ -1,4 +1,4 @@
-"""Decoding: from the bytes of an image file to a square uint8 array, with facts of the file."""
+"""Decoding: from the bytes of an image file to a uint8 frame, with facts of the file."""
 
 import hashlib
 import io
@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from skinlesion.data.frames import frame_size, to_frame
 from skinlesion.data.preprocess import dullrazor, shades_of_gray
 from skinlesion.params import PrepareParams
 
@@ -21,7 +22,7 @@ _JPEG_END = b"\xff\xd9"
 class Photograph:
     """A prepared image, with facts of its file as the data set delivers it."""
 
-    pixels: np.ndarray  # (S, S, 3) uint8 RGB
+    pixels: np.ndarray  # (h, w, 3) uint8 RGB, the short side of `prepare.image_size`
     width: int  # of the file's image, in pixels
     height: int
     bytes: int  # length of the file
@@ -29,7 +30,7 @@ class Photograph:
 
 
 def decode(data: bytes, settings: PrepareParams) -> Photograph:
-    """Return the image in `data` after hair removal, colour constancy and the crop to a square, as `settings` asks.
+    """Return the image in `data` after hair removal and colour constancy, at the size that `settings` ask for.
 
     Raises:
         OSError: not an image, or a truncated one.
@@ -46,7 +47,7 @@ def decode(data: bytes, settings: PrepareParams) -> Photograph:
         if width * height > MOST_PIXELS:
             raise ValueError(f"has {width} × {height} pixels, more than {MOST_PIXELS:,}")
         pixels = _read(image, data)
-    pixels = to_square(adjust(pixels, settings), settings.image_size, settings.square)
+    pixels = to_frame(adjust(pixels, settings), settings.image_size)
     return Photograph(pixels, width, height, len(data), hashlib.sha256(data).hexdigest())
 
 
@@ -72,41 +73,14 @@ def adjust(pixels: np.ndarray, settings: PrepareParams) -> np.ndarray:
     return pixels
 
 
-def to_square(pixels: np.ndarray, size: int, how: str) -> np.ndarray:
-    """Return an image (H, W, 3) uint8 as a square (size, size, 3).
+def frame_of(data: bytes, side: int) -> tuple[int, int]:
+    """Return height and width of the frame that `decode` makes of an image, from its header.
 
-    Args:
-        how: "crop" takes the largest centred square, "squash" changes the aspect ratio, "pad" keeps it and adds black
-            bars.
+    Raises:
+        OSError: not an image.
     """
-    height, width = pixels.shape[:2]
-    if how == "squash":
-        return _resize(pixels, size, size)
-    if how == "pad":
-        scale = size / max(width, height)
-        inner = _resize(pixels, max(1, round(height * scale)), max(1, round(width * scale)))
-        framed = np.zeros((size, size, 3), dtype=np.uint8)
-        top, left = (size - inner.shape[0]) // 2, (size - inner.shape[1]) // 2
-        framed[top : top + inner.shape[0], left : left + inner.shape[1]] = inner
-        return framed
-    side = min(width, height)
-    top, left = (height - side) // 2, (width - side) // 2
-    return _resize(pixels[top : top + side, left : left + side], size, size)
-
-
-def _resize(pixels: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Return an image (H, W, 3) at another size: bicubic when enlarged, area means when reduced to half or less, and
-    between these smoothed with σ = (factor − 1) / 2 and interpolated bilinearly, as scikit-image does.
-    """
-    if pixels.shape[:2] == (height, width):
-        return pixels
-    factor = max(pixels.shape[0] / height, pixels.shape[1] / width)
-    method = cv2.INTER_LINEAR
-    if factor >= 2:
-        method = cv2.INTER_AREA
-    elif factor > 1:  # area means are slow at non-integer factors
-        pixels = cv2.GaussianBlur(pixels, (0, 0), (factor - 1) / 2)
-    else:
-        method = cv2.INTER_CUBIC
-    resized: np.ndarray = cv2.resize(pixels, (width, height), interpolation=method)
-    return resized
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            return frame_size(*image.size, side)
+    except (UnidentifiedImageError, Image.DecompressionBombError):
+        raise OSError("no image of a kind that Pillow knows") from None

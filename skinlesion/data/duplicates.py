@@ -14,6 +14,8 @@ import numpy as np
 import pandas as pd
 from scipy.fft import dctn
 
+from skinlesion.data.frames import SquareImages
+
 _SIDE = 32  # of the grey image that is transformed
 _LOW = 8  # lowest frequencies along each side: 64 bits
 _MOST_COMPONENTS = 256
@@ -50,7 +52,7 @@ def across_parts(pairs: pd.DataFrame, part_of: Mapping[str, int]) -> pd.DataFram
     return pairs[differ]
 
 
-def perceptual_hashes(images: np.ndarray) -> np.ndarray:
+def perceptual_hashes(images: np.ndarray | SquareImages) -> np.ndarray:
     """Return 64-bit hashes (8, N) uint64 of images (N, S, S, 3) uint8, one for each flip and quarter turn.
 
     pHash: of the 8 × 8 lowest frequencies of the cosine transform of a 32 × 32 grey image, each bit says whether the

@@ -5,7 +5,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from skinlesion.data.decode import to_square
+from skinlesion.data.frames import resize, to_square
 from skinlesion.data.sources.images import ImageIndex
 from skinlesion.errors import UserError
 
@@ -16,7 +16,7 @@ class LesionMasks:
     """The masks `<image_id>_segmentation` below a folder or in its archives."""
 
     def __init__(self, archive: Path, square: str) -> None:
-        """Index a folder; `square` is how `prepare` made photographs square."""
+        """Index a folder; `square` is how the experiment makes frames square: crop, squash or pad."""
         self._files = ImageIndex(archive, _image_id, lambda path: "segmentation" in path.name.lower())
         self._square = square
 
@@ -32,7 +32,8 @@ class LesionMasks:
         frame = cv2.imdecode(np.frombuffer(self._files.read(image_id), np.uint8), cv2.IMREAD_GRAYSCALE)
         if frame is None:
             raise UserError(f"mask of {image_id}: not a readable image; fetch the masks again")
-        square = to_square(np.repeat(frame[..., None], 3, axis=2), side, self._square)
+        square = to_square(np.repeat(frame[..., None], 3, axis=2), self._square, side)
+        square = resize(square, side, side)
         return np.asarray(square[..., 0] > 127)
 
 

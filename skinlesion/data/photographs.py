@@ -31,7 +31,7 @@ def find_photographs(paths: Sequence[Path]) -> list[Path]:
 
 
 def read_photograph(path: Path, settings: PrepareParams) -> np.ndarray:
-    """Return a photograph (S, S, 3) uint8 as `prepare` would store it.
+    """Return the frame (h, w, 3) uint8 of a photograph as `prepare` would store it.
 
     Raises:
         UserError: too large, or not an image that can be read; the message says why.

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 from sklearn.ensemble import HistGradientBoostingClassifier
 
+from skinlesion.data.frames import SquareImages
 from skinlesion.data.splits import FOLDS, roles
 from skinlesion.vocabulary import CLASSES
 
@@ -18,7 +19,7 @@ PREDICTORS = {
 _TREES = 60  # boosting rounds: enough for a few columns
 
 
-def facts(metadata: pd.DataFrame, files: pd.DataFrame, images: np.ndarray) -> pd.DataFrame:
+def facts(metadata: pd.DataFrame, files: pd.DataFrame, images: np.ndarray | SquareImages) -> pd.DataFrame:
     """Return one row per image with the columns of PREDICTORS that the data set has; text columns as categories.
 
     Args:

@@ -13,8 +13,9 @@ import cv2
 import numpy as np
 import pandas as pd
 
+from skinlesion.data.frames import SquareImages, frame_sizes
 from skinlesion.errors import UserError
-from skinlesion.files import read_csv
+from skinlesion.files import read_csv, read_json
 from skinlesion.progress import progress
 
 if TYPE_CHECKING:
@@ -26,6 +27,9 @@ FILES_NAME = "files.csv"
 FILE_COLUMNS = ("image_id", "width", "height", "bytes", "sha256", "pixels_sha256")
 #: Source, checksums, counts and findings; written last, so its presence means that the folder is complete.
 PREPARED_NAME = "prepared.json"
+#: What decoders raise; Pillow raises SyntaxError on broken headers.
+_UNREADABLE = (OSError, ValueError, SyntaxError)
+_REMEDY = "run `skinlesion prepare` again"
 _CHUNK = 256  # images in progress: bounds memory and moves the progress bar
 
 
@@ -43,13 +47,44 @@ class Built:
     sha256: str  # of the array, as hash_images computes it
 
 
-def build_images(path: Path, image_ids: Sequence[str], read: "Callable[[str], Photograph]", size: int) -> Built:
-    """Write the images of `image_ids` to `path` as one (N, size, size, 3) uint8 .npy, decoding each once.
+def build_images(
+    path: Path,
+    image_ids: Sequence[str],
+    read: "Callable[[str], Photograph]",
+    frame: Callable[[str], tuple[int, int]],
+) -> Built:
+    """Write the images of `image_ids` to `path` as one (N, H, W, 3) uint8 .npy, decoding each once.
+
+    H and W are those of the first frame. Where another one is larger, all headers are read and the array is begun
+    again with the largest height and width; smaller frames lie at the top left.
 
     Images are decoded in threads (OpenCV, Pillow and NumPy release the interpreter lock). The row of an image that
     `read` cannot decode stays black.
+
+    Args:
+        frame: height and width of an image's frame; raises what `read` raises.
     """
-    array = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=(len(image_ids), size, size, 3))
+    first = (size for size in (_size(frame, image_id) for image_id in image_ids) if size is not None)
+    try:
+        return _build(path, image_ids, read, next(first, (1, 1)))
+    except _LargerError:
+        sizes = [size for size in (_size(frame, image_id) for image_id in image_ids) if size is not None]
+        return _build(path, image_ids, read, (max(size[0] for size in sizes), max(size[1] for size in sizes)))
+
+
+class _LargerError(Exception):
+    """A frame that does not fit onto the canvas."""
+
+
+def _size(frame: Callable[[str], tuple[int, int]], image_id: str) -> tuple[int, int] | None:
+    try:
+        return frame(image_id)
+    except _UNREADABLE:
+        return None
+
+
+def _build(path: Path, image_ids: Sequence[str], read: "Callable[[str], Photograph]", canvas: tuple[int, int]) -> Built:
+    array = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=(len(image_ids), *canvas, 3))
     failed: dict[str, str] = {}
     files: dict[str, tuple[Any, ...]] = {}
     digest = _digest(array)
@@ -57,10 +92,13 @@ def build_images(path: Path, image_ids: Sequence[str], read: "Callable[[str], Ph
     def build_row(row: int) -> None:
         try:
             photo = read(image_ids[row])
-            array[row] = photo.pixels
+            height, width = photo.pixels.shape[:2]
+            if height > canvas[0] or width > canvas[1]:
+                raise _LargerError
+            array[row, :height, :width] = photo.pixels
             pixels = hashlib.sha256(np.ascontiguousarray(photo.pixels).data).hexdigest()
             files[image_ids[row]] = (photo.width, photo.height, photo.bytes, photo.sha256, pixels)
-        except (OSError, ValueError, SyntaxError) as error:  # Pillow raises SyntaxError on broken headers
+        except _UNREADABLE as error:
             failed[image_ids[row]] = str(error) or type(error).__name__
 
     # One thread hashes the whole array, a chunk behind the decoders: a hash needs the chunks in order.
@@ -119,7 +157,7 @@ def _digest(array: np.ndarray) -> "hashlib._Hash":
 
 
 def open_images(path: Path) -> np.ndarray:
-    """Return the prepared images as a read-only memory map (N, S, S, 3) uint8.
+    """Return the prepared frames as a read-only memory map (N, H, W, 3) uint8.
 
     Raises:
         UserError: the file is missing or holds anything else.
@@ -130,9 +168,9 @@ def open_images(path: Path) -> np.ndarray:
         raise UserError(f"{path}: no such file; run `skinlesion prepare` first") from None
     except ValueError:
         raise UserError(f"{path}: not a .npy array; run `skinlesion prepare` again") from None
-    if array.ndim != 4 or array.shape[1] != array.shape[2] or array.shape[3] != 3 or array.dtype != np.uint8:
+    if array.ndim != 4 or array.shape[3] != 3 or array.dtype != np.uint8:
         raise UserError(
-            f"{path}: holds {array.dtype} {array.shape}, not uint8 (N, S, S, 3); run `skinlesion prepare` again"
+            f"{path}: holds {array.dtype} {array.shape}, not uint8 (N, H, W, 3); run `skinlesion prepare` again"
         )
     return array
 
@@ -144,3 +182,22 @@ def read_files(path: Path) -> pd.DataFrame:
         UserError: the file is missing or lacks a column.
     """
     return read_csv(path, FILE_COLUMNS, "run `skinlesion prepare` again", dtype={"image_id": str})
+
+
+def open_squares(prepared: Path, how: str, side: int | None = None) -> np.ndarray | SquareImages:
+    """Return the prepared images of a folder as squares (N, S, S, 3) uint8.
+
+    Args:
+        how, side: those of `frames.to_square`; frames that are square are left as they are.
+
+    Raises:
+        UserError: a file is missing, holds anything else, or does not fit the others.
+    """
+    frames = open_images(prepared / IMAGES_NAME)
+    short = read_json(prepared / PREPARED_NAME, _REMEDY)["image_size"]
+    if frames.shape[1] == frames.shape[2] == short:
+        return frames
+    sizes = frame_sizes(read_files(prepared / FILES_NAME), short)
+    if len(sizes) != len(frames):
+        raise UserError(f"{prepared}: {IMAGES_NAME} and {FILES_NAME} differ in length; {_REMEDY}")
+    return SquareImages(frames, sizes, how, side)

@@ -1,5 +1,6 @@
 """A model that answers about photographs: its probabilities with all that a reader must know to judge them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,8 +28,8 @@ class AnsweringModel:
     predictor: Predictor
     neighbours: Neighbours | None = None
 
-    def rows(self, images: np.ndarray, records: pd.DataFrame) -> list[dict[str, Any]]:
-        """Return what is answered about each of the images (B, S, S, 3) uint8, one batch with B records.
+    def rows(self, frames: Sequence[np.ndarray], records: pd.DataFrame) -> list[dict[str, Any]]:
+        """Return what is answered about each of B frames (h, w, 3) uint8, one batch with B records.
 
         Keys of a row:
             experiment: this model's name; `sees` whether "image", "record" or "image and record".
@@ -43,6 +44,7 @@ class AnsweringModel:
             called: rule → whether malignant by the threshold of that rule.
         """
         predictor = self.predictor
+        images = predictor.inputs.squares(frames)
         unlike = None
         if self.neighbours is None:
             answers = predictor.answer(images, records)
@@ -69,5 +71,5 @@ class AnsweringModel:
                 else [CLASSES[position] for position in np.flatnonzero(answers.sets[row])],
                 "called": {rule: bool(called[row]) for rule, called in answers.calls.items()},
             }
-            for row in range(len(images))
+            for row in range(len(frames))
         ]

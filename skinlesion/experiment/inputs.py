@@ -1,7 +1,7 @@
 """The data of one experiment: prepared images and table, the split, the backbone and its frozen features."""
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -11,6 +11,7 @@ import pandas as pd
 import torch
 
 from skinlesion.data.augment import D4_SIZE, ZOOMS, make_augmentation
+from skinlesion.data.frames import SquareImages, to_square
 from skinlesion.data.injection import chosen_test_images, inject
 from skinlesion.data.metadata import METADATA_NAME, read_metadata
 from skinlesion.data.record_exchange import RECORD, draw_records, placebo_records
@@ -23,7 +24,7 @@ from skinlesion.data.splits import (
     roles,
     table_hash,
 )
-from skinlesion.data.store import IMAGES_NAME, PREPARED_NAME, open_images
+from skinlesion.data.store import PREPARED_NAME, open_squares
 from skinlesion.errors import UserError
 from skinlesion.evaluation.subgroups import joint_groups
 from skinlesion.files import read_json, sha256_file, sha256_json
@@ -162,8 +163,9 @@ class Inputs:
         return image_features_of(self.settings.fusion)
 
     @cached_property
-    def images(self) -> np.ndarray:
-        images = open_images(self.workspace.prepared / IMAGES_NAME)
+    def images(self) -> np.ndarray | SquareImages:
+        """Return the prepared images as the squares (N, S, S, 3) uint8 that the experiment makes of them."""
+        images = open_squares(self.workspace.prepared, self.settings.square, self._side)
         if len(images) != len(self.table):
             raise UserError(
                 f"{self.workspace.prepared}: images and table differ in length; run `skinlesion prepare` again"
@@ -173,6 +175,15 @@ class Inputs:
     @cached_property
     def store(self) -> PixelStore:
         return PixelStore(self.images, self.device)
+
+    @property
+    def _side(self) -> int | None:
+        """Return the side of squashed and padded squares: the network's, so that frames are resized once."""
+        return None if self.backbone is None else self.backbone.input_size
+
+    def squares(self, frames: Sequence[np.ndarray]) -> np.ndarray:
+        """Return frames (h, w, 3) uint8 of photographs as the experiment sees them, (B, S, S, 3)."""
+        return np.stack([to_square(frame, self.settings.square, self._side) for frame in frames])
 
     @cached_property
     def backbone(self) -> Backbone | None:
@@ -187,7 +198,7 @@ class Inputs:
         """Return which frozen features the experiment looks at in one view."""
         settings = self.settings
         return FeatureRequest(
-            settings.precision, settings.device, self.kind, settings.spatial_grid, view, settings.tf32
+            settings.precision, settings.device, self.kind, settings.spatial_grid, view, settings.tf32, settings.square
         )
 
     def features(self, view: View = PLAIN) -> Features:

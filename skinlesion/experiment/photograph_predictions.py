@@ -58,7 +58,7 @@ class _Batch:
 
     files: Sequence[Path]
     records: pd.DataFrame
-    images: dict[int, np.ndarray]  # place in `files` → pixels (S, S, 3) uint8, of those that could be read
+    images: dict[int, np.ndarray]  # place in `files` → frame (h, w, 3) uint8, of those that could be read
     rows: list[dict[str, Any]]
 
 
@@ -74,7 +74,7 @@ def _answer(models: Models, files: Sequence[Path], prepare: PrepareParams, recor
     for told, model in models.items():
         places = [place for place in images if known[place] == told]
         if places:
-            answered = model.rows(np.stack([images[place] for place in places]), records.iloc[places])
+            answered = model.rows([images[place] for place in places], records.iloc[places])
             for place, row in zip(places, answered, strict=True):
                 rows[place] = {"file": str(files[place])} | row | {"error": ""}
     return _Batch(files, records, images, rows)

@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from skinlesion.choices import ColorConstancy, HairRemoval, Source, Square
+from skinlesion.choices import ColorConstancy, HairRemoval, Source
 from skinlesion.params.section import Section, Seed
 
 
@@ -55,10 +55,7 @@ class DataParams(Section):
 
 
 class PrepareParams(Section):
-    image_size: int = Field(256, ge=32, le=1024, description="Side of the stored square images, in pixels.")
-    square: Square = Field(
-        "crop", description="How a frame becomes square: its centre, all of it squeezed, or all of it between bars."
-    )
+    image_size: int = Field(256, ge=32, le=1024, description="Short side of the stored frames, in pixels.")
     color_constancy: ColorConstancy = Field("none", description="Take the light's colour out (Shades of Gray, p = 6).")
     hair_removal: HairRemoval = Field("none", description="Paint dark hairs over (DullRazor).")
     on_error: Literal["stop", "skip"] = Field(
@@ -67,7 +64,7 @@ class PrepareParams(Section):
 
     @property
     def adjusts(self) -> bool:
-        """Whether pixels change by more than being made square."""
+        """Whether pixels change by more than their number."""
         return self.color_constancy != "none" or self.hair_removal != "none"
 
 

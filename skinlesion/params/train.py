@@ -18,6 +18,7 @@ from skinlesion.choices import (
     Sampler,
     Schedule,
     Selection,
+    Square,
     TestTimeAugmentation,
 )
 from skinlesion.folds import FOLDS
@@ -94,6 +95,11 @@ class TrainParams(Section):
     )
     input_size: Annotated[int, Field(ge=32, le=1024)] | None = Field(
         None, description="Side of the backbone's input in pixels; null takes the backbone's own."
+    )
+    square: Square = Field(
+        "crop",
+        description="What is seen of a frame that is not square: its centre, all of it squeezed, or all of it between "
+        "black bars.",
     )
     precision: Literal["fp32", "bf16"] = Field(
         "fp32", description="Arithmetic of the backbone; bf16 changes results, so it is never automatic."

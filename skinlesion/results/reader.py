@@ -14,8 +14,9 @@ import pandas as pd
 from skinlesion.analysis.columns import CLAIM_COLUMNS, COMPARISON_COLUMNS
 from skinlesion.analysis.effect.contrasts import EFFECT_COLUMNS
 from skinlesion.analysis.effect.label_noise import COLUMNS as LABEL_NOISE_COLUMNS
+from skinlesion.data.frames import SquareImages
 from skinlesion.data.metadata import METADATA_NAME, read_metadata
-from skinlesion.data.store import IMAGES_NAME, PREPARED_NAME, open_images
+from skinlesion.data.store import IMAGES_NAME, PREPARED_NAME, open_squares
 from skinlesion.errors import UserError
 from skinlesion.evaluation.metrics import confusion_matrix
 from skinlesion.evaluation.predictions import Predictions, read_predictions, read_validation
@@ -88,8 +89,12 @@ class Results:
         return self._indexed_metadata[0]
 
     def photograph(self, image_id: str) -> np.ndarray:
-        """Return a prepared image (S, S, 3) uint8."""
-        images = self._keep(self.workspace.prepared / IMAGES_NAME, open_images, _PREPARE)
+        """Return the centre (S, S, 3) uint8 of a prepared image."""
+
+        def read(path: Path) -> np.ndarray | SquareImages:
+            return open_squares(path.parent, "crop")
+
+        images = self._keep(self.workspace.prepared / IMAGES_NAME, read, _PREPARE)
         return np.asarray(images[self._indexed_metadata[1][image_id]])
 
     @property

@@ -33,9 +33,9 @@ def explain_best(params: Params, workspace: Workspace) -> dict[str, dict[str, fl
     maps = out / MAPS_FOLDER
     shutil.rmtree(maps, ignore_errors=True)
     maps.mkdir(parents=True)
-    masks = LesionMasks(workspace.root / params.data.path, params.prepare.square)
+    archive = workspace.root / params.data.path
     figures = {
-        name: _explain_fold(params, workspace, name, masks, maps / name)
+        name: _explain_fold(params, workspace, name, LesionMasks(archive, params.experiment(name).square), maps / name)
         for name in Results(params, workspace).best.values()
     }
     write_json(out / EXPLANATION_NAME, figures)
@@ -97,8 +97,8 @@ def overlay_writer(
     """
     run = ExplainedRun.open(params, workspace, name, params.experiment(name).folds[0], any_version=True)
 
-    def write(path: Path, pixels: np.ndarray, record: pd.DataFrame) -> None:
-        _write(out / f"{path.stem}.png", run.picture(pixels, record))
+    def write(path: Path, frame: np.ndarray, record: pd.DataFrame) -> None:
+        _write(out / f"{path.stem}.png", run.picture(run.trained.inputs.squares([frame])[0], record))
 
     return write
 

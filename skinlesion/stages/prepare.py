@@ -43,7 +43,12 @@ def prepare(params: Params, workspace: Workspace, external: str | None = None) -
     try:
         # Images are read even when the table has findings, so that one run lists everything that is wrong.
         ids = list(table["image_id"])
-        built = build_images(partial, ids, lambda image_id: source.read(image_id, settings), settings.image_size)
+        built = build_images(
+            partial,
+            ids,
+            lambda image_id: source.read(image_id, settings),
+            lambda image_id: source.frame(image_id, settings),
+        )
         findings += _unreadable(built.failed)
         if findings and settings.on_error == "stop":
             raise UserError(_complaint(findings, "fix the data, or leave these out with prepare.on_error: skip"))
@@ -87,7 +92,6 @@ def _describe(
         "attribution": source.attribution,
         "checksums": source.checksums(),
         "image_size": settings.image_size,
-        **({"square": settings.square} if settings.square != "crop" else {}),
         **({"adjusted": _adjusted(settings)} if settings.adjusts else {}),
         "images": len(table),
         "lesions": int(table["lesion_id"].nunique()),
@@ -98,5 +102,5 @@ def _describe(
 
 
 def _adjusted(settings: PrepareParams) -> list[str]:
-    """Return what changed the pixels beyond their frame, in order."""
+    """Return what changed the pixels beyond their number, in order."""
     return [name for name in (settings.hair_removal, settings.color_constancy) if name != "none"]

@@ -13,6 +13,7 @@ import torch
 from torch.nn import functional
 
 from skinlesion.data.augment import NO_CHANGE, Augmentation, Draw, Mix, apply_mix, draw, draw_mix, view_draw
+from skinlesion.data.frames import SquareImages
 from skinlesion.models.backbones import Backbone
 from skinlesion.models.metadata_encoders import Field
 from skinlesion.training.features import preprocess
@@ -114,7 +115,7 @@ class FeatureExamples(Examples):
 class PixelStore:
     """All prepared images, whole on the GPU where they fit into half of its free memory, else a memory map."""
 
-    def __init__(self, images: np.ndarray, device: torch.device) -> None:
+    def __init__(self, images: np.ndarray | SquareImages, device: torch.device) -> None:
         self.images = images  # (N, S, S, 3) uint8
         self.device = device
         self.resident: torch.Tensor | None = None

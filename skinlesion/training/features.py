@@ -12,6 +12,7 @@ from filelock import FileLock
 
 from skinlesion.code_version import code_version
 from skinlesion.data.augment import Augmentation, Draw, augment, draw, view_draw
+from skinlesion.data.frames import SquareImages
 from skinlesion.errors import UserError
 from skinlesion.files import read_json, sha256_json, write_json, write_text
 from skinlesion.models.backbones import Backbone
@@ -67,6 +68,7 @@ class FeatureRequest:
     grid: int | None = None  # cells per side that a map is pooled to
     view: View = PLAIN
     tf32: bool = False  # TensorFloat-32 on a GPU
+    square: str = "crop"  # how frames that are not square become so
 
     def identity(self, images_sha256: str, backbone: Backbone) -> dict[str, object]:
         """Return everything that features depend on but the machine that makes them, JSON-able."""
@@ -76,6 +78,7 @@ class FeatureRequest:
             "backbone": backbone.description(),
             "precision": self.precision,
             "tf32": self.tf32,
+            "square": self.square,
             "kind": self.kind,
             "grid": self.grid if self.kind == "map" else None,
             "view": self.view.description(),
@@ -92,7 +95,7 @@ class Features:
 
 
 def cached_features(
-    images: np.ndarray, images_sha256: str, backbone: Backbone, request: FeatureRequest, cache: Path
+    images: np.ndarray | SquareImages, images_sha256: str, backbone: Backbone, request: FeatureRequest, cache: Path
 ) -> Features:
     """Return the features of all `images` (N, S, S, 3), from `cache` where they are, else computed and put there.
 
@@ -147,7 +150,9 @@ def preprocess(backbone: Backbone, images: torch.Tensor, drawn: Draw | None) -> 
     return backbone.normalise(pixels).contiguous(memory_format=torch.channels_last)
 
 
-def _extract(images: np.ndarray, backbone: Backbone, request: FeatureRequest, device: torch.device, path: Path) -> None:
+def _extract(
+    images: np.ndarray | SquareImages, backbone: Backbone, request: FeatureRequest, device: torch.device, path: Path
+) -> None:
     module = backbone.module.to(device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
     keep_freed_memory()
     size = FEATURES[device.type]

@@ -34,6 +34,9 @@ class Source(Protocol):
     def has_image(self, image_id: str) -> bool:
         """Return whether an image of that id exists."""
 
+    def frame(self, image_id: str, settings: PrepareParams) -> tuple[int, int]:
+        """Return height and width of the image as `read` gives it; raises OSError or ValueError as that does."""
+
     def read(self, image_id: str, settings: PrepareParams) -> Photograph:
         """Return the image prepared as `settings` asks; raises OSError or ValueError if it cannot be decoded."""
 

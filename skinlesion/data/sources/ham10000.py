@@ -9,7 +9,7 @@ from typing import ClassVar
 
 import pandas as pd
 
-from skinlesion.data.decode import Photograph, decode
+from skinlesion.data.decode import Photograph, decode, frame_of
 from skinlesion.data.fetch import fetch
 from skinlesion.data.sources.images import ImageIndex, files_below
 from skinlesion.errors import UserError
@@ -88,6 +88,9 @@ class Ham10000:
 
     def has_image(self, image_id: str) -> bool:
         return image_id in self._images
+
+    def frame(self, image_id: str, settings: PrepareParams) -> tuple[int, int]:
+        return frame_of(self._images.read(image_id), settings.image_size)
 
     def read(self, image_id: str, settings: PrepareParams) -> Photograph:
         return decode(self._images.read(image_id), settings)

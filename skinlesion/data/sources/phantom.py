@@ -38,6 +38,9 @@ class Phantom:
     def has_image(self, image_id: str) -> bool:
         return image_id in self._rows
 
+    def frame(self, image_id: str, settings: PrepareParams) -> tuple[int, int]:
+        return settings.image_size, settings.image_size
+
     def read(self, image_id: str, settings: PrepareParams) -> Photograph:
         """Return an image drawn at the requested size, as if its file held exactly these pixels."""
         size = settings.image_size

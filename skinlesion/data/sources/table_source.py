@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from skinlesion.data.decode import Photograph, decode
+from skinlesion.data.decode import Photograph, decode, frame_of
 from skinlesion.data.sources.images import ImageIndex
 from skinlesion.errors import UserError
 from skinlesion.files import sha256_file
@@ -34,6 +34,9 @@ class TableSource:
 
     def has_image(self, image_id: str) -> bool:
         return image_id in self._images
+
+    def frame(self, image_id: str, settings: PrepareParams) -> tuple[int, int]:
+        return frame_of(self._images.read(image_id), settings.image_size)
 
     def read(self, image_id: str, settings: PrepareParams) -> Photograph:
         return decode(self._images.read(image_id), settings)
