@@ -119,6 +119,11 @@ class MetaBlockFusion(Fusion):
 
     σ(tanh(V · f_b(u)) + g_b(u)) for the map V and the record u, with f_b and g_b a dense layer and batch normalisation
     each; the gated map is averaged over its cells.
+
+    It starts as the same gate for every record, f_b = 1 and g_b = 0. With torch's own first weights f_b has the mean 0
+    over records, so that each record turns the signs of the channels at random: on a frozen backbone, which cannot
+    adapt, the balanced accuracy on a validation part was 0.40 instead of 0.49. tanh and sigmoid leave little of how
+    strong a frozen feature is, so it stays behind the other fusions there; its authors train the backbone.
     """
 
     image: ImageFeatures = "map"
@@ -128,6 +133,9 @@ class MetaBlockFusion(Fusion):
         self.metadata = MetadataVector(fields, shape)
         self.scale = nn.Sequential(nn.Linear(self.metadata.width, image_width), nn.BatchNorm1d(image_width))
         self.shift = nn.Sequential(nn.Linear(self.metadata.width, image_width), nn.BatchNorm1d(image_width))
+        for layers in (self.scale, self.shift):
+            nn.init.zeros_(layers[1].weight)
+        nn.init.ones_(self.scale[1].bias)
         self.width = image_width
 
     def forward(self, image: torch.Tensor | None, metadata: torch.Tensor | None) -> torch.Tensor:

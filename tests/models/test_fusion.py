@@ -81,6 +81,8 @@ def test_film_starts_as_the_identity_and_equals_modulating_the_map():
 def test_metablock_is_the_papers_formula():
     encoder = fit_encoder("onehot", people())
     block = MetaBlockFusion(10, encoder.fields, SHAPE).eval()
+    for parameter in block.parameters():
+        torch.nn.init.normal_(parameter)
     spatial, metadata = inputs("metablock", encoder)
     record = block.metadata(metadata)
     expected = torch.zeros(12, 10)
@@ -88,6 +90,15 @@ def test_metablock_is_the_papers_formula():
         for channel in range(10):
             gate = torch.tanh(spatial[row, channel] * block.scale(record)[row, channel])
             expected[row, channel] = torch.sigmoid(gate + block.shift(record)[row, channel]).mean()
+    torch.testing.assert_close(block(spatial, metadata), expected)
+
+
+def test_metablock_starts_as_the_same_gate_for_every_record():
+    """With torch's first weights each record turned the signs of the channels at random."""
+    encoder = fit_encoder("onehot", people())
+    block = MetaBlockFusion(10, encoder.fields, SHAPE)
+    spatial, metadata = inputs("metablock", encoder)
+    expected = torch.sigmoid(torch.tanh(spatial)).mean(dim=(2, 3))
     torch.testing.assert_close(block(spatial, metadata), expected)
 
 
