@@ -4,8 +4,8 @@
     python ../../benchmarks/recipe.py [NAME ...]      # trains candidates that recipe.jsonl lacks, one thread each
     python ../../benchmarks/recipe.py --table         # writes recipe.md from recipe.jsonl
 
-A candidate is trained on the training part of fold 0 and predicts its validation part; the test part is never read. Some
-1,000 images, of which 11 dermatofibromas, tell candidates apart by macro AUC and log loss rather than by balanced
+A candidate is trained on the training part of fold 0 and predicts its validation part; the test part is never read.
+Some 1,000 images, of which 11 dermatofibromas, tell candidates apart by macro AUC and log loss rather than by balanced
 accuracy or macro F1. The last two are also given at decision rules that were fitted on one half of the lesions and
 applied to the other, ten times over.
 """
@@ -41,7 +41,8 @@ CANDIDATES: dict[str, dict[str, Any]] = {
     "wide augmentation": _GROWS
     | {
         "augment": {
-            "preset": "dermoscopy", "crop": 0.5, "rotation": 180, "brightness": 0.25, "contrast": 0.25, "saturation": 0.25,
+            "preset": "dermoscopy", "crop": 0.5, "rotation": 180,
+            "brightness": 0.25, "contrast": 0.25, "saturation": 0.25,
         }
     },
     "logit-adjusted loss": _GROWS | {"loss": "logit_adjusted"},
@@ -69,7 +70,7 @@ def values(labels: np.ndarray, probabilities: np.ndarray, lesions: np.ndarray) -
 
 
 def _crossed(labels: np.ndarray, probabilities: np.ndarray, lesions: np.ndarray, objective: str) -> float:
-    """Return a metric under rules fitted on one half of the lesions and applied to the other, the mean of ten halvings."""
+    """Return a metric under rules fitted on one half of the lesions and applied to the other: the mean of halvings."""
     from sklearn.metrics import balanced_accuracy_score, f1_score
 
     from skinlesion.evaluation.decision_rules import fit_decision_rule
@@ -140,7 +141,8 @@ def page(lines: list[dict[str, Any]]) -> str:
             "# The search for a recipe",
             "",
             "Written by `python benchmarks/recipe.py --table` from recipe.jsonl. EfficientNet-Lite0, image alone, "
-            f"HAM10000 at 256 px, fold 0 by lesion, its {lines[0]['images']:,} validation images; no test image was read. "
+            f"HAM10000 at 256 px, fold 0 by lesion, its {lines[0]['images']:,} validation images; no test image was "
+            "read. "
             "In the order tried; minutes are of one core, training and validation after each epoch.",
             "",
             "| candidate | core-minutes | " + " | ".join(head) + " | what differs |",

@@ -131,11 +131,11 @@ class MetaBlockFusion(Fusion):
     def __init__(self, image_width: int, fields: Sequence[Field], shape: MetadataShape) -> None:
         super().__init__()
         self.metadata = MetadataVector(fields, shape)
-        self.scale = nn.Sequential(nn.Linear(self.metadata.width, image_width), nn.BatchNorm1d(image_width))
-        self.shift = nn.Sequential(nn.Linear(self.metadata.width, image_width), nn.BatchNorm1d(image_width))
-        for layers in (self.scale, self.shift):
-            nn.init.zeros_(layers[1].weight)
-        nn.init.ones_(self.scale[1].bias)
+        norms = [nn.BatchNorm1d(image_width) for _ in range(2)]
+        for norm, first in zip(norms, (1.0, 0.0), strict=True):
+            nn.init.zeros_(norm.weight)
+            nn.init.constant_(norm.bias, first)
+        self.scale, self.shift = (nn.Sequential(nn.Linear(self.metadata.width, image_width), norm) for norm in norms)
         self.width = image_width
 
     def forward(self, image: torch.Tensor | None, metadata: torch.Tensor | None) -> torch.Tensor:
