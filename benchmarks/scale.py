@@ -69,6 +69,8 @@ def write_predictions(folder: Path, images: int, experiments: tuple[str, ...]) -
         place = Workspace(folder).results(name)
         place.mkdir(parents=True)
         table.to_csv(place / "predictions.csv", index=False, float_format="%.6f")
+        # A validation part is half as large as a test part.
+        table.iloc[::2].to_csv(place / "validation.csv", index=False, float_format="%.6f")
 
 
 def child(stage: str, folder: Path) -> None:

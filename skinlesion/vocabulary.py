@@ -45,3 +45,6 @@ ATTRIBUTION = (
     "HAM10000 Dataset: (c) by ViDIR Group, Department of Dermatology, Medical University of Vienna; "
     "https://doi.org/10.1038/sdata.2018.161"
 )
+
+#: Columns of a list of image pairs known to show one lesion.
+PAIR_COLUMNS = ("first", "second", "reason")

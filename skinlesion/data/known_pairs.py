@@ -13,15 +13,14 @@ from scipy.sparse.csgraph import connected_components
 
 from skinlesion.errors import UserError, name_some
 from skinlesion.files import read_csv
-
-COLUMNS = ("first", "second", "reason")
+from skinlesion.vocabulary import PAIR_COLUMNS
 
 #: Of public data sets.
 PUBLIC = Path(__file__).with_name("known_pairs.csv")
 
 
 def read_known_pairs(workspace: Path | None = None) -> pd.DataFrame:
-    """Return the known pairs, COLUMNS of text, those of a workspace's own file included where it has one.
+    """Return the known pairs, PAIR_COLUMNS of text, those of a workspace's own file included where it has one.
 
     Raises:
         UserError: a file lacks a column, an image is paired with itself, or a pair has no reason.
@@ -30,13 +29,13 @@ def read_known_pairs(workspace: Path | None = None) -> pd.DataFrame:
     for path in (PUBLIC, workspace):
         if path is not None and path.exists():
             table = read_csv(
-                path, COLUMNS, "its columns are first, second and reason", dtype=str, keep_default_na=False
+                path, PAIR_COLUMNS, "its columns are first, second and reason", dtype=str, keep_default_na=False
             )
-            wrong = (table["first"] == table["second"]) | (table[list(COLUMNS)] == "").any(axis=1)
+            wrong = (table["first"] == table["second"]) | (table[list(PAIR_COLUMNS)] == "").any(axis=1)
             if wrong.any():
                 listed = name_some(table.loc[wrong, "first"])
                 raise UserError(f"{path}: not a pair of two images with a reason: {listed}; complete it")
-            tables.append(table[list(COLUMNS)])
+            tables.append(table[list(PAIR_COLUMNS)])
     return pd.concat(tables, ignore_index=True)
 
 

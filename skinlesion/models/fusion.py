@@ -114,16 +114,21 @@ class CrossAttentionFusion(Fusion):
         return torch.cat([features.mean(dim=(2, 3)), attended], dim=1)  # (B, F + T·D)
 
 
+#: How far records move MetaBlock's gates at first.
+_FIRST_GAIN = 0.1
+
+
 class MetaBlockFusion(Fusion):
     """MetaBlock: the record decides which image channels count (Pacheco & Krohling, IEEE J-BHI 25, 2021).
 
     σ(tanh(V · f_b(u)) + g_b(u)) for the map V and the record u, with f_b and g_b a dense layer and batch normalisation
     each; the gated map is averaged over its cells.
 
-    It starts as the same gate for every record, f_b = 1 and g_b = 0. With torch's own first weights f_b has the mean 0
-    over records, so that each record turns the signs of the channels at random: on a frozen backbone, which cannot
-    adapt, the balanced accuracy on a validation part was 0.40 instead of 0.49. tanh and sigmoid leave little of how
-    strong a frozen feature is, so it stays behind the other fusions there; its authors train the backbone.
+    It starts as nearly the same gate for every record, f_b near 1 and g_b near 0. With torch's own first weights f_b
+    has the mean 0 over records, so that each record turns the signs of the channels at random. On frozen features of
+    EfficientNet-Lite0 that changed the validation loss of one fold from 1.49 to 1.36 at a learning rate of 1e-3; at
+    1e-2 it is 1.31 with either. Concatenation has 0.86 there: tanh and sigmoid leave little of how strong a feature is,
+    and a frozen backbone cannot adapt. Its authors train the backbone.
     """
 
     image: ImageFeatures = "map"
@@ -133,7 +138,7 @@ class MetaBlockFusion(Fusion):
         self.metadata = MetadataVector(fields, shape)
         norms = [nn.BatchNorm1d(image_width) for _ in range(2)]
         for norm, first in zip(norms, (1.0, 0.0), strict=True):
-            nn.init.zeros_(norm.weight)
+            nn.init.constant_(norm.weight, _FIRST_GAIN)
             nn.init.constant_(norm.bias, first)
         self.scale, self.shift = (nn.Sequential(nn.Linear(self.metadata.width, image_width), norm) for norm in norms)
         self.width = image_width

@@ -1,11 +1,11 @@
 """code: write code.json, one hash per stage of the modules it imports, and create the folders that DVC expects."""
 
 from skinlesion.code_version import stage_versions
-from skinlesion.data.known_pairs import COLUMNS
 from skinlesion.files import write_json, write_text
 from skinlesion.params import DataParams, Params
 from skinlesion.results.names import CODE_NAME
 from skinlesion.results.workspace import Workspace
+from skinlesion.vocabulary import PAIR_COLUMNS
 
 
 def code(params: Params, workspace: Workspace) -> dict[str, str]:
@@ -26,7 +26,7 @@ def code(params: Params, workspace: Workspace) -> dict[str, str]:
             folder.mkdir(parents=True)
             (folder / ".gitkeep").touch()  # git keeps no empty folder, and DVC warns of one
     if not workspace.known_pairs.exists():
-        write_text(workspace.known_pairs, ",".join(COLUMNS) + "\n")
+        write_text(workspace.known_pairs, ",".join(PAIR_COLUMNS) + "\n")
     return versions
 
 

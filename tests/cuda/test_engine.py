@@ -7,6 +7,7 @@ import torch
 
 from skinlesion.experiment.inputs import Inputs
 from skinlesion.experiment.training_runs import train_experiment, train_runs
+from skinlesion.models.tf32 import tf32_is_allowed
 from skinlesion.params import SplitParams, TrainParams
 from skinlesion.results.workspace import Workspace
 from skinlesion.training.runs import Run
@@ -53,11 +54,9 @@ def test_no_step_of_fine_tuning_waits_for_the_gpu(workspace_folder):
 def test_tf32_is_a_parameter_and_off():
     settings = TrainParams(**SMALL)
     with pretended_cuda():
-        for allowed, precision in ((False, "ieee"), (True, "tf32")):
+        for allowed in (True, False):
             Inputs(Workspace("."), settings.model_copy(update={"tf32": allowed}), SplitParams())
-            assert torch.backends.cudnn.conv.fp32_precision == precision
-            assert torch.backends.cuda.matmul.fp32_precision == precision
-        Inputs(Workspace("."), settings, SplitParams())
+            assert tf32_is_allowed() == torch.backends.cuda.matmul.allow_tf32 == allowed
 
 
 def test_attention_has_its_deterministic_form_alone():

@@ -27,7 +27,7 @@ def clean(source):
     assert check_records(table, source.has_image) == []
     assert not {"dx_type", "dataset", "biopsed", "diagnosis_confirm_type"} & set(table.columns)
     for image_id in table["image_id"]:
-        assert source.read(image_id, SMALL).pixels.shape == (32, 32, 3)
+        assert min(source.read(image_id, SMALL).pixels.shape[:2]) == 32
     return table.set_index("image_id")
 
 
@@ -196,7 +196,7 @@ def test_the_real_outside_images(shared_data):
     table = source.records()
     assert table["dx"].value_counts().to_dict() == {"nv": 608, "mel": 164}
     assert check_records(table, source.has_image) == []
-    assert source.read(table["image_id"][0], SMALL).pixels.shape == (32, 32, 3)
+    assert min(source.read(table["image_id"][0], SMALL).pixels.shape[:2]) == 32
 
 
 def test_names_in_a_zip_reach_no_file_system(tmp_path):

@@ -93,13 +93,14 @@ def test_metablock_is_the_papers_formula():
     torch.testing.assert_close(block(spatial, metadata), expected)
 
 
-def test_metablock_starts_as_the_same_gate_for_every_record():
+def test_metablock_starts_as_nearly_the_same_gate_for_every_record():
     """With torch's first weights each record turned the signs of the channels at random."""
     encoder = fit_encoder("onehot", people())
     block = MetaBlockFusion(10, encoder.fields, SHAPE)
     spatial, metadata = inputs("metablock", encoder)
     expected = torch.sigmoid(torch.tanh(spatial)).mean(dim=(2, 3))
-    torch.testing.assert_close(block(spatial, metadata), expected)
+    difference = (block(spatial, metadata) - expected).abs().mean()
+    assert 0 < difference < 0.5 * expected.std()  # torch's own first weights: 1.2 times
 
 
 def test_attention_sees_places_and_not_their_order():

@@ -210,4 +210,5 @@ def test_an_installed_package_writes_code_json_where_only_params_lie(package, tm
     assert done.stdout.split() == [str(package / "code_version.py"), "[]"]
     assert json.loads((project / "code.json").read_text()) == stage_versions()
     made = {path.relative_to(project).as_posix() for path in project.rglob("*") if path.is_file()}
-    assert made == {"params.yaml", "code.json", "data/external/.gitkeep", "reports/ensembles/.gitkeep"}
+    written = {"code.json", "data/external/.gitkeep", "data/known_pairs.csv", "reports/ensembles/.gitkeep"}
+    assert made == {"params.yaml", *written}

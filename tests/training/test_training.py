@@ -67,7 +67,7 @@ def test_the_key_follows_images_weights_and_preprocessing(images, backbone, tmp_
         cached_features(images, "a", other, REQUEST, tmp_path).key,
         cached_features(images, "a", backbone, FeatureRequest("fp32", "cpu", "map"), tmp_path).key,
         cached_features(images, "a", backbone, FeatureRequest("fp32", "cpu", "map", 1), tmp_path).key,
-        cached_features(images, "a", backbone, FeatureRequest("fp32", "cpu", view=View("d4", 3)), tmp_path).key,
+        cached_features(images, "a", backbone, FeatureRequest("fp32", "cpu", view=View("test", 3)), tmp_path).key,
         cached_features(images, "a", backbone, augmented, tmp_path).key,
     ]
     assert len(set(keys)) == len(keys)
@@ -75,7 +75,7 @@ def test_the_key_follows_images_weights_and_preprocessing(images, backbone, tmp_
 
 def test_a_view_is_the_features_of_the_changed_images(images, backbone, tmp_path):
     plain = cached_features(np.rot90(images, 1, axes=(1, 2)).copy(), "turned", backbone, REQUEST, tmp_path)
-    viewed = cached_features(images, "a", backbone, FeatureRequest("fp32", "cpu", view=View("d4", 1)), tmp_path)
+    viewed = cached_features(images, "a", backbone, FeatureRequest("fp32", "cpu", view=View("test", 1)), tmp_path)
     np.testing.assert_allclose(viewed.array, plain.array, atol=1e-5)
 
 
@@ -250,7 +250,7 @@ class MixedRecords(Records):
 def test_training_accuracy_is_the_share_of_training_images_answered_right(tmp_path, kind, wrong):
     labels = torch.arange(70) % 7
     answered = torch.cat([(labels[:wrong] + 1) % 7, labels[wrong:]])
-    train = FeatureExamples([torch.eye(7)[answered]], kind(labels, torch.arange(70)))
+    train = FeatureExamples([torch.eye(7)[answered]], kind(labels, torch.arange(70), torch.arange(70)))
     model = torch.nn.Linear(7, 7, bias=False)  # answers what its input says; the rate is too low to change that
     model.forward = lambda image, metadata: torch.nn.functional.linear(image, model.weight)
     torch.nn.init.eye_(model.weight)
