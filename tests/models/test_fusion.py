@@ -100,7 +100,7 @@ def test_metablock_starts_as_nearly_the_same_gate_for_every_record():
     spatial, metadata = inputs("metablock", encoder)
     expected = torch.sigmoid(torch.tanh(spatial)).mean(dim=(2, 3))
     difference = (block(spatial, metadata) - expected).abs().mean()
-    assert 0 < difference < 0.5 * expected.std()  # torch's own first weights: 1.2 times
+    assert 0 < difference < 0.5 * expected.std()  # torch's own first weights: 1.5 to 3.7 times
 
 
 def test_attention_sees_places_and_not_their_order():
