@@ -208,6 +208,12 @@ class Inputs:
             self.images, self.described["images_sha256"], self.backbone, self.request(view), self.workspace.features
         )
 
+    def features_origin(self) -> dict[str, dict[str, str]]:
+        """Return which torch and device computed the frozen features, for run.json; nothing where there are none."""
+        if self.backbone is None or self.settings.regime == "full":
+            return {}
+        return {"features_made_with": self.features().made_with}
+
     def has_features(self, view: View = PLAIN) -> bool:
         """Return whether the frozen features of one view of all images are cached."""
         assert self.backbone is not None

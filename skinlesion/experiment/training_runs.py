@@ -114,9 +114,9 @@ def train_runs(
     """Train the runs `todo` one after the other on the current device."""
     inputs = inputs or Inputs(workspace, settings, split)
     keep_freed_memory()
-    if inputs.device.type == "cpu" and world.size == 1:
-        # The last bits of weights depend on the number of threads: it follows from the settings, not from what is left
-        # to be trained.
+    if inputs.device.type == "cpu" and settings.processes > 1:
+        # The last bits of weights depend on the number of threads: it follows from the settings, not from how many runs
+        # are left to be trained.
         torch.set_num_threads(max(1, cores() // settings.processes))
     with (
         training_progress(experiment, len(todo), quiet=not world.writes) as shown,
@@ -277,6 +277,7 @@ def _describe(
         "data": inputs.hashes(repeat)
         | {"source": inputs.described["source"], "synthetic": inputs.described["synthetic"]},
         "backbone": None if inputs.backbone is None else inputs.backbone.description(),
+        **inputs.features_origin(),
         "metadata_encoder": None if encoder is None else encoder.state(),
         "phases": [
             {

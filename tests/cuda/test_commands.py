@@ -62,6 +62,8 @@ def test_what_a_gpu_trained_a_cpu_evaluates(cuda_workspace, run):
     assert outcome.code == 0, outcome.err
     notes = json.loads((cuda_workspace / "reports/runs/concat/notes.json").read_text())
     assert (notes["device"]["type"], notes["evaluated_with"]["device"]["type"]) == ("cuda", "cpu")
+    described = json.loads((cuda_workspace / "models/concat/fold0-seed0/run.json").read_text())
+    assert described["features_made_with"]["device"] == "cuda"
 
 
 def test_the_device_is_printed_first(cuda_workspace, run, machine):
