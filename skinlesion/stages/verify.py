@@ -116,12 +116,22 @@ def _rest(params: Params, workspace: Workspace, again: Workspace) -> Iterator[st
         effect(params, again)
         advance()
         stats(params, again)
+        _take_claims_record(workspace, again)
         advance()
     yield from _differences(workspace.metadata_value / METADATA_VALUE_NAME, again.metadata_value / METADATA_VALUE_NAME)
     for name in (f"{EFFECT_NAME}.csv", LABEL_NOISE_NAME):
         yield from _differences(workspace.effect / name, again.effect / name)
     for name in _STATS:
         yield from _differences(workspace.statistics / name, again.statistics / name)
+
+
+def _take_claims_record(workspace: Workspace, again: Workspace) -> None:
+    """Take what git knows of the claims as it is written: of params.yaml's history, no prediction says anything."""
+    written, recomputed = (folder.statistics / STATISTICS_NAME for folder in (workspace, again))
+    if written.exists():
+        content = {name: value for name, value in read_json(recomputed, "").items() if not name.startswith("claims_")}
+        record = {name: value for name, value in read_json(written, "").items() if name.startswith("claims_")}
+        write_json(recomputed, content | record)
 
 
 def _pages(params: Params, workspace: Workspace, again: Workspace) -> Iterator[str]:

@@ -1,7 +1,9 @@
 """verify passes on what the stages wrote, and fails when one digit of it is another."""
 
+import json
 import re
 import shutil
+import subprocess
 
 import pytest
 
@@ -56,3 +58,17 @@ def test_an_edited_prediction_is_found(reported, run, tmp_path):
     outcome = run("verify", "--quick", cwd=folder)
     assert outcome.code == 2
     assert "reports/runs/image/metrics.json" in outcome.out
+
+
+def test_what_git_knows_of_the_claims_is_no_difference(reported, run, tmp_path):
+    """The history of params.yaml is not in the folder where everything is computed anew."""
+    folder = tmp_path / "workspace"
+    shutil.copytree(reported, folder)
+    user = ("-c", "user.name=t", "-c", "user.email=t@example.org")
+    for command in (("init", "-q"), ("add", "params.yaml"), (*user, "commit", "-q", "-m", "claims")):
+        subprocess.run(["git", *command], cwd=folder, check=True)
+    for command in ("stats", "report"):
+        assert run(command, cwd=folder).code == 0
+    assert len(json.loads((folder / "reports/stats/stats.json").read_text())["claims_commit"]) == 40
+    outcome = run("verify", cwd=folder)
+    assert outcome.code == 0, outcome.out
