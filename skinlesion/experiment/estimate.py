@@ -1,5 +1,6 @@
 """What training an experiment would take: a dry run, for the images and cached features of a workspace."""
 
+from skinlesion.data.augment import make_augmentation
 from skinlesion.data.store import PREPARED_NAME
 from skinlesion.files import read_json
 from skinlesion.models.fusion import image_features_of
@@ -8,7 +9,7 @@ from skinlesion.params import TrainParams
 from skinlesion.results.workspace import Workspace
 from skinlesion.training.device import device_line
 from skinlesion.training.dry_run import dry_run
-from skinlesion.training.features import FeatureRequest, cached_views
+from skinlesion.training.features import PLAIN, FeatureRequest, View, cached_views
 
 #: HAM10000's images: what is assumed before `prepare` has counted.
 _IMAGES = 10_015
@@ -26,7 +27,10 @@ def estimate(workspace: Workspace, settings: TrainParams, name: str) -> str:
         described = read_json(path, "run `skinlesion prepare` again")
         images, source = described["images"], "as prepared"
         kind = image_features_of(settings.fusion)
-        request = FeatureRequest(settings.precision, settings.device, kind, settings.spatial_grid, tf32=settings.tf32)
+        view = PLAIN if settings.views == 1 else View("augmented", 0, make_augmentation(settings.augment))
+        request = FeatureRequest(
+            settings.precision, settings.device, kind, settings.spatial_grid, view, settings.tf32, settings.square
+        )
         cached = cached_views(workspace.features, described["images_sha256"], settings.backbone, request)
     head = f"{device_line(settings.device)}\n{count(images, 'image')} ({source})"
     return f"{head}\n{dry_run(settings, name, images, cached)}"

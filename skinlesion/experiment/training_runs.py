@@ -114,7 +114,7 @@ def train_runs(
     """Train the runs `todo` one after the other on the current device."""
     inputs = inputs or Inputs(workspace, settings, split)
     keep_freed_memory()
-    if inputs.device.type == "cpu" and settings.processes > 1:
+    if inputs.device.type == "cpu" and world.size == 1 and settings.processes > 1:
         # The last bits of weights depend on the number of threads: it follows from the settings, not from how many runs
         # are left to be trained.
         torch.set_num_threads(max(1, cores() // settings.processes))

@@ -43,7 +43,7 @@ class Backbone:
     def resize(self, images: torch.Tensor) -> torch.Tensor:
         """Return pixels of 0 to 255 (B, 3, input_size, input_size) from (B, S, S, 3) uint8; bytes stay bytes on a CPU.
 
-        The whole prepared square is resized: it already is the centre of the photograph.
+        The whole square is resized: what of the photograph it shows was chosen before.
         """
         pixels = images.permute(0, 3, 1, 2)  # (B, 3, S, S), channels last in memory
         if pixels.shape[-1] != self.input_size:

@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -70,12 +70,15 @@ class FeatureRequest:
     tf32: bool = False  # TensorFloat-32 on a GPU
     square: str = "crop"  # how frames that are not square become so
 
-    def identity(self, images_sha256: str, backbone: Backbone) -> dict[str, object]:
+    def identity(self, images_sha256: str, backbone: Backbone) -> dict[str, Any]:
         """Return everything that features depend on but the machine that makes them, JSON-able."""
+        return {"backbone": backbone.description(), **self.own_identity(images_sha256)}
+
+    def own_identity(self, images_sha256: str) -> dict[str, Any]:
+        """Return the same without the backbone."""
         return {
             "code": code_version(_ENTRY),
             "images": images_sha256,
-            "backbone": backbone.description(),
             "precision": self.precision,
             "tf32": self.tf32,
             "square": self.square,
@@ -122,13 +125,17 @@ def cached_features(
 
 
 def cached_views(cache: Path, images_sha256: str, backbone: str, request: FeatureRequest) -> int:
-    """Return how many views of all images are cached as `request` asks, whatever weights the backbone has."""
-    wanted = {"images": images_sha256, "precision": request.precision, "tf32": request.tf32, "kind": request.kind}
+    """Return how many views of the kind that `request` asks for are cached, whatever weights the backbone has."""
+    wanted = request.own_identity(images_sha256)
+    kind = wanted.pop("view")["kind"]
     notes = (read_json(path, f"delete {path}") for path in cache.glob("*.json") if path.with_suffix(".npy").exists())
-    return sum(note["backbone"]["name"] == backbone and wanted.items() <= note.items() for note in notes)
+    return sum(
+        note["backbone"]["name"] == backbone and note["view"]["kind"] == kind and wanted.items() <= note.items()
+        for note in notes
+    )
 
 
-def cached_file(cache: Path, identity: dict[str, object]) -> Path:
+def cached_file(cache: Path, identity: dict[str, Any]) -> Path:
     """Return where features are kept: the same for every machine, so that what one trained on another evaluates."""
     return cache / f"{sha256_json(identity)[:32]}.npy"
 

@@ -89,5 +89,7 @@ def test_dry_run_knows_the_images_and_what_is_cached(workspace_folder, run):
     assert "features of 200 images: once about" in before
     run("train", "--experiment", "image", cwd=workspace_folder)
     assert "features of 200 images: cached already" in run(*flags, cwd=workspace_folder).out
+    augmented = ("--set", "views=2", "--set", "augment=flips")  # of which the plain view is none
+    assert "features of 200 images: once about" in run(*flags, *augmented, cwd=workspace_folder).out
     (workspace_folder / "data/prepared/prepared.json").unlink()
     assert "10,015 images (HAM10000's, nothing is prepared here)" in run(*flags, cwd=workspace_folder).out

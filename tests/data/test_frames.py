@@ -155,12 +155,7 @@ def test_every_way_trains_evaluates_and_predicts(framed, run):
 
 
 @pytest.mark.parametrize("framed", [MIXED], indirect=True)
-def test_a_photograph_is_seen_as_the_prepared_image_was(framed, run):
-    write_params(
-        framed,
-        small_params(data={"source": "folder", "path": "raw"}, claims=[], experiments={"image": {"square": "squash"}})
-        | {"data": {"source": "folder", "path": "raw"}},
-    )
+def test_a_photograph_is_seen_as_the_prepared_image_was(framed):
     table = pd.read_csv(framed / "data/prepared/metadata.csv")
     from skinlesion.data.photographs import read_photograph
     from skinlesion.params import PrepareParams
