@@ -35,6 +35,14 @@ _GROWS = {"resolutions": [96, 128, 160], "input_size": 160}
 CANDIDATES: dict[str, dict[str, Any]] = {
     "128 px throughout": {"input_size": 128, "finetune_epochs": 8},
     "96, 128, 160 px": _GROWS,
+    "last 4 stages, 128 px": {"input_size": 128, "trainable_stages": 4},
+    "last 4 stages, 96, 128, 160 px": _GROWS | {"trainable_stages": 4},
+    "last 4 stages, lr 1e-3": {"input_size": 128, "trainable_stages": 4, "finetune_lr": 1e-3},
+    "last 4 stages, MixUp, CutMix": {
+        "input_size": 128, "trainable_stages": 4, "augment": {"preset": "dermoscopy", "mixup": 0.2, "cutmix": 1.0},
+    },
+    "last 4 stages, logit-adjusted loss": {"input_size": 128, "trainable_stages": 4, "loss": "logit_adjusted"},
+    "last 5 stages, 128 px": {"input_size": 128, "trainable_stages": 5},
     "128, 160, 192 px": {"resolutions": [128, 160, 192], "input_size": 192},
     "lr 1e-3": _GROWS | {"finetune_lr": 1e-3},
     "MixUp, CutMix": _GROWS | {"augment": {"preset": "dermoscopy", "mixup": 0.2, "cutmix": 1.0}},

@@ -1,6 +1,7 @@
 """Do the tests keep their level and the intervals their coverage in the regimes people have? By simulation.
 
     python benchmarks/validity.py [--simulations 1000] [--metadata data/raw/ham10000/HAM10000_metadata.csv]
+    python benchmarks/validity.py --intervals auc_df auc_mel macro_auc    # only these rows of the t method, in place
 
 Data sets are those of validity_data.py and validity_trainings.py. Every batch is appended to a file (`--partial`); a
 run that was cut off goes on there. Defaults that are outside the limits need a warning where they are shown:
@@ -10,7 +11,7 @@ skinlesion/evaluation/minimum_sizes.py.
 import argparse
 import json
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import cache
 from pathlib import Path
@@ -49,11 +50,11 @@ KINDS = {
 Outcomes = Iterator[tuple[str, str, bool | None]]
 
 
-def outcomes(data: DataSet, numbers: LesionNumbers, true: dict[str, float], naive: bool, seed: int) -> Outcomes:
-    """Yield (kind, method, rejected at 5 % or covered at 95 %) of one data set; None where the tool gives nothing."""
+def t_outcomes(data: DataSet, numbers: LesionNumbers, true: dict[str, float], metrics: Sequence[str]) -> Outcomes:
+    """Yield the outcomes of the intervals and tests by influence functions."""
     labels, lesions = data.labels, data.lesions
-    models = [influences(labels, p[None], lesions, METRICS, SCHEMA) for p in data.probabilities]
-    for metric in METRICS:
+    models = [influences(labels, p[None], lesions, metrics, SCHEMA) for p in data.probabilities]
+    for metric in metrics:
         few = bool(too_few_lesions(numbers, metric))
         low, high = models[0][metric].interval()
         none = few or np.isnan(low)
@@ -63,6 +64,12 @@ def outcomes(data: DataSet, numbers: LesionNumbers, true: dict[str, float], naiv
         yield "type I error", f"{metric}, t", None if few or np.isnan(p) else p <= 0.05
         low, high = difference.interval()
         yield "coverage, difference", f"{metric}, t", None if few or np.isnan(low) else low <= 0 <= high
+
+
+def outcomes(data: DataSet, numbers: LesionNumbers, true: dict[str, float], naive: bool, seed: int) -> Outcomes:
+    """Yield (kind, method, rejected at 5 % or covered at 95 %) of one data set; None where the tool gives nothing."""
+    labels, lesions = data.labels, data.lesions
+    yield from t_outcomes(data, numbers, true, METRICS)
     right = data.probabilities.argmax(axis=2) == labels
     for method in CLUSTERED_MCNEMAR:
         yield "type I error", f"McNemar, {method}", clustered_mcnemar(*right, lesions, method).pvalue <= 0.05
@@ -125,7 +132,9 @@ def batch(task: dict[str, Any]) -> dict[str, Any]:
         data = simulate(regime, _given(path), np.random.default_rng([task["regime"], seed]))
         numbers = LesionNumbers.of(data.labels, data.lesions, CLASSES)
         naive = regime.lesions == 1500 and regime.rare is None and regime.nevi is None
-        for kind, method, happened in outcomes(data, numbers, _true(regime, path), naive, seed):
+        true, chosen = _true(regime, path), task.get("intervals")
+        each = t_outcomes(data, numbers, true, chosen) if chosen else outcomes(data, numbers, true, naive, seed)
+        for kind, method, happened in each:
             count(kind, method, happened)
     return task | {"counts": counts}
 
@@ -137,6 +146,7 @@ def main() -> None:
     parser.add_argument("--metadata", type=Path, default=Path("data/raw/ham10000/HAM10000_metadata.csv"))
     parser.add_argument("--partial", type=Path, default=Path(__file__).with_suffix(".jsonl.partial"))
     parser.add_argument("--out", type=Path, default=Path(__file__).with_suffix(".md"))
+    parser.add_argument("--intervals", nargs="+", choices=METRICS, help="Rewrite only the rows of these, t method.")
     options = parser.parse_args()
     Lesions.read(options.metadata)  # early: fails with one line
     tasks: list[dict[str, Any]] = [
@@ -144,7 +154,10 @@ def main() -> None:
         for place, regime in enumerate(REGIMES)
         for first in range(0, options.simulations * regime.times, BATCH)
     ]
-    tasks += [{"design": design, "ratio": ratio, "interaction": share} for design, ratio, share in settings()]
+    if options.intervals:
+        tasks = [task | {"intervals": options.intervals} for task in tasks]
+    else:
+        tasks += [{"design": design, "ratio": ratio, "interaction": share} for design, ratio, share in settings()]
     done = {_name(task): task for task in _read(options.partial)}
     todo = [task for task in tasks if _name(task) not in done]
     with ProcessPoolExecutor(options.processes) as pool, options.partial.open("a") as kept:
@@ -154,12 +167,15 @@ def main() -> None:
             kept.flush()
             print(f"{number} of {len(todo)} batches", file=sys.stderr, flush=True)
     text = page([done[_name(task)] for task in tasks], options.simulations)
+    if options.intervals:
+        text = with_rows(options.out.read_text(), text)
     options.out.write_text(text)
     print(text)
 
 
 def _name(task: dict[str, Any]) -> tuple[Any, ...]:
-    return tuple(task.get(key) for key in ("regime", "first", "design", "ratio", "interaction"))
+    key = tuple(task.get(key) for key in ("regime", "first", "design", "ratio", "interaction"))
+    return *key, tuple(task.get("intervals", ()))
 
 
 def _read(path: Path) -> Iterator[dict[str, Any]]:
@@ -169,6 +185,21 @@ def _read(path: Path) -> Iterator[dict[str, Any]]:
             yield json.loads(line)
         except json.JSONDecodeError:
             continue
+
+
+def with_rows(text: str, new: str) -> str:
+    """Return a page with the rows that another page has in the same section."""
+    rows = dict(_rows(new))
+    return "".join(f"{rows.get(place, line)}\n" if place else f"{line}\n" for place, line in _rows(text))
+
+
+def _rows(text: str) -> Iterator[tuple[tuple[str, str] | None, str]]:
+    """Yield each line of a page with its section and method, None where it is no row of a method."""
+    section = ""
+    for line in text.splitlines():
+        section = line if line.startswith("## ") else section
+        method = line.split("|")[1].strip() if line.startswith("| ") else ""
+        yield ((section, method) if method else None), line
 
 
 def page(finished: Iterable[dict[str, Any]], simulations: int) -> str:

@@ -1,33 +1,70 @@
-"""Atomic file writing, reading with clear errors, and checksums."""
+"""Atomic file writing, reading with clear errors, and checksums.
+
+Whatever a command reads comes through `read_text`, `read_json` or `read_csv`, which refuse what is no regular file,
+too large, damaged or of another shape in one line.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import os
+import re
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from skinlesion.errors import UserError
+from skinlesion.errors import UserError, shorten, shown
 
 if TYPE_CHECKING:
     import pandas as pd
 
 _BLOCK = 1 << 20
+_LARGEST_TEXT = 64 << 20  # bytes of a JSON, YAML or Markdown file; the largest that is written has some hundred kB
+_PARTIAL = re.compile(r"\.(?P<name>.+)\.(?P<process>\d+)\.partial")
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """Yield a temporary name beside `path`; it becomes `path` when the block ends well, and vanishes when not."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    sweep_partials(path)
+    temporary = partial_of(path)
     try:
         yield temporary
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def partial_of(path: Path) -> Path:
+    """Return the temporary name beside `path` that this process writes to."""
+    return path.with_name(f".{path.name}.{os.getpid()}.partial")
+
+
+def sweep_partials(path: Path) -> None:
+    """Remove what processes that were killed while they wrote `path` left beside it."""
+    for left in path.parent.glob(f".{_literal(path.name)}.*.partial"):
+        match = _PARTIAL.fullmatch(left.name)
+        if match and match["name"] == path.name and not _is_alive(int(match["process"])):
+            left.unlink(missing_ok=True)
+
+
+def _literal(name: str) -> str:
+    """Return a name as a glob pattern that matches it alone."""
+    return re.sub(r"([*?[])", r"[\1]", name)
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        return True
+    return True
 
 
 def write_text(path: Path, text: str) -> None:
@@ -47,38 +84,102 @@ def write_csv(path: Path, table: pd.DataFrame, float_format: str | None = None) 
         table.to_csv(temporary, index=False, lineterminator="\n", float_format=float_format)
 
 
-def read_json(path: Path, remedy: str) -> Any:
-    """Return the content of a JSON file.
+def check_readable(path: Path, remedy: str, largest: int | None = None) -> None:
+    """Check that a path is a regular file that can be read; a pipe or device would be waited for.
 
     Raises:
-        UserError: the file is missing or is not JSON; the message ends with `remedy`.
+        UserError: it is none, or has more than `largest` bytes; the message ends with `remedy`.
     """
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        found = path.stat()
     except FileNotFoundError:
         raise UserError(f"{path}: no such file; {remedy}") from None
-    except (json.JSONDecodeError, UnicodeDecodeError):
+    except (OSError, ValueError) as error:  # ValueError: a null character in the name
+        raise UserError(f"{path}: cannot be read ({_reason(error)}); {remedy}") from None
+    if stat.S_ISDIR(found.st_mode):
+        raise UserError(f"{path}: a folder, not a file; {remedy}")
+    if not stat.S_ISREG(found.st_mode):
+        raise UserError(f"{path}: a pipe, socket or device, not a file; {remedy}")
+    if largest is not None and found.st_size > largest:
+        raise UserError(f"{path}: {found.st_size:,} bytes, more than the {largest:,} that are read; {remedy}")
+    if not os.access(path, os.R_OK):
+        raise UserError(f"{path}: cannot be read (Permission denied); {remedy}")
+
+
+def _reason(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error).partition("\n")[0]
+
+
+def read_text(path: Path, remedy: str) -> str:
+    """Return the content of a UTF-8 text file of at most 64 MiB.
+
+    Raises:
+        UserError: it is missing, no regular file, too large or not UTF-8; the message ends with `remedy`.
+    """
+    check_readable(path, remedy, _LARGEST_TEXT)
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise UserError(f"{path}: not UTF-8 text; {remedy}") from None
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({_reason(error)}); {remedy}") from None
+
+
+def read_json(path: Path, remedy: str, shape: Any = dict[str, Any]) -> Any:
+    """Return the content of a JSON file.
+
+    Args:
+        shape: the type of the content, as pydantic checks it: a `TypedDict`, a model, or `dict[str, float]`. Values
+            that fit are returned as they stand in the file, a model's as the model.
+
+    Raises:
+        UserError: the file cannot be read, is not JSON, or is of another shape; the message ends with `remedy`.
+    """
+    from pydantic import TypeAdapter, ValidationError  # not above: `skinlesion code` reads nothing
+
+    text = read_text(path, remedy)
+    try:
+        content = json.loads(text, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError):
         raise UserError(f"{path}: not valid JSON; {remedy}") from None
+    try:
+        return TypeAdapter(shape).validate_python(content)
+    except (ValidationError, RecursionError) as error:
+        problems = error.errors() if isinstance(error, ValidationError) else [{"loc": (), "msg": "nested too deep"}]
+        place = shorten(".".join(str(part) for part in problems[0]["loc"]))
+        raise UserError(
+            f"{path}: {place + ': ' if place else ''}{problems[0]['msg']}; not as skinlesion writes it: {remedy}"
+        ) from None
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
 
 
 def read_csv(path: Path, columns: tuple[str, ...], remedy: str, **options: Any) -> pd.DataFrame:
     """Return a CSV as a table.
 
     Raises:
-        UserError: the file is missing, is no CSV, or lacks one of `columns`; the message ends with `remedy`.
+        UserError: the file cannot be read, is compressed, is no CSV, or lacks one of `columns`; the message ends with
+            `remedy`.
     """
     import pandas as pd  # not above: `skinlesion code` writes files before every `dvc repro` and reads no table
 
+    check_readable(path, remedy)
     try:
         table = pd.read_csv(path, **options)
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such file; {remedy}") from None
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: not a readable CSV ({str(error).splitlines()[0]}); {remedy}") from None
+    except (ValueError, OSError, OverflowError, RecursionError) as error:  # pandas' own are ValueErrors
+        raise UserError(f"{path}: not a readable CSV ({shown_problem(error)}); {remedy}") from None
     missing = [name for name in columns if name not in table.columns]
     if missing:
         raise UserError(f"{path}: column {', '.join(missing)} missing; {remedy}")
     return table
+
+
+def shown_problem(error: Exception) -> str:
+    """Return what a library says of a file, in one short line."""
+    lines = str(error).strip().splitlines()
+    return shown(lines[0] if lines else type(error).__name__).strip("'\"")
 
 
 def sha256_file(path: Path) -> str:

@@ -9,7 +9,8 @@ from pydantic import ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from skinlesion.errors import UserError, choices
+from skinlesion.errors import ManyErrors, UserError, choices
+from skinlesion.files import read_text
 from skinlesion.params import Params, TrainParams
 from skinlesion.params.problems import describe
 
@@ -22,16 +23,9 @@ def load_params(path: Path = Path("params.yaml"), *, required: bool = True) -> P
     Raises:
         UserError: no such file, not YAML, or a field, type, range or name that the schema refuses (all are listed).
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        if not required:
-            return Params()
-        raise UserError(f"{path}: no such file; run in the folder that holds it, or give --params FILE") from None
-    except UnicodeDecodeError:
-        raise UserError(f"{path}: not UTF-8 text; save it as UTF-8") from None
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror}); give --params FILE") from None
+    if not required and not path.exists():
+        return Params()
+    text = read_text(path, "run in the folder that holds it, or give --params FILE")
     try:
         content = parse_yaml(text)
     except (YAMLError, ValueError) as error:
@@ -41,7 +35,7 @@ def load_params(path: Path = Path("params.yaml"), *, required: bool = True) -> P
     try:
         params = Params.model_validate(content)
     except ValidationError as error:
-        raise UserError(f"{path}: {describe(error, Params)}") from None
+        raise ManyErrors(f"{path}: {describe(error, Params)}") from None
     check_names(params, path)
     return params
 

@@ -7,7 +7,7 @@ from skinlesion.data.known_pairs import joined_lesions, present_pairs, read_know
 from skinlesion.data.metadata import METADATA_NAME, Finding, check_records, usable
 from skinlesion.data.sources import Source, make_source
 from skinlesion.data.store import FILES_NAME, IMAGES_NAME, PREPARED_NAME, build_images, hash_images, keep_rows
-from skinlesion.errors import UserError
+from skinlesion.errors import ManyErrors
 from skinlesion.files import write_csv, write_json
 from skinlesion.params import DataParams, Params, PrepareParams
 from skinlesion.results.workspace import Workspace
@@ -34,7 +34,7 @@ def prepare(params: Params, workspace: Workspace, external: str | None = None) -
     findings = check_records(records, source.has_image)
     table = usable(records, findings)
     if table.empty:
-        raise UserError(_complaint(findings, "no usable image is left"))
+        raise ManyErrors(_complaint(findings, "no usable image is left"))
     known = present_pairs(read_known_pairs(known_pairs), table["image_id"])
     table["lesion_id"] = joined_lesions(table, known)
 
@@ -51,7 +51,7 @@ def prepare(params: Params, workspace: Workspace, external: str | None = None) -
         )
         findings += _unreadable(built.failed)
         if findings and settings.on_error == "stop":
-            raise UserError(_complaint(findings, "fix the data, or leave these out with prepare.on_error: skip"))
+            raise ManyErrors(_complaint(findings, "fix the data, or leave these out with prepare.on_error: skip"))
         if built.failed:
             keep = ~table["image_id"].isin(built.failed).to_numpy()
             keep_rows(partial, keep)

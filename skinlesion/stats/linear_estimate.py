@@ -39,6 +39,8 @@ class LinearEstimate:
         lesions: how many are behind a value on a bounded scale: in the denominator of a proportion, on the smaller
             side of an AUC.
         answers: images in the denominator of a proportion, times trainings.
+        correction: what the interval and test of an AUC add to its variance over lesions, which with few lesions
+            of a class is too small more often than too large (`influence` says how much).
         by_layer: (S,) the value of each training.
         layer_influence: (S, K) the influences on the value of each training, if asked for.
         undefined: why there is no value or no variance; empty if there is.
@@ -50,6 +52,7 @@ class LinearEstimate:
     scale: str = "linear"
     lesions: float = float("nan")
     answers: float = float("nan")
+    correction: float = 0.0
     by_layer: np.ndarray | None = None
     layer_influence: np.ndarray | None = None
     undefined: str = ""
@@ -121,6 +124,7 @@ def limits(estimate: LinearEstimate, variance: float, degrees: float, confidence
     value, nothing = estimate.value, (float("nan"), float("nan"))
     if estimate.undefined:
         return nothing
+    variance = _corrected(estimate, variance)
     if estimate.scale == "linear" or _has_logit(estimate, variance):
         if not variance > _ROUNDING**2:
             return nothing
@@ -146,7 +150,7 @@ def pvalue(estimate: LinearEstimate, variance: float, degrees: float, null: floa
     """
     if estimate.undefined:
         return float("nan")
-    value = estimate.value
+    value, variance = estimate.value, _corrected(estimate, variance)
     if estimate.scale == "linear" or _has_logit(estimate, variance):
         if not variance > _ROUNDING**2:
             return 1.0 if abs(value - null) < _ROUNDING else float("nan")
@@ -163,6 +167,11 @@ def pvalue(estimate: LinearEstimate, variance: float, degrees: float, null: floa
             return float("nan")
         distance = (value - null) / float(np.sqrt(null * (1 - null) / size))
     return float(2 * stdtr(degrees, -abs(distance)))
+
+
+def _corrected(estimate: LinearEstimate, variance: float) -> float:
+    """Return a variance with an AUC's correction; zero stays zero, which has an interval of its own."""
+    return variance + estimate.correction if variance > _ROUNDING**2 else variance
 
 
 def _check_null(null: float) -> None:

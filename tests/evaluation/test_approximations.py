@@ -27,7 +27,7 @@ def numbers(**counts):
 @pytest.mark.parametrize(
     ("caution", "metric", "few", "enough"),
     [
-        (approximate_interval, "auc_df", 99, 100),
+        (approximate_interval, "auc_df", 19, 20),
         (approximate_interval, "sensitivity_df", 29, 30),
         (approximate_interval, "macro_auc", 14, 15),
         (approximate_interval, "balanced_accuracy", 14, 15),

@@ -1,8 +1,11 @@
 """Influence functions against scikit-learn's derivatives, the jackknife, the bootstrap, DeLong and Obuchowski."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import stats as sps
+from scipy.special import expit, logit
 from sklearn import metrics as sk
 from statsmodels.stats.proportion import proportion_confint
 
@@ -128,6 +131,35 @@ def test_the_variance_of_a_clustered_auc_is_obuchowskis_but_for_factors():
     known = macro_auc_difference(labels, models[0][0], models[1][0], lesion)
     assert macro.value == pytest.approx(known.difference)
     assert macro.standard_error == pytest.approx(known.standard_error, rel=0.02)
+
+
+def test_the_interval_of_an_auc_leans_on_newcombes_variance_where_lesions_are_few():
+    rng = np.random.default_rng(3)
+    labels = np.repeat([0, 1], [60, 8])  # benign, malignant: one image each
+    scores = rng.normal(size=68) + 1.5 * labels
+    estimate = influences(labels, two_columns(scores), np.arange(68), ["auc_malignant"], TWO)["auc_malignant"]
+    a, m, n = estimate.value, 8, 60
+    assert 0.5 < a < 1
+    newcombe = a * (1 - a) / (m * n) * (1 + ((m + n) / 2 - 1) * ((1 - a) / (2 - a) + a / (1 + a)))
+    variance = (8 * estimate.variance + 2 * newcombe) / 10
+    half = sps.t.ppf(0.975, estimate.degrees) * np.sqrt(variance) / (a * (1 - a))
+    low, high = estimate.interval()
+    assert (low, high) == (pytest.approx(expit(logit(a) - half)), pytest.approx(expit(logit(a) + half)))
+    assert estimate.pvalue(low) == pytest.approx(0.05)
+
+
+def test_the_interval_of_an_auc_of_eight_lesions_covers():
+    rng, covered, uncorrected = np.random.default_rng(0), 0, 0
+    labels, truth = np.repeat([0, 1], [150, 8]), sps.norm.cdf(2 / np.sqrt(2))
+    for _ in range(400):
+        scores = rng.normal(size=158) + 2 * labels
+        one = influences(labels, two_columns(scores), np.arange(158), ["auc_malignant"], TWO)["auc_malignant"]
+        for estimate in (one, replace(one, correction=0.0)):
+            low, high = estimate.interval()
+            covered += estimate is one and low <= truth <= high
+            uncorrected += estimate is not one and low <= truth <= high
+    assert covered >= 0.93 * 400  # 0.95 less two standard errors
+    assert uncorrected < 0.93 * 400
 
 
 def test_sensitivity_of_one_image_a_lesion_is_the_textbook_proportion():
