@@ -71,18 +71,18 @@ def compare(
     """
     names = tuple(predictions)
     first = predictions[names[0]]
-    estimates = {name: _estimates(predictions[name], first.lesions, plan.metrics, schema) for name in names}
+    estimates = {name: _estimates(predictions[name], first.lesion_numbers, plan.metrics, schema) for name in names}
     naive = {}
     if plan.naive:
         images = np.arange(len(first.labels))
         naive = {name: _estimates(predictions[name], images, plan.metrics, schema) for name in names}
     resampled = None
-    if plan.replicates:
+    if replicates := plan.replicates_for(len(first.labels)):
         models = [predictions[name].probabilities for name in names]
         resampled = bootstrap(
-            first.labels, models, first.lesions, plan.metrics, schema, replicates=plan.replicates, seed=plan.seed
+            first.labels, models, first.lesion_numbers, plan.metrics, schema, replicates=replicates, seed=plan.seed
         )
-    numbers = LesionNumbers.of(first.labels, first.lesions, schema.class_names)
+    numbers = LesionNumbers.of(first.labels, first.lesion_numbers, schema.class_names)
     ids = np.unique(first.lesions)
     rows: list[dict[str, Any]] = []
     differences: dict[Key, ComparedDifference] = {}

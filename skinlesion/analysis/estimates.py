@@ -4,6 +4,7 @@ from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
+from scipy.sparse import issparse
 
 from skinlesion.evaluation.minimum_sizes import replicates_say_nothing
 from skinlesion.evaluation.sums import SumStatistic
@@ -12,32 +13,38 @@ from skinlesion.stats.lesion_bootstrap import Estimate, LesionBootstrap, mean_es
 #: What a figure is called: a name, or a tuple of what it is about.
 Key = TypeVar("Key", bound=Hashable)
 
-_COLUMNS_AT_ONCE = 4096  # of sums; bounds the memory
+#: One statistic per seed of each figure.
+Figures = Mapping[Key, Sequence[SumStatistic]] | Iterable[tuple[Key, Sequence[SumStatistic]]]
+
+_VALUES_AT_ONCE = 50_000_000  # of columns put side by side; bounds the memory
 
 
-def estimate_sums(bootstrap: LesionBootstrap, figures: Mapping[Key, Sequence[SumStatistic]]) -> dict[Key, Estimate]:
+def estimate_sums(bootstrap: LesionBootstrap, figures: Figures[Key]) -> dict[Key, Estimate]:
     """Return each figure as the mean over its statistics (one per seed), resampled together."""
     estimates: dict[Key, Estimate] = {}
     batch: list[tuple[Key, Sequence[SumStatistic]]] = []
-    width = 0
-    for key, statistics in figures.items():
+    values = 0
+    for key, statistics in figures.items() if isinstance(figures, Mapping) else figures:
         batch.append((key, statistics))
-        width += sum(statistic.columns.shape[1] for statistic in statistics)
-        if width > _COLUMNS_AT_ONCE:
+        values += sum(statistic.columns.shape[0] * statistic.columns.shape[1] for statistic in statistics)
+        if values > _VALUES_AT_ONCE:
             estimates |= _resample(bootstrap, batch)
-            batch, width = [], 0
+            batch, values = [], 0
     return estimates | (_resample(bootstrap, batch) if batch else {})
 
 
 def _resample(bootstrap: LesionBootstrap, batch: Iterable[tuple[Key, Sequence[SumStatistic]]]) -> dict[Key, Estimate]:
     # Several statistics can read the same columns.
     columns = {id(statistic.columns): statistic.columns for _, statistics in batch for statistic in statistics}
-    totals = bootstrap.totals(np.hstack(list(columns.values())))
-    ends = np.cumsum([array.shape[1] for array in columns.values()])
-    parts = {
-        identity: totals[:, end - array.shape[1] : end]
-        for (identity, array), end in zip(columns.items(), ends, strict=True)
-    }
+    parts = {identity: bootstrap.totals(array) for identity, array in columns.items() if issparse(array)}
+    dense = {identity: array for identity, array in columns.items() if identity not in parts}
+    if dense:
+        totals = bootstrap.totals(np.hstack(list(dense.values())))
+        ends = np.cumsum([array.shape[1] for array in dense.values()])
+        parts |= {
+            identity: totals[:, end - array.shape[1] : end]
+            for (identity, array), end in zip(dense.items(), ends, strict=True)
+        }
     return {
         key: mean_estimate(
             [Estimate(statistic.value, statistic.function(parts[id(statistic.columns)])) for statistic in statistics]

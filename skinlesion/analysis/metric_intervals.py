@@ -45,10 +45,9 @@ def metric_intervals(
         predictions: with labels and probabilities of the classes of `schema`.
         metrics: names from `schema.metrics()`.
     """
-    estimates = influences(
-        predictions.labels, predictions.probabilities, predictions.lesions, metrics, schema, by_layer=True
-    )
-    numbers = LesionNumbers.of(predictions.labels, predictions.lesions, schema.class_names)
+    lesions = predictions.lesion_numbers
+    estimates = influences(predictions.labels, predictions.probabilities, lesions, metrics, schema, by_layer=True)
+    numbers = LesionNumbers.of(predictions.labels, lesions, schema.class_names)
     lacking = {name: too_few_lesions(numbers, name) or _too_few_called(name, estimates[name]) for name in estimates}
     return {
         name: _interval(estimate, predictions, lacking[name], approximate_interval(numbers, name), confidence)

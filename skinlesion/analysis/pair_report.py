@@ -100,7 +100,7 @@ def report_pairs(
     return ComparisonReport(
         images=len(first.labels),
         lesions=len(np.unique(first.lesions)),
-        replicates=plan.replicates,
+        replicates=plan.replicates_for(len(first.labels)),
         seed=plan.seed,
         primary=plan.primary,
         margins=dict(plan.margins),

@@ -3,6 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+_REPLICATES = 10_000
+_RESAMPLED_IMAGES = 400_000_000
+_FEWEST_REPLICATES = 1_000
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -12,7 +16,8 @@ class Plan:
         metrics: names of the metrics compared; the first rows of a pair are about `primary`.
         margins: the smallest difference that matters, by metric; a metric without one is judged by direction alone.
         confidence: of intervals; 1 − confidence is the level of every family of tests.
-        replicates: of the bootstrap that stands beside the t intervals; 0 leaves it out.
+        replicates: of the bootstrap that stands beside the t intervals; 0 leaves it out; None is what
+            `replicates_for` says.
         permutations: of the permutation test of the primary metric; 0 leaves it out.
         one_sided: level of each one-sided test against a margin; None is (1 − confidence) / 2, that of the interval.
         naive: whether rows that ignore lesions stand beside, to show the difference.
@@ -23,9 +28,19 @@ class Plan:
     primary: str
     margins: Mapping[str, float] = field(default_factory=dict)
     confidence: float = 0.95
-    replicates: int = 10_000
+    replicates: int | None = None
     seed: int = 0
     permutations: int = 0
     one_sided: float | None = None
     naive: bool = True
     test_per_training: float | None = None
+
+    def replicates_for(self, images: int) -> int:
+        """Return the replicates of a comparison of so many images.
+
+        Unless the plan says another number it is 10,000, and beyond 40,000 images as many as draw 400 million images in
+        all, at least 1,000: with so many lesions the resampled metrics are normal, and the t intervals say the same.
+        """
+        if self.replicates is not None:
+            return self.replicates
+        return max(_FEWEST_REPLICATES, min(_REPLICATES, _RESAMPLED_IMAGES // max(1, images)))

@@ -19,7 +19,9 @@ def compare(
         list[str] | None, typer.Option(help="A metric; repeatable, the first is the primary one.")
     ] = None,
     cluster: Annotated[str, typer.Option(help="lesion_id, or none to take images as independent.")] = "lesion_id",
-    replicates: Annotated[int, typer.Option(min=100, help="Bootstrap replicates.")] = 10_000,
+    replicates: Annotated[
+        int | None, typer.Option(min=100, help="Bootstrap replicates.  [default: 10000, fewer beyond 40,000 images]")
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the bootstrap.")] = 0,
     margin: Annotated[
         float | None,
@@ -113,7 +115,9 @@ def score(
 def diff(
     first: Annotated[str, typer.Argument(metavar="[REV_A]", help="A revision.")] = "HEAD",
     second: Annotated[str, typer.Argument(metavar="[REV_B]", help="Another, or what is there now.")] = "workspace",
-    replicates: Annotated[int, typer.Option(min=100, help="Bootstrap replicates.")] = 10_000,
+    replicates: Annotated[
+        int | None, typer.Option(min=100, help="Bootstrap replicates.  [default: 10000, fewer beyond 40,000 images]")
+    ] = None,
     params: ParamsOption = Path("params.yaml"),
 ) -> None:
     """Show what `dvc metrics diff` shows, with paired intervals, verdicts and flips per changed experiment."""

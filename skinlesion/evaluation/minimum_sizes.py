@@ -39,17 +39,18 @@ class LesionNumbers:
     @classmethod
     def of(cls, labels: np.ndarray, lesions: np.ndarray, classes: Sequence[str]) -> "LesionNumbers":
         """Return the numbers of lesions (N,) of images with labels (N,), positions in `classes`."""
-        malignant = np.isin(labels, [place for place, name in enumerate(classes) if name in MALIGNANT])
-
-        def different(rows: np.ndarray) -> int:
-            return len(np.unique(lesions[rows]))
-
+        kinds, codes = np.unique(lesions, return_inverse=True)
+        shows = np.zeros((len(kinds), len(classes)), dtype=bool)  # whether a lesion has an image of the class
+        shows[codes, labels] = True
+        of = {name: shows[:, place] for place, name in enumerate(classes)}
+        different = shows.sum(axis=1)
+        malignant = np.array([name in MALIGNANT for name in classes])
         return cls(
-            total=len(np.unique(lesions)),
-            by_class={name: different(labels == place) for place, name in enumerate(classes)},
-            without={name: different(labels != place) for place, name in enumerate(classes)},
-            malignant=different(malignant),
-            benign=different(~malignant),
+            total=len(kinds),
+            by_class={name: int(own.sum()) for name, own in of.items()},
+            without={name: int((different > own).sum()) for name, own in of.items()},
+            malignant=int(shows[:, malignant].any(axis=1).sum()),
+            benign=int(shows[:, ~malignant].any(axis=1).sum()),
         )
 
 

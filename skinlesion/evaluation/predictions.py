@@ -6,6 +6,7 @@ fold, image_id). What one seed predicts on the folds of one partition (repeat) i
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,11 @@ class Predictions:
     seeds: tuple[int, ...]  # (L,)
     repeats: tuple[int, ...]  # (L,)
     probabilities: np.ndarray  # (L, N, 7), rows sum to one
+
+    @cached_property
+    def lesion_numbers(self) -> np.ndarray:
+        """Return the place (N,) of each image's lesion among the sorted ids: quicker to group by than the ids."""
+        return np.unique(self.lesions, return_inverse=True)[1]
 
     @property
     def layers(self) -> list[tuple[int, int]]:

@@ -14,22 +14,25 @@ from skinlesion.evaluation.sums import divide
 
 @dataclass(frozen=True)
 class Ranking:
-    """Images by falling score, tied ones together."""
+    """Images by falling score, tied ones together, and the places between which the ROC curve is straight."""
 
     order: np.ndarray  # (N,)
     positive: np.ndarray  # (N,) bool, in that order
-    ends: np.ndarray  # (K,) the last place of each distinct score
+    ends: np.ndarray  # (K,) the last place of each distinct score with positives and of the score before it, and N − 1
 
     def steps(self, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return weight of positives and of negatives at or above each distinct score, (K, B) each.
+        """Return weight of positives and of negatives at or above the scores of `ends`, (K, B) each.
 
         Args:
             weights: (N, B), of the images in their first order.
         """
-        sorted_weights = weights[self.order]
-        hits = np.cumsum(sorted_weights * self.positive[:, None], axis=0, dtype=float)[self.ends]
-        false = np.cumsum(sorted_weights * ~self.positive[:, None], axis=0, dtype=float)[self.ends]
-        return hits, false
+        ranked = weights[self.order]
+        answered = np.cumsum(ranked, axis=0, dtype=float)[self.ends]
+        among = np.searchsorted(np.flatnonzero(self.positive), self.ends, side="right")  # positives up to each end
+        hits = np.zeros_like(answered)
+        counted = np.cumsum(ranked[self.positive], axis=0, dtype=float)
+        hits[among > 0] = counted[among[among > 0] - 1]
+        return hits, answered - hits
 
 
 def rank(positive: np.ndarray, scores: np.ndarray) -> Ranking:
@@ -41,14 +44,14 @@ def rank(positive: np.ndarray, scores: np.ndarray) -> Ranking:
     """
     order = np.argsort(-scores, kind="stable")
     ends = np.append(np.flatnonzero(np.diff(scores[order])), len(scores) - 1)
-    return Ranking(order, positive[order], ends)
+    with_positives = np.unique(np.searchsorted(ends, np.flatnonzero(positive[order])))
+    kept = np.union1d(with_positives, np.maximum(with_positives - 1, 0))
+    return Ranking(order, positive[order], np.union1d(ends[kept], ends[-1:]))
 
 
 def average_precision(ranking: Ranking, weights: np.ndarray) -> np.ndarray:
     """Return average precision (B,) in 0..1 for image weights (N, B), NaN without positives [1]."""
-    hits, false = ranking.steps(weights)
-    gained = np.diff(hits, axis=0, prepend=0)
-    return divide((gained * divide(hits, hits + false)).sum(axis=0, where=gained > 0), hits[-1])
+    return _average_precision(*ranking.steps(weights))
 
 
 def partial_auc(ranking: Ranking, weights: np.ndarray, highest: float) -> np.ndarray:
@@ -56,10 +59,24 @@ def partial_auc(ranking: Ranking, weights: np.ndarray, highest: float) -> np.nda
 
     NaN where a side has no weight.
     """
+    return _partial_auc(*ranking.steps(weights), highest)
+
+
+def precision_and_partial_auc(ranking: Ranking, weights: np.ndarray, highest: float) -> np.ndarray:
+    """Return both (B, 2), which share the sorting of the weights."""
     hits, false = ranking.steps(weights)
+    return np.stack([_average_precision(hits, false), _partial_auc(hits, false, highest)], axis=1)
+
+
+def _average_precision(hits: np.ndarray, false: np.ndarray) -> np.ndarray:
+    gained = np.diff(hits, axis=0, prepend=0)
+    return divide((gained * divide(hits, hits + false)).sum(axis=0, where=gained > 0), hits[-1])
+
+
+def _partial_auc(hits: np.ndarray, false: np.ndarray, highest: float) -> np.ndarray:
     sensitivity = divide(hits, hits[-1])
     rate = divide(false, false[-1])
-    start = np.zeros((1, weights.shape[1]))
+    start = np.zeros((1, hits.shape[1]))
     x, y = np.vstack([start, rate]), np.vstack([start, sensitivity])
     left, right = x[:-1], x[1:]
     width = np.minimum(right, highest) - np.minimum(left, highest)

@@ -12,7 +12,7 @@ References:
 
 import numpy as np
 
-from skinlesion.evaluation.sums import SumStatistic, Totals, divide, mean, ratio
+from skinlesion.evaluation.sums import SumStatistic, Totals, divide, mean, ratio, sparse_columns
 
 
 def equal_width(values: np.ndarray, bins: int) -> np.ndarray:
@@ -48,16 +48,15 @@ def calibration_error(confidence: np.ndarray, hit: np.ndarray, place: np.ndarray
 def classwise_error(labels: np.ndarray, probabilities: np.ndarray, bins: int) -> SumStatistic:
     """Return classwise ECE in 0..1: the mean over classes of the ECE of that class's probability [3]."""
     images, classes = probabilities.shape
-    rows = np.arange(images)
-    columns = np.zeros((images, classes, bins))
-    for c in range(classes):
-        columns[rows, c, equal_width(probabilities[:, c], bins)] = (labels == c) - probabilities[:, c]
-    flat = np.hstack([columns.reshape(images, -1), np.ones((images, 1))])
+    places = [c * bins + equal_width(probabilities[:, c], bins) for c in range(classes)]
+    places.append(np.full(images, classes * bins))
+    values = np.column_stack([np.eye(classes)[labels] - probabilities, np.ones(images)])
+    columns = sparse_columns(np.column_stack(places), values, classes * bins + 1)
 
     def function(totals: np.ndarray) -> np.ndarray:
         return divide(np.abs(totals[..., :-1]).sum(axis=-1), classes * totals[..., -1])
 
-    return SumStatistic(flat, function)
+    return SumStatistic(columns, function)
 
 
 def squared_errors(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
@@ -94,15 +93,15 @@ def brier_parts(labels: np.ndarray, probabilities: np.ndarray, bins: int) -> dic
     spread of probabilities inside the (equal-width) bins.
     """
     images, classes = probabilities.shape
-    rows = np.arange(images)
     truth = np.eye(classes)[labels]
-    columns = np.zeros((images, 3, classes, bins))
-    for c in range(classes):
-        place = equal_width(probabilities[:, c], bins)
-        for layer, values in enumerate((np.ones(images), truth[:, c], probabilities[:, c])):
-            columns[rows, layer, c, place] = values
-    squared = ((probabilities - truth) ** 2).sum(axis=1, keepdims=True)
-    flat = np.hstack([columns.reshape(images, -1), squared])
+    kinds = [np.ones_like(truth), truth, probabilities]  # of each bin of each class: images, cases, probabilities
+    width = len(kinds) * classes * bins
+    place = np.column_stack([c * bins + equal_width(probabilities[:, c], bins) for c in range(classes)])
+    places = [kind * classes * bins + place for kind in range(len(kinds))]
+    squared = ((probabilities - truth) ** 2).sum(axis=1)
+    columns = sparse_columns(
+        np.column_stack([*places, np.full(images, width)]), np.column_stack([*kinds, squared]), width + 1
+    )
 
     def parts(totals: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         table = totals[..., :-1].reshape(*totals.shape[:-1], 3, classes, bins)
@@ -121,4 +120,4 @@ def brier_parts(labels: np.ndarray, probabilities: np.ndarray, bins: int) -> dic
         return lambda totals: parts(totals)[place]
 
     names = ("reliability", "resolution", "uncertainty", "within_bins")
-    return {name: SumStatistic(flat, part(place)) for place, name in enumerate(names)}
+    return {name: SumStatistic(columns, part(place)) for place, name in enumerate(names)}

@@ -4,15 +4,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.sparse import csc_array
 
 Totals = Callable[[np.ndarray], np.ndarray]
 
 
 @dataclass(frozen=True)
 class SumStatistic:
-    """A function of column sums: `columns` (N, K) are added over images, `function` turns (…, K) into (…)."""
+    """A function of column sums: `columns` (N, K) are added over images, `function` turns (…, K) into (…).
 
-    columns: np.ndarray
+    Columns of which an image has a value in few are a sparse array.
+    """
+
+    columns: np.ndarray | csc_array
     function: Totals
 
     @property
@@ -39,3 +43,13 @@ def divide(above: np.ndarray, below: np.ndarray) -> np.ndarray:
 
 def _ratio(totals: np.ndarray) -> np.ndarray:
     return divide(totals[..., 0], totals[..., 1])
+
+
+def sparse_columns(places: np.ndarray, values: np.ndarray, width: int) -> csc_array:
+    """Return columns (N, `width`) of which image n has `values` (N, V) at the columns `places` (N, V), 0 elsewhere.
+
+    Places of an image differ.
+    """
+    images, each = places.shape
+    rows = np.repeat(np.arange(images), each)
+    return csc_array((values.ravel(), (rows, places.ravel())), shape=(images, width))

@@ -33,7 +33,7 @@ class Selective:
     """Images by falling certainty, and the errors of a model on them."""
 
     order: np.ndarray  # (N,)
-    errors: np.ndarray  # (N,) in that order, 0 or 1
+    errors: np.ndarray  # (N,) float32 in that order, 0 or 1
 
     def curve(self) -> tuple[np.ndarray, np.ndarray]:
         """Return coverage (N,) and the error rate (N,) among the images answered so far [2]."""
@@ -48,8 +48,11 @@ class Selective:
         """
 
         def evaluate(weights: np.ndarray) -> np.ndarray:
-            weight, answered, risk = self._weighted(weights)
-            figures = [(weight * risk).sum(axis=0) / answered[-1]]
+            ranked = weights[self.order]  # (N, B)
+            answered = np.cumsum(ranked, axis=0, dtype=float)
+            risk = np.cumsum(ranked * self.errors[:, None], axis=0, dtype=float)
+            np.divide(risk, answered, out=risk, where=answered > 0)
+            figures = [np.einsum("nb,nb->b", ranked, risk) / answered[-1]]
             for coverage in coverages:
                 wanted = coverage * answered[-1] * (1 - 1e-9)
                 last = (answered < wanted).sum(axis=0)  # the first place that reaches it
@@ -57,12 +60,6 @@ class Selective:
             return np.stack(figures, axis=1)
 
         return evaluate
-
-    def _weighted(self, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        weight = weights[self.order].astype(float)  # (N, B)
-        answered = np.cumsum(weight, axis=0)
-        wrong = np.cumsum(weight * self.errors[:, None], axis=0)
-        return weight, answered, np.divide(wrong, answered, out=np.zeros_like(wrong), where=answered > 0)
 
 
 def select(correct: np.ndarray, certainty: np.ndarray) -> Selective:
@@ -73,4 +70,4 @@ def select(correct: np.ndarray, certainty: np.ndarray) -> Selective:
         certainty: (N,), higher is more certain.
     """
     order = np.argsort(-certainty, kind="stable")
-    return Selective(order, 1.0 - correct[order])
+    return Selective(order, 1 - correct[order].astype(np.float32))

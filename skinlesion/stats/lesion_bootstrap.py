@@ -13,14 +13,18 @@ import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-from scipy.sparse import csr_array
+from scipy.sparse import csc_array, csr_array, issparse
 
 from skinlesion.stats.bootstrap import BLOCK, draw_weights
 
 _EXACT = 2**22  # integer sums below this stay exact in float32 in every resample
 _ROWS = 512  # resamples multiplied at once
+_COLUMNS = 128  # columns summed at once
+_RESAMPLED_IMAGES = 200_000_000
+_FEWEST_REPLICATES = 500
 
 
 @dataclass(frozen=True)
@@ -79,7 +83,10 @@ class LesionBootstrap:
 
         Args:
             clusters: (N,) the lesion of each image.
+            replicates: R; beyond 200 million resampled images in all (2,000 replicates of 100,000 images) as many as
+                draw so many, at least 500: the resampled statistics of so many lesions are normal.
         """
+        replicates = min(replicates, max(_FEWEST_REPLICATES, _RESAMPLED_IMAGES // max(1, len(clusters))))
         ids, lesion = np.unique(clusters, return_inverse=True)
         self.lesion = lesion
         self.lesions = len(ids)
@@ -91,15 +98,24 @@ class LesionBootstrap:
             (np.ones(len(lesion)), (lesion, np.arange(len(lesion)))), shape=(self.lesions, len(lesion))
         )
 
-    def totals(self, columns: np.ndarray) -> np.ndarray:
+    def totals(self, columns: np.ndarray | csc_array) -> np.ndarray:
         """Return the sums (R, K) of columns (N, K) over the images of each resample."""
-        by_lesion = self._sums @ np.asarray(columns, dtype=float)  # (L, K)
+        sums = np.empty((self.replicates, columns.shape[1]))
+        for start in range(0, columns.shape[1], _COLUMNS):
+            chosen = slice(start, start + _COLUMNS)
+            part = columns[:, chosen]
+            by_lesion = self._sums @ part  # (L, K'), sparse where columns are
+            sums[:, chosen] = self._resampled(by_lesion.toarray() if issparse(part) else by_lesion.astype(float))
+        return sums
+
+    def _resampled(self, by_lesion: np.ndarray) -> np.ndarray:
+        """Return the sums (R, K) of the sums of lesions (L, K)."""
         sums = np.empty((self.replicates, by_lesion.shape[1]))
         # Sums of integers are exact in float32 below 2²⁴, and take half the time.
         whole = (by_lesion == np.rint(by_lesion)).all(axis=0) & (np.abs(by_lesion).sum(axis=0) < _EXACT)
         for chosen, kind in ((whole, np.float32), (~whole, np.float64)):
             if chosen.any():
-                part = by_lesion[:, chosen].astype(kind)
+                part: Any = by_lesion[:, chosen].astype(kind)
                 for start in range(0, self.replicates, _ROWS):
                     rows = slice(start, start + _ROWS)
                     sums[rows, chosen] = self.weights[:, rows].T.astype(kind, copy=False) @ part

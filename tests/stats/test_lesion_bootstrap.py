@@ -1,13 +1,17 @@
 """The lesion bootstrap: the same draws as the paired bootstrap, sums equal to a loop's, intervals."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from skinlesion.analysis.estimates import estimate_sums
+from skinlesion.analysis.plan import Plan
 from skinlesion.evaluation.decisions import TARGETS
 from skinlesion.evaluation.ranking import average_precision, rank
 from skinlesion.evaluation.reliability import brier
-from skinlesion.evaluation.sums import SumStatistic, divide, mean, ratio
+from skinlesion.evaluation.sums import SumStatistic, divide, mean, ratio, sparse_columns
+from skinlesion.stats import lesion_bootstrap
 from skinlesion.stats.bootstrap import bootstrap
 from skinlesion.stats.lesion_bootstrap import Estimate, LesionBootstrap, mean_estimate, mixture
 from skinlesion.stats.resampling import Schema
@@ -61,6 +65,41 @@ def test_totals_are_what_a_loop_over_resamples_adds_up(material):
     for replicate in (0, 77, REPLICATES - 1):
         weights = resamples.weights[resamples.lesion, replicate]
         np.testing.assert_allclose(totals[replicate], weights.astype(float) @ columns, rtol=1e-12)
+
+
+def test_sparse_columns_have_the_totals_of_dense_columns(material):
+    one, resamples = material
+    places = np.stack([one.labels, 7 + one.probabilities[0].argmax(axis=1)], axis=1)
+    values = np.stack([one.probabilities[0].max(axis=1), np.ones(len(one.labels))], axis=1)
+    sparse = sparse_columns(places, values, 300)  # more columns than are summed at once
+    assert sparse.nnz == 2 * len(one.labels)
+    dense = np.zeros((len(one.labels), 300))
+    np.put_along_axis(dense, places, values, axis=1)
+    np.testing.assert_array_equal(sparse.toarray(), dense)
+    np.testing.assert_allclose(resamples.totals(sparse), resamples.totals(dense), rtol=1e-12)
+    statistics = [SumStatistic(columns, lambda sums: sums[..., 3]) for columns in (sparse, dense)]
+    estimates = estimate_sums(resamples, ((number, [statistic]) for number, statistic in enumerate(statistics)))
+    assert estimates[0].value == pytest.approx(estimates[1].value)
+    np.testing.assert_allclose(estimates[0].draws, estimates[1].draws, rtol=1e-12)
+
+
+def test_many_images_have_fewer_replicates(monkeypatch):
+    monkeypatch.setattr(lesion_bootstrap, "_RESAMPLED_IMAGES", 60_000)
+    assert LesionBootstrap(np.arange(100), replicates=700, seed=0).replicates == 600
+    assert LesionBootstrap(np.arange(60), replicates=700, seed=0).replicates == 700
+    assert LesionBootstrap(np.arange(500), replicates=700, seed=0).replicates == 500  # never fewer
+    assert LesionBootstrap(np.arange(500), replicates=150, seed=0).replicates == 150  # but where fewer are asked for
+
+
+def test_a_comparison_of_many_images_has_fewer_replicates_unless_told():
+    plan = Plan(("accuracy",), "accuracy")
+    assert [plan.replicates_for(images) for images in (10_015, 40_000, 100_000, 10**7)] == [
+        10_000,
+        10_000,
+        4_000,
+        1_000,
+    ]
+    assert replace(plan, replicates=10_000).replicates_for(10**6) == 10_000
 
 
 def test_an_order_is_resampled_by_image_weights(material):

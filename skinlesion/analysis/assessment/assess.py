@@ -73,7 +73,7 @@ def assess_predictions(
         "classes_with_pooled_conformal_threshold": pooled,
         "subgroup_columns_not_in_the_data": absent,
         "confidence": evaluate.confidence,
-        "replicates": evaluate.replicates,
+        "replicates": inputs.bootstrap.replicates,
     }
     headlines = headline(tables, settings)
     notes |= {

@@ -24,10 +24,10 @@ def decision_curve_in_clinic(inputs: AssessmentInputs) -> pd.DataFrame:
         known = cases_of("malignant", inputs.validation.labels[run.validation]).mean()
         risks[run.layer, run.tested] = risk_in_clinic(scaled[run.layer, run.tested], float(known), prevalence)
     thresholds = np.union1d(THRESHOLDS, inputs.assess.decision_threshold)
-    figures = {
-        threshold: [net_benefit_in_clinic(cases, layer, threshold, prevalence) for layer in risks]
+    figures = (
+        (threshold, [net_benefit_in_clinic(cases, layer, threshold, prevalence) for layer in risks])
         for threshold in thresholds
-    }
+    )
     lacking = inputs.lacking_for("malignant")
     rows = [inputs.row(estimate, lacking) for estimate in inputs.estimates(figures).values()]
     odds = thresholds / (1 - thresholds)

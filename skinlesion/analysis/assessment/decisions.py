@@ -1,7 +1,8 @@
 """Tables of binary decisions: operating points set on validation, rankings, net benefit, cost, missed melanomas."""
 
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from skinlesion.evaluation import decisions
 from skinlesion.evaluation.decisions import TARGETS, THRESHOLDS, cases_of, risk_of
 from skinlesion.evaluation.figure_names import rule_name
 from skinlesion.evaluation.predictions import Run, by_lesion
-from skinlesion.evaluation.ranking import Ranking, average_precision, partial_auc, rank
+from skinlesion.evaluation.ranking import precision_and_partial_auc, rank
 from skinlesion.evaluation.sums import SumStatistic, mean, ratio
 from skinlesion.stats.lesion_bootstrap import LesionBootstrap
 from skinlesion.vocabulary import CLASSES, MALIGNANT
@@ -78,20 +79,14 @@ def decision_table(inputs: AssessmentInputs) -> pd.DataFrame:
     for target in TARGETS:
         cases = cases_of(target, inputs.labels)
         rankings = [rank(cases, layer) for layer in risk_of(target, inputs.calibrated)]
-        by_seed = [_ranking_figures(ranking, inputs.assess.partial_auc) for ranking in rankings]
+        highest = inputs.assess.partial_auc
+        by_seed = [partial(precision_and_partial_auc, ranking, highest=highest) for ranking in rankings]
         ranked = inputs.estimate_weighted(by_seed, ["average_precision", "partial_auc"])
         rows += [
             {"target": target, "rule": "ranking", "metric": metric} | inputs.row(estimate, inputs.lacking_for(target))
             for metric, estimate in ranked.items()
         ]
     return pd.DataFrame(rows)
-
-
-def _ranking_figures(ranking: Ranking, highest: float) -> Callable[[np.ndarray], np.ndarray]:
-    def figures(weights: np.ndarray) -> np.ndarray:
-        return np.stack([average_precision(ranking, weights), partial_auc(ranking, weights, highest)], axis=1)
-
-    return figures
 
 
 def _two_by_two(cases: np.ndarray, called: np.ndarray) -> dict[str, list[SumStatistic]]:
@@ -112,14 +107,17 @@ def decision_curve(inputs: AssessmentInputs) -> pd.DataFrame:
     `assess.decision_threshold`.
     """
     risks = np.union1d(THRESHOLDS, inputs.assess.decision_threshold)
-    figures: dict[tuple[str, float], list[SumStatistic]] = {}
-    for target in TARGETS:
-        cases = cases_of(target, inputs.labels)
-        for threshold in risks:
-            figures[target, threshold] = [
-                decisions.net_benefit(cases, layer, threshold) for layer in risk_of(target, inputs.calibrated)
-            ]
-    estimates = inputs.estimates(figures)
+
+    def figures() -> Iterator[tuple[tuple[str, float], list[SumStatistic]]]:
+        for target in TARGETS:
+            cases = cases_of(target, inputs.labels)
+            for threshold in risks:
+                yield (
+                    (target, threshold),
+                    [decisions.net_benefit(cases, layer, threshold) for layer in risk_of(target, inputs.calibrated)],
+                )
+
+    estimates = inputs.estimates(figures())
     columns: dict[str, Any] = {"threshold": risks}
     for target in TARGETS:
         rows = [inputs.row(estimates[target, threshold], inputs.lacking_for(target)) for threshold in risks]

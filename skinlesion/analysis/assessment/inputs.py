@@ -8,13 +8,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from skinlesion.analysis.estimates import Key, estimate_sums, estimate_weighted, judged
+from skinlesion.analysis.estimates import Figures, Key, estimate_sums, estimate_weighted, judged
 from skinlesion.errors import UserError
-from skinlesion.evaluation.decisions import cases_of
+from skinlesion.evaluation.decisions import TARGETS, cases_of
 from skinlesion.evaluation.minimum_sizes import LesionNumbers, too_few_lesions, too_few_of
 from skinlesion.evaluation.predictions import Predictions, Run, runs_of
 from skinlesion.evaluation.recalibration import Calibrator, fit_calibrator
-from skinlesion.evaluation.sums import SumStatistic
 from skinlesion.params import AssessParams, EvaluateParams
 from skinlesion.stats.lesion_bootstrap import Estimate, LesionBootstrap
 from skinlesion.vocabulary import CLASSES
@@ -70,7 +69,7 @@ class AssessmentInputs:
         if missing.any():
             raise UserError(f"metadata: no row for {tested.image_ids[missing][0]}; run `skinlesion prepare` again")
         table = known.loc[list(tested.image_ids)].reset_index()
-        bootstrap = LesionBootstrap(tested.lesions, replicates=evaluate.replicates, seed=evaluate.seed)
+        bootstrap = LesionBootstrap(tested.lesion_numbers, replicates=evaluate.replicates, seed=evaluate.seed)
         return cls(
             tested, validation, calibrated, validation_calibrated, calibrators, table, bootstrap, evaluate, assess
         )
@@ -93,11 +92,11 @@ class AssessmentInputs:
             recalibrated[run.layer, run.tested] = fitted.apply(self.tested.probabilities[run.layer, run.tested])
         return recalibrated
 
-    def estimates(self, figures: Mapping[Key, Sequence[SumStatistic]]) -> dict[Key, Estimate]:
+    def estimates(self, figures: Figures[Key]) -> dict[Key, Estimate]:
         """Return each figure as the mean over seeds of its statistic, all from the same resamples.
 
         Args:
-            figures: key → one statistic per seed.
+            figures: key → one statistic per seed; pairs that are made one by one where all would fill the memory.
         """
         return estimate_sums(self.bootstrap, figures)
 
@@ -110,7 +109,7 @@ class AssessmentInputs:
     @cached_property
     def numbers(self) -> LesionNumbers:
         """Return how many lesions were tested, by class."""
-        return LesionNumbers.of(self.labels, self.tested.lesions, CLASSES)
+        return LesionNumbers.of(self.labels, self.tested.lesion_numbers, CLASSES)
 
     def lacking(self, kinds: Mapping[str, np.ndarray] | None = None) -> str:
         """Return why lesions are too few for an interval, "" where they are enough.
@@ -119,13 +118,17 @@ class AssessmentInputs:
             kinds: name → the images (N,) bool that a figure is about.
         """
         lesion = self.bootstrap.lesion
-        counts = {name: len(np.unique(lesion[rows])) for name, rows in (kinds or {}).items()}
+        counts = {name: int(np.count_nonzero(np.bincount(lesion[rows]))) for name, rows in (kinds or {}).items()}
         return too_few_lesions(self.numbers) or too_few_of(counts)
 
     def lacking_for(self, target: str) -> str:
         """Return why lesions are too few for an interval of a decision's figures, "" where they are enough."""
-        cases = cases_of(target, self.labels)
-        return self.lacking({target: cases, f"non-{target}": ~cases})
+        return self._lacking_by_target[target]
+
+    @cached_property
+    def _lacking_by_target(self) -> dict[str, str]:
+        cases = {target: cases_of(target, self.labels) for target in TARGETS}
+        return {target: self.lacking({target: of, f"non-{target}": ~of}) for target, of in cases.items()}
 
     def row(self, estimate: Estimate, lacking: str | None = None) -> dict[str, Any]:
         """Return `value, low, high, undefined, note` of an estimate; see `estimates.judged`.
