@@ -4,13 +4,13 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from skinlesion.choices import Calibration, CamMethod, EnsembleMethod, Metric
-from skinlesion.params.section import Cost, Fold, Section, Seed, check_costs
+from skinlesion.choices import MOST_REPLICATES, Calibration, CamMethod, EnsembleMethod, Metric
+from skinlesion.params.section import Cost, Fold, Replicates, Section, Seed, check_costs
 from skinlesion.vocabulary import CLASSES
 
 
 class EvaluateParams(Section):
-    replicates: int = Field(2000, ge=100, le=1_000_000, description="Bootstrap replicates behind each interval.")
+    replicates: Replicates = Field(2000, description="Bootstrap replicates behind each interval.")
     seed: Seed = Field(0, description="Seed of the bootstrap.")
     confidence: float = Field(0.95, gt=0.5, lt=1, description="Confidence level of the intervals.")
     ece_bins: int = Field(15, ge=2, le=1000, description="Equal-width bins of the expected calibration error.")
@@ -22,13 +22,14 @@ class AssessParams(Section):
     )
     coverage: float = Field(0.9, gt=0.5, lt=1, description="Share of lesions whose conformal set holds the true class.")
     smallest_class: int = Field(
-        20, ge=0, description="Validation lesions a class needs for a conformal threshold of its own."
+        20, ge=0, le=1_000_000, description="Validation lesions a class needs for a conformal threshold of its own."
     )
     raps_penalty: float = Field(0.1, ge=0, le=10, description="RAPS: cost of each answer beyond the free ones.")
     raps_free_ranks: int = Field(2, ge=0, le=len(CLASSES), description="RAPS: answers that cost nothing.")
     operating_points: list[Annotated[float, Field(gt=0, lt=1)]] = Field(
         [0.9, 0.95],
         min_length=1,
+        max_length=100,
         description="Specificities (and sensitivities) at which thresholds are set on validation; the first serves "
         "subgroups.",
     )
@@ -46,8 +47,10 @@ class AssessParams(Section):
         ["age_band", "sex", "localization", "dataset", "confirmed"],
         description="Columns of the metadata that make groups; age_band and confirmed (histology) are made from them.",
     )
-    smallest_group: int = Field(30, ge=1, description="Lesions below which a group is called too small.")
-    smallest_cases: int = Field(10, ge=1, description="Lesions of a class below which a group has no figure on it.")
+    smallest_group: int = Field(30, ge=1, le=1_000_000, description="Lesions below which a group is called too small.")
+    smallest_cases: int = Field(
+        10, ge=1, le=1_000_000, description="Lesions of a class below which a group has no figure on it."
+    )
 
     @field_validator("costs")
     @classmethod
@@ -70,7 +73,7 @@ class StatsParams(Section):
     pairs: list[Annotated[list[str], Field(min_length=2, max_length=2)]] | None = Field(
         None, description="Pairs [a, b] of experiments to compare; null compares every pair."
     )
-    replicates: int = Field(10_000, ge=100, le=1_000_000, description="Bootstrap replicates.")
+    replicates: Replicates = Field(10_000, description="Bootstrap replicates.")
     seed: Seed = Field(0, description="Seed of the bootstrap.")
     confidence: float = Field(0.95, gt=0.5, lt=1, description="Confidence level of the intervals.")
     margins: dict[Metric, Annotated[float, Field(gt=0, lt=1)]] = Field(
@@ -85,7 +88,10 @@ class StatsParams(Section):
         "what the intervals leave out, 2.5% at a confidence of 95%.",
     )
     permutations: int = Field(
-        1000, ge=0, le=1_000_000, description="Swaps of the permutation test of the primary metric; 0 leaves it out."
+        1000,
+        ge=0,
+        le=MOST_REPLICATES,
+        description="Swaps of the permutation test of the primary metric; 0 leaves it out.",
     )
 
     @model_validator(mode="after")

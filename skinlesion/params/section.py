@@ -1,20 +1,37 @@
 """What the sections of params.yaml have in common: the base class and types with ranges."""
 
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from skinlesion.choices import LARGEST_SEED, MOST_REPLICATES
 from skinlesion.errors import choices
 from skinlesion.folds import FOLDS
 from skinlesion.vocabulary import CLASSES
 
 Fold = Annotated[int, Field(ge=0, le=FOLDS - 1)]
-Seed = Annotated[int, Field(ge=0, le=2**31 - 1)]
+Seed = Annotated[int, Field(ge=0, le=LARGEST_SEED)]
 Repeat = Annotated[int, Field(ge=0, le=99)]
 Width = Annotated[int, Field(ge=1, le=8192)]
 Probability = Annotated[float, Field(ge=0, lt=1)]
 Strength = Annotated[float, Field(ge=0, lt=1)] | None
 Cost = Annotated[float, Field(ge=0, le=1e6)]
+Replicates = Annotated[int, Field(ge=100, le=MOST_REPLICATES)]
+
+#: What experiments, ensembles and external data sets are called: names of folders, and words of commands in dvc.yaml.
+NAME = r"[a-z0-9_]{1,64}"
+NAME_IN_WORDS = "a-z, 0-9 and _, at most 64 characters"
+
+
+def _check_path(value: Any) -> Any:
+    if isinstance(value, str) and not (value.strip() and value.isprintable()):
+        raise ValueError("is no path: it is empty, or has characters that cannot be printed")
+    return value
+
+
+#: A path as text.
+PathText = Annotated[Path, Field(strict=False), BeforeValidator(_check_path)]
 
 
 def check_costs(value: dict[str, dict[str, float]]) -> dict[str, dict[str, float]]:
@@ -27,6 +44,9 @@ def check_costs(value: dict[str, dict[str, float]]) -> dict[str, dict[str, float
 
 
 class Section(BaseModel):
-    """A part of params.yaml: unknown keys are refused and values do not change after loading."""
+    """A part of params.yaml: unknown keys are refused and values do not change after loading.
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    Types are strict: `true`, "3" and 3.0 are no integers, and 1 is no boolean; 3 is a number like 3.0.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, strict=True)
