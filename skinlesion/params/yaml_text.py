@@ -129,7 +129,7 @@ class _Checker:
         if len(key.value) > LONGEST_KEY:
             _refuse(f"a key of {len(key.value):,} characters; at most {LONGEST_KEY}", key)
 
-    def _check_scalar(self, node: ScalarNode) -> None:
+    def _check_scalar(self, node: Any) -> None:
         plain = not node.style
         if node.tag != self._resolver.resolve(ScalarNode, node.value, (plain, not plain)):
             _refuse(f"tag {_named(node)}: leave tags out", node)
@@ -149,4 +149,4 @@ def _refuse(problem: str, place: Any) -> NoReturn:
 
 
 def _named(node: Node) -> str:
-    return shorten(node.tag.replace(_TAG, "!!"))
+    return shorten(str(node.tag).replace(_TAG, "!!"))
