@@ -40,6 +40,8 @@ LiveTracker = Literal["dvclive", "mlflow", "wandb"]
 # Numbers that params.yaml and the command line bound alike
 MOST_REPLICATES = 1_000_000  # of a bootstrap or permutation test; hours, where 10,000 take minutes
 LARGEST_SEED = 2**31 - 1
+MOST_EPOCHS = 10_000
+LARGEST_BATCH = 65_536
 
 
 def names(choice: Any) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ from typing import Literal
 from pydantic import Field
 
 from skinlesion.choices import ColorConstancy, HairRemoval, Source
-from skinlesion.params.section import NAME, PathText, Replicates, Section, Seed
+from skinlesion.params.section import NAME, Line, ModelText, PathText, Replicates, Section, Seed
 
 
 class PhantomParams(Section):
@@ -35,7 +35,7 @@ class FolderColumns(Section):
 class FolderParams(Section):
     """A table and images of one's own."""
 
-    table: str = Field("metadata.csv", min_length=1, description="The CSV, below data.path.")
+    table: Line = Field("metadata.csv", min_length=1, description="The CSV, below data.path.")
     columns: FolderColumns = Field(FolderColumns(), description="Which column holds what.")
     diagnoses: dict[str, str] = Field({}, description="Their word → our class; words without one are left out.")
     localizations: dict[str, str] = Field({}, description="Their word → our site; words without one are unknown.")
@@ -76,10 +76,10 @@ class SplitParams(Section):
 
 
 class AuditParams(Section):
-    backbone: str | None = Field(
-        None, min_length=1, description="The timm model whose frozen features are compared; null takes train.backbone."
+    backbone: ModelText | None = Field(
+        None, description="The timm model whose frozen features are compared; null takes train.backbone."
     )
-    weights: str | None = Field(None, min_length=1, description="Its weights; null takes train.weights.")
+    weights: ModelText | None = Field(None, description="Its weights; null takes train.weights.")
     hash_distance: int = Field(
         22, ge=0, le=64, description="Bits of 64 in which the perceptual hashes of a near-duplicate may differ."
     )

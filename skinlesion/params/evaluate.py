@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from skinlesion.choices import MOST_REPLICATES, Calibration, CamMethod, EnsembleMethod, Metric
-from skinlesion.params.section import Cost, Fold, Replicates, Section, Seed, check_costs
+from skinlesion.params.section import Cost, Distinct, Fold, Line, Replicates, Section, Seed, check_costs
 from skinlesion.vocabulary import CLASSES
 
 
@@ -26,7 +26,7 @@ class AssessParams(Section):
     )
     raps_penalty: float = Field(0.1, ge=0, le=10, description="RAPS: cost of each answer beyond the free ones.")
     raps_free_ranks: int = Field(2, ge=0, le=len(CLASSES), description="RAPS: answers that cost nothing.")
-    operating_points: list[Annotated[float, Field(gt=0, lt=1)]] = Field(
+    operating_points: Annotated[list[Annotated[float, Field(gt=0, lt=1)]], Distinct] = Field(
         [0.9, 0.95],
         min_length=1,
         max_length=100,
@@ -43,7 +43,7 @@ class AssessParams(Section):
     costs: dict[str, dict[str, Cost]] = Field(
         {}, description="True class → answer → cost of that mistake; mistakes not listed cost 1."
     )
-    subgroups: list[str] = Field(
+    subgroups: Annotated[list[Line], Distinct] = Field(
         ["age_band", "sex", "localization", "dataset", "confirmed"],
         description="Columns of the metadata that make groups; age_band and confirmed (histology) are made from them.",
     )
@@ -67,10 +67,10 @@ class ExplainParams(Section):
 
 class StatsParams(Section):
     primary: Metric = Field("balanced_accuracy", description="The metric the main comparison is about.")
-    metrics: list[Metric] = Field(
+    metrics: Annotated[list[Metric], Distinct] = Field(
         ["balanced_accuracy", "macro_f1", "macro_auc"], min_length=1, description="Metrics compared."
     )
-    pairs: list[Annotated[list[str], Field(min_length=2, max_length=2)]] | None = Field(
+    pairs: list[Annotated[list[str], Field(min_length=2, max_length=2), Distinct]] | None = Field(
         None, description="Pairs [a, b] of experiments to compare; null compares every pair."
     )
     replicates: Replicates = Field(10_000, description="Bootstrap replicates.")
@@ -114,18 +114,20 @@ class EffectParams(Section):
 class ClaimParams(Section):
     """A published statement about two experiments, to be answered in claims.csv."""
 
-    claim: str = Field(min_length=1, description="The statement in words.")
+    claim: Line = Field(min_length=1, description="The statement in words.")
     a: str = Field(description="The experiment it starts from.")
     b: str = Field(description="The experiment compared with it.")
     metric: Metric = Field("balanced_accuracy", description="The metric it is answered with.")
     direction: Literal["higher", "lower", "equal"] = Field(description="What it says of b against a.")
-    source: str = Field(min_length=1, description="Who says so.")
+    source: Line = Field(min_length=1, description="Who says so.")
 
 
 class EnsembleParams(Section):
     """Several experiments' probabilities in one, without training."""
 
-    members: list[str] = Field(min_length=1, description="Experiments; one alone averages its seeds.")
+    members: Annotated[list[str], Distinct] = Field(
+        min_length=1, description="Experiments; one alone averages its seeds."
+    )
     method: EnsembleMethod = Field(
         "mean",
         description="Equal weights; weights by validation; or greedy selection with replacement on validation.",
@@ -135,15 +137,15 @@ class EnsembleParams(Section):
 class PublishedParams(Section):
     """A published system beside what became of it here."""
 
-    system: str = Field(min_length=1, description="Its name.")
+    system: Line = Field(min_length=1, description="Its name.")
     published: dict[str, Annotated[float, Field(ge=0, le=1)]] = Field(
         {}, description="Metric → the published figure, as a share of one."
     )
-    setting: str = Field(min_length=1, description="How the published figure came about, in words.")
+    setting: Line = Field(min_length=1, description="How the published figure came about, in words.")
     reproduced: str | None = Field(description="The experiment under the image protocol, where there is one.")
     honest: str | None = Field(description="The same under the lesion protocol.")
-    note: str = Field("", description="What differs from the published system, such as another backbone's weights.")
+    note: Line = Field("", description="What differs from the published system, such as another backbone's weights.")
 
 
 class ReportParams(Section):
-    title: str = Field("Skin-lesion benchmark", min_length=1, description="Title of the report.")
+    title: Line = Field("Skin-lesion benchmark", min_length=1, description="Title of the report.")

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from skinlesion.choices import LARGEST_SEED, MOST_REPLICATES
 from skinlesion.errors import choices
@@ -29,6 +29,26 @@ def _check_path(value: Any) -> Any:
         raise ValueError("is no path: it is empty, or has characters that cannot be printed")
     return value
 
+
+def _check_line(value: str) -> str:
+    if not value.isprintable():
+        raise ValueError("is more than one line, or has characters that cannot be printed")
+    return value
+
+
+def _check_distinct(values: list[Any]) -> list[Any]:
+    if any(value in values[:place] for place, value in enumerate(values)):
+        raise ValueError("lists a value twice")
+    return values
+
+
+Distinct = AfterValidator(_check_distinct)
+
+#: Text for tables and headings. Empty lines and spaces about it, as of YAML's `>`, do not count.
+Line = Annotated[str, Field(max_length=500), AfterValidator(str.strip), AfterValidator(_check_line)]
+
+#: The name of a timm model, or its weights.
+ModelText = Annotated[str, Field(min_length=1, max_length=500), AfterValidator(_check_line)]
 
 #: A path as text.
 PathText = Annotated[Path, Field(strict=False), BeforeValidator(_check_path)]

@@ -5,6 +5,8 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from skinlesion.choices import (
+    LARGEST_BATCH,
+    MOST_EPOCHS,
     ClassWeights,
     Fusion,
     Loss,
@@ -22,7 +24,18 @@ from skinlesion.choices import (
     TestTimeAugmentation,
 )
 from skinlesion.folds import FOLDS
-from skinlesion.params.section import Cost, Fold, Probability, Repeat, Section, Seed, Strength, Width, check_costs
+from skinlesion.params.section import (
+    Cost,
+    Fold,
+    ModelText,
+    Probability,
+    Repeat,
+    Section,
+    Seed,
+    Strength,
+    Width,
+    check_costs,
+)
 
 
 class AugmentParams(Section):
@@ -92,10 +105,9 @@ class TuneParams(Section):
 
 class TrainParams(Section):
     # What sees the image
-    backbone: str = Field("tf_efficientnet_lite0", min_length=1, description="Name of a timm model, tag included.")
-    weights: str = Field(
+    backbone: ModelText = Field("tf_efficientnet_lite0", description="Name of a timm model, tag included.")
+    weights: ModelText = Field(
         "imagenet",
-        min_length=1,
         description="imagenet (pip-installed, else the model hub), none (random), or a .safetensors file.",
     )
     input_size: Annotated[int, Field(ge=32, le=1024)] | None = Field(
@@ -195,9 +207,11 @@ class TrainParams(Section):
     tune: TuneParams = Field(
         TuneParams(), description="Rates and decays to try in the place of lr and weight_decay; empty tries nothing."
     )
-    batch_size: int = Field(256, ge=1, le=65_536, description="Images per step in the head phase.")
-    epochs: int = Field(40, ge=1, le=10_000, description="Most epochs of the head phase.")
-    patience: int = Field(5, ge=1, le=10_000, description="Epochs without a better validation value before stopping.")
+    batch_size: int = Field(256, ge=1, le=LARGEST_BATCH, description="Images per step in the head phase.")
+    epochs: int = Field(40, ge=1, le=MOST_EPOCHS, description="Most epochs of the head phase.")
+    patience: int = Field(
+        5, ge=1, le=MOST_EPOCHS, description="Epochs without a better validation value before stopping."
+    )
     monitor: Monitor = Field("loss", description="The validation value that stops training and picks the weights.")
     select: Selection = Field(
         "best", description="The weights kept of each phase: of its best epoch, or of the last of all (no early stop)."
@@ -217,9 +231,9 @@ class TrainParams(Section):
     )
     finetune_lr: float = Field(1e-4, gt=0, le=10, description="Learning rate of fine-tuning.")
     layer_decay: float = Field(1.0, gt=0, le=1, description="Factor on the learning rate per block away from the head.")
-    finetune_batch_size: int = Field(32, ge=1, le=65_536, description="Images per step of fine-tuning.")
-    finetune_epochs: int = Field(20, ge=1, le=10_000, description="Most epochs of fine-tuning.")
-    finetune_patience: int = Field(5, ge=1, le=10_000, description="As patience, for fine-tuning.")
+    finetune_batch_size: int = Field(32, ge=1, le=LARGEST_BATCH, description="Images per step of fine-tuning.")
+    finetune_epochs: int = Field(20, ge=1, le=MOST_EPOCHS, description="Most epochs of fine-tuning.")
+    finetune_patience: int = Field(5, ge=1, le=MOST_EPOCHS, description="As patience, for fine-tuning.")
 
     # Both phases
     schedule: Schedule = Field("constant", description="Course of the learning rate over a phase.")
