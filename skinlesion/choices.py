@@ -1,4 +1,4 @@
-"""The names that params.yaml and the command line let a user choose from, each list written once.
+"""The names that params.yaml and the command line let a user choose from, each list written once, and shared bounds.
 
 The schema in `skinlesion.params`, the help of commands and the registries (losses, fusions, sources and so on) read
 these types; `names` turns one into a tuple. A test holds that every registry has an entry for each of its names.
@@ -36,6 +36,12 @@ CamMethod = Literal["gradcam", "gradcam++", "rollout"]
 EnsembleMethod = Literal["mean", "weighted", "greedy"]
 Tracker = Literal["mlflow", "wandb"]
 LiveTracker = Literal["dvclive", "mlflow", "wandb"]
+
+# Numbers that params.yaml and the command line bound alike
+MOST_REPLICATES = 1_000_000  # of a bootstrap or permutation test; hours, where 10,000 take minutes
+LARGEST_SEED = 2**31 - 1
+MOST_EPOCHS = 10_000
+LARGEST_BATCH = 65_536
 
 
 def names(choice: Any) -> tuple[str, ...]:

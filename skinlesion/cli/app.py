@@ -31,7 +31,9 @@ def _root(version: Annotated[bool, typer.Option("--version", help="Print the ver
 
 
 def load(path: Path, *, required: bool = True) -> "tuple[Params, Workspace]":
-    """Return the content of a params.yaml and the workspace around it; with `required=False` the file may be absent.
+    """Return the content of a params.yaml and the workspace around it.
+
+    With `required=False` the file may be absent, unless --params named it.
 
     Raises:
         UserError: the file is missing or wrong.
@@ -39,4 +41,4 @@ def load(path: Path, *, required: bool = True) -> "tuple[Params, Workspace]":
     from skinlesion.params_file import load_params
     from skinlesion.results.workspace import Workspace
 
-    return load_params(path, required=required), Workspace(path.parent)
+    return load_params(path, required=required or path != Path("params.yaml")), Workspace(path.parent)

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from skinlesion.cli.app import ParamsOption, app, load
-from skinlesion.errors import UserError
+from skinlesion.errors import UserError, name_some
 
 
 @app.command()
@@ -23,7 +23,9 @@ def fetch(
     from skinlesion.numbers import count
 
     if dataset != "ham10000":
-        raise UserError(f"fetch {dataset}: not a data set that can be fetched; {choices(['ham10000'], dataset)}")
+        raise UserError(
+            f"fetch {name_some([dataset])}: not a data set that can be fetched; {choices(['ham10000'], dataset)}"
+        )
     files = module.fetch(origin, out, masks=masks, test_set=test_set)
     print(f"{count(len(files), 'file')} in {out}; next: `skinlesion prepare`")
 

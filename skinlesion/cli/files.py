@@ -5,8 +5,18 @@ from typing import Annotated
 
 import typer
 
+from skinlesion.choices import LARGEST_SEED, MOST_REPLICATES
 from skinlesion.cli.app import ParamsOption, app, load
 from skinlesion.errors import UserError
+
+ReplicatesOption = Annotated[
+    int | None,
+    typer.Option(
+        min=100,
+        max=MOST_REPLICATES,
+        help="Bootstrap replicates.  [default: 10000, fewer beyond 40,000 images]",
+    ),
+]
 
 
 @app.command()
@@ -19,15 +29,15 @@ def compare(
         list[str] | None, typer.Option(help="A metric; repeatable, the first is the primary one.")
     ] = None,
     cluster: Annotated[str, typer.Option(help="lesion_id, or none to take images as independent.")] = "lesion_id",
-    replicates: Annotated[
-        int | None, typer.Option(min=100, help="Bootstrap replicates.  [default: 10000, fewer beyond 40,000 images]")
-    ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of the bootstrap.")] = 0,
+    replicates: ReplicatesOption = None,
+    seed: Annotated[int, typer.Option(min=0, max=LARGEST_SEED, help="Seed of the bootstrap.")] = 0,
     margin: Annotated[
         float | None,
         typer.Option(min=1e-9, max=1, help="The smallest difference that matters, of the primary metric."),
     ] = None,
-    permutations: Annotated[int, typer.Option(min=0, help="Swaps of the permutation test; 0 leaves it out.")] = 10_000,
+    permutations: Annotated[
+        int, typer.Option(min=0, max=MOST_REPLICATES, help="Swaps of the permutation test; 0 leaves it out.")
+    ] = 10_000,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print JSON; its schema is docs/compare.schema.json.")
     ] = False,
@@ -72,8 +82,12 @@ def score(
         Path | None, typer.Option("--metadata", help="A prepared metadata.csv, for subgroups; with --validation.")
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Where the assessment's tables go; with --validation.")] = None,
-    replicates: Annotated[int | None, typer.Option(min=100, help="Bootstrap replicates.  [default: 2000]")] = None,
-    seed: Annotated[int | None, typer.Option(min=0, help="Seed of the bootstrap.  [default: 0]")] = None,
+    replicates: Annotated[
+        int | None, typer.Option(min=100, max=MOST_REPLICATES, help="Bootstrap replicates.  [default: 2000]")
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, max=LARGEST_SEED, help="Seed of the bootstrap.  [default: 0]")
+    ] = None,
     params: Annotated[
         Path | None, typer.Option(help="A params.yaml whose sections evaluate and assess are used.")
     ] = None,
@@ -115,9 +129,7 @@ def score(
 def diff(
     first: Annotated[str, typer.Argument(metavar="[REV_A]", help="A revision.")] = "HEAD",
     second: Annotated[str, typer.Argument(metavar="[REV_B]", help="Another, or what is there now.")] = "workspace",
-    replicates: Annotated[
-        int | None, typer.Option(min=100, help="Bootstrap replicates.  [default: 10000, fewer beyond 40,000 images]")
-    ] = None,
+    replicates: ReplicatesOption = None,
     params: ParamsOption = Path("params.yaml"),
 ) -> None:
     """Show what `dvc metrics diff` shows, with paired intervals, verdicts and flips per changed experiment."""

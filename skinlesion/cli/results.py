@@ -7,7 +7,7 @@ import typer
 
 from skinlesion.choices import Tracker, listed
 from skinlesion.cli.app import ParamsOption, app, load
-from skinlesion.errors import UserError
+from skinlesion.errors import UserError, name_some
 
 
 @app.command()
@@ -22,7 +22,9 @@ def assess(
 
     loaded, workspace = load(params)
     if name not in loaded.systems:
-        raise UserError(f"{name}: neither experiment nor ensemble of {params}; {choices(loaded.systems, name)}")
+        raise UserError(
+            f"{name_some([name])}: neither experiment nor ensemble of {params}; {choices(loaded.systems, name)}"
+        )
     console.show_figures(stage.assess(loaded, workspace, name))
     print(f"written to {workspace.assessment(name)}")
 

@@ -6,7 +6,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from skinlesion.choices import Fusion, MetadataEncoding, Protocol, Regime, listed
+from skinlesion.choices import (
+    LARGEST_BATCH,
+    LARGEST_SEED,
+    MOST_EPOCHS,
+    Fusion,
+    MetadataEncoding,
+    Protocol,
+    Regime,
+    listed,
+)
 from skinlesion.cli.app import ParamsOption, app, load
 from skinlesion.errors import UserError
 from skinlesion.folds import FOLDS
@@ -30,11 +39,11 @@ def pretrain(
     fold: Annotated[int, typer.Option(help="The fold whose training images are used, and no others.")] = 0,
     protocol: Annotated[str | None, typer.Option(help=f"Split by {listed(Protocol)}; else that of train.")] = None,
     repeat: Annotated[int, typer.Option(help="The partition that has the fold.")] = 0,
-    epochs: Annotated[int, typer.Option(help="Times that every image is shown.")] = 100,
+    epochs: Annotated[int, typer.Option(max=MOST_EPOCHS, help="Times that every image is shown.")] = 100,
     lr: Annotated[float, typer.Option(help="Largest learning rate.")] = 3e-4,
-    batch_size: Annotated[int, typer.Option(help="Images per step, each in two views.")] = 128,
+    batch_size: Annotated[int, typer.Option(max=LARGEST_BATCH, help="Images per step, each in two views.")] = 128,
     temperature: Annotated[float, typer.Option(help="What cosines are divided by in the loss.")] = 0.1,
-    seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
+    seed: Annotated[int, typer.Option(max=LARGEST_SEED, help="Of everything random.")] = 0,
     backbone: Annotated[str | None, typer.Option(help="A timm model name; else that of train.")] = None,
     weights: Annotated[str, typer.Option(help="First weights: imagenet or none.")] = "imagenet",
     params: ParamsOption = Path("params.yaml"),
@@ -91,8 +100,10 @@ def train(
     }  # fmt: skip
     changes = {name: value for name, value in flags.items() if value is not None}
     changes |= dict(parse_setting(text) for text in settings or [])
-    resolved = loaded.experiment(experiment, changes) if experiment else loaded.resolve(changes, "train")
-    folder = out or (workspace.model(experiment) if experiment else workspace.root / "runs" / _run_name(resolved))
+    resolved = loaded.resolve(changes, "train") if experiment is None else loaded.experiment(experiment, changes)
+    folder = out or (
+        workspace.model(experiment) if experiment is not None else workspace.root / "runs" / _run_name(resolved)
+    )
     if dry_run:
         from skinlesion.experiment.estimate import estimate
 

@@ -6,7 +6,7 @@ from typing import Literal
 from pydantic import Field
 
 from skinlesion.choices import ColorConstancy, HairRemoval, Source
-from skinlesion.params.section import Section, Seed
+from skinlesion.params.section import NAME, Line, ModelText, PathText, Replicates, Section, Seed
 
 
 class PhantomParams(Section):
@@ -35,7 +35,7 @@ class FolderColumns(Section):
 class FolderParams(Section):
     """A table and images of one's own."""
 
-    table: str = Field("metadata.csv", min_length=1, description="The CSV, below data.path.")
+    table: Line = Field("metadata.csv", min_length=1, description="The CSV, below data.path.")
     columns: FolderColumns = Field(FolderColumns(), description="Which column holds what.")
     diagnoses: dict[str, str] = Field({}, description="Their word → our class; words without one are left out.")
     localizations: dict[str, str] = Field({}, description="Their word → our site; words without one are unknown.")
@@ -43,7 +43,7 @@ class FolderParams(Section):
 
 class DataParams(Section):
     source: Source = Field("ham10000", description="Where images and metadata come from.")
-    path: Path = Field(
+    path: PathText = Field(
         Path("data/raw"),
         description="What the source reads and DVC watches: the archive's folder, or the phantom's drawing code.",
     )
@@ -76,10 +76,10 @@ class SplitParams(Section):
 
 
 class AuditParams(Section):
-    backbone: str | None = Field(
-        None, min_length=1, description="The timm model whose frozen features are compared; null takes train.backbone."
+    backbone: ModelText | None = Field(
+        None, description="The timm model whose frozen features are compared; null takes train.backbone."
     )
-    weights: str | None = Field(None, min_length=1, description="Its weights; null takes train.weights.")
+    weights: ModelText | None = Field(None, description="Its weights; null takes train.weights.")
     hash_distance: int = Field(
         22, ge=0, le=64, description="Bits of 64 in which the perceptual hashes of a near-duplicate may differ."
     )
@@ -90,10 +90,10 @@ class AuditParams(Section):
         "report", description="Near-duplicates across parts are reported, or end the stage."
     )
     shown: int = Field(60, ge=1, le=1000, description="Most pairs that the page shows of each kind.")
-    replicates: int = Field(500, ge=100, le=1_000_000, description="Bootstrap replicates of the shortcuts' intervals.")
+    replicates: Replicates = Field(500, description="Bootstrap replicates of the shortcuts' intervals.")
 
 
 class ExternalParams(DataParams):
     """A data set that nothing is trained on: `evaluate` predicts it."""
 
-    name: str = Field(pattern=r"^[a-z0-9_]+$", description="Its name in reports.")
+    name: str = Field(pattern=f"^{NAME}$", description="Its name in reports.")

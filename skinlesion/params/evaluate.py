@@ -4,13 +4,13 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from skinlesion.choices import Calibration, CamMethod, EnsembleMethod, Metric
-from skinlesion.params.section import Cost, Fold, Section, Seed, check_costs
+from skinlesion.choices import MOST_REPLICATES, Calibration, CamMethod, EnsembleMethod, Metric
+from skinlesion.params.section import Cost, Distinct, Fold, Line, Replicates, Section, Seed, check_costs
 from skinlesion.vocabulary import CLASSES
 
 
 class EvaluateParams(Section):
-    replicates: int = Field(2000, ge=100, le=1_000_000, description="Bootstrap replicates behind each interval.")
+    replicates: Replicates = Field(2000, description="Bootstrap replicates behind each interval.")
     seed: Seed = Field(0, description="Seed of the bootstrap.")
     confidence: float = Field(0.95, gt=0.5, lt=1, description="Confidence level of the intervals.")
     ece_bins: int = Field(15, ge=2, le=1000, description="Equal-width bins of the expected calibration error.")
@@ -22,13 +22,14 @@ class AssessParams(Section):
     )
     coverage: float = Field(0.9, gt=0.5, lt=1, description="Share of lesions whose conformal set holds the true class.")
     smallest_class: int = Field(
-        20, ge=0, description="Validation lesions a class needs for a conformal threshold of its own."
+        20, ge=0, le=1_000_000, description="Validation lesions a class needs for a conformal threshold of its own."
     )
     raps_penalty: float = Field(0.1, ge=0, le=10, description="RAPS: cost of each answer beyond the free ones.")
     raps_free_ranks: int = Field(2, ge=0, le=len(CLASSES), description="RAPS: answers that cost nothing.")
-    operating_points: list[Annotated[float, Field(gt=0, lt=1)]] = Field(
+    operating_points: Annotated[list[Annotated[float, Field(gt=0, lt=1)]], Distinct] = Field(
         [0.9, 0.95],
         min_length=1,
+        max_length=100,
         description="Specificities (and sensitivities) at which thresholds are set on validation; the first serves "
         "subgroups.",
     )
@@ -42,12 +43,14 @@ class AssessParams(Section):
     costs: dict[str, dict[str, Cost]] = Field(
         {}, description="True class → answer → cost of that mistake; mistakes not listed cost 1."
     )
-    subgroups: list[str] = Field(
+    subgroups: Annotated[list[Line], Distinct] = Field(
         ["age_band", "sex", "localization", "dataset", "confirmed"],
         description="Columns of the metadata that make groups; age_band and confirmed (histology) are made from them.",
     )
-    smallest_group: int = Field(30, ge=1, description="Lesions below which a group is called too small.")
-    smallest_cases: int = Field(10, ge=1, description="Lesions of a class below which a group has no figure on it.")
+    smallest_group: int = Field(30, ge=1, le=1_000_000, description="Lesions below which a group is called too small.")
+    smallest_cases: int = Field(
+        10, ge=1, le=1_000_000, description="Lesions of a class below which a group has no figure on it."
+    )
 
     @field_validator("costs")
     @classmethod
@@ -64,13 +67,13 @@ class ExplainParams(Section):
 
 class StatsParams(Section):
     primary: Metric = Field("balanced_accuracy", description="The metric the main comparison is about.")
-    metrics: list[Metric] = Field(
+    metrics: Annotated[list[Metric], Distinct] = Field(
         ["balanced_accuracy", "macro_f1", "macro_auc"], min_length=1, description="Metrics compared."
     )
-    pairs: list[Annotated[list[str], Field(min_length=2, max_length=2)]] | None = Field(
+    pairs: list[Annotated[list[str], Field(min_length=2, max_length=2), Distinct]] | None = Field(
         None, description="Pairs [a, b] of experiments to compare; null compares every pair."
     )
-    replicates: int = Field(10_000, ge=100, le=1_000_000, description="Bootstrap replicates.")
+    replicates: Replicates = Field(10_000, description="Bootstrap replicates.")
     seed: Seed = Field(0, description="Seed of the bootstrap.")
     confidence: float = Field(0.95, gt=0.5, lt=1, description="Confidence level of the intervals.")
     margins: dict[Metric, Annotated[float, Field(gt=0, lt=1)]] = Field(
@@ -85,7 +88,10 @@ class StatsParams(Section):
         "what the intervals leave out, 2.5% at a confidence of 95%.",
     )
     permutations: int = Field(
-        1000, ge=0, le=1_000_000, description="Swaps of the permutation test of the primary metric; 0 leaves it out."
+        1000,
+        ge=0,
+        le=MOST_REPLICATES,
+        description="Swaps of the permutation test of the primary metric; 0 leaves it out.",
     )
 
     @model_validator(mode="after")
@@ -108,18 +114,20 @@ class EffectParams(Section):
 class ClaimParams(Section):
     """A published statement about two experiments, to be answered in claims.csv."""
 
-    claim: str = Field(min_length=1, description="The statement in words.")
+    claim: Line = Field(min_length=1, description="The statement in words.")
     a: str = Field(description="The experiment it starts from.")
     b: str = Field(description="The experiment compared with it.")
     metric: Metric = Field("balanced_accuracy", description="The metric it is answered with.")
     direction: Literal["higher", "lower", "equal"] = Field(description="What it says of b against a.")
-    source: str = Field(min_length=1, description="Who says so.")
+    source: Line = Field(min_length=1, description="Who says so.")
 
 
 class EnsembleParams(Section):
     """Several experiments' probabilities in one, without training."""
 
-    members: list[str] = Field(min_length=1, description="Experiments; one alone averages its seeds.")
+    members: Annotated[list[str], Distinct] = Field(
+        min_length=1, description="Experiments; one alone averages its seeds."
+    )
     method: EnsembleMethod = Field(
         "mean",
         description="Equal weights; weights by validation; or greedy selection with replacement on validation.",
@@ -129,15 +137,15 @@ class EnsembleParams(Section):
 class PublishedParams(Section):
     """A published system beside what became of it here."""
 
-    system: str = Field(min_length=1, description="Its name.")
+    system: Line = Field(min_length=1, description="Its name.")
     published: dict[str, Annotated[float, Field(ge=0, le=1)]] = Field(
         {}, description="Metric → the published figure, as a share of one."
     )
-    setting: str = Field(min_length=1, description="How the published figure came about, in words.")
+    setting: Line = Field(min_length=1, description="How the published figure came about, in words.")
     reproduced: str | None = Field(description="The experiment under the image protocol, where there is one.")
     honest: str | None = Field(description="The same under the lesion protocol.")
-    note: str = Field("", description="What differs from the published system, such as another backbone's weights.")
+    note: Line = Field("", description="What differs from the published system, such as another backbone's weights.")
 
 
 class ReportParams(Section):
-    title: str = Field("Skin-lesion benchmark", min_length=1, description="Title of the report.")
+    title: Line = Field("Skin-lesion benchmark", min_length=1, description="Title of the report.")

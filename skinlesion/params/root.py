@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import Field, ValidationError, field_validator
 
-from skinlesion.errors import UserError, choices
+from skinlesion.errors import UserError, choices, name_some
 from skinlesion.params.data import AuditParams, DataParams, ExternalParams, PrepareParams, SplitParams
 from skinlesion.params.evaluate import (
     AssessParams,
@@ -65,7 +65,7 @@ class Params(Section):
         """
         sets = {external.name: external for external in self.external}
         if name not in sets:
-            raise UserError(f"--external {name}: not in params.yaml; {choices(sets, name)}")
+            raise UserError(f"--external {name_some([name])}: not in params.yaml; {choices(sets, name)}")
         return sets[name]
 
     @property
@@ -80,7 +80,7 @@ class Params(Section):
             UserError: there is no such experiment.
         """
         if name not in self.experiments:
-            raise UserError(f"--experiment {name}: not in params.yaml; {choices(self.experiments, name)}")
+            raise UserError(f"--experiment {name_some([name])}: not in params.yaml; {choices(self.experiments, name)}")
         return self.resolve({**(self.experiments[name] or {}), **(changes or {})}, f"experiments.{name}")
 
     def resolve(self, changes: Mapping[str, Any], where: str) -> TrainParams:

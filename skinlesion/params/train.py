@@ -5,6 +5,8 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from skinlesion.choices import (
+    LARGEST_BATCH,
+    MOST_EPOCHS,
     ClassWeights,
     Fusion,
     Loss,
@@ -22,7 +24,18 @@ from skinlesion.choices import (
     TestTimeAugmentation,
 )
 from skinlesion.folds import FOLDS
-from skinlesion.params.section import Cost, Fold, Probability, Repeat, Section, Seed, Strength, Width, check_costs
+from skinlesion.params.section import (
+    Cost,
+    Fold,
+    ModelText,
+    Probability,
+    Repeat,
+    Section,
+    Seed,
+    Strength,
+    Width,
+    check_costs,
+)
 
 
 class AugmentParams(Section):
@@ -32,7 +45,10 @@ class AugmentParams(Section):
     flip: bool | None = Field(None, description="Mirror along either axis, each with probability 1/2.")
     rotate90: bool | None = Field(None, description="Turn by a multiple of 90 degrees.")
     rotation: Annotated[float, Field(ge=0, le=180)] | None = Field(None, description="Largest angle, in degrees.")
-    scale: tuple[float, float] | None = Field(None, description="Smallest and largest magnification.")
+    # A list in YAML, which strict types would refuse.
+    scale: Annotated[tuple[float, float], Field(strict=False)] | None = Field(
+        None, description="Smallest and largest magnification."
+    )
     translation: Strength = Field(None, description="Largest shift, as a share of the side.")
     crop: Annotated[float, Field(gt=0, le=1)] | None = Field(
         None, description="Smallest share of the area that a random square crop keeps; 1 crops nothing."
@@ -72,9 +88,11 @@ class AugmentParams(Section):
 class TuneParams(Section):
     """A grid that every run tries in full, on its own training part, and picks from by its own validation part."""
 
-    lr: list[Annotated[float, Field(gt=0, le=10)]] = Field([], description="Learning rates; empty: lr alone.")
+    lr: list[Annotated[float, Field(gt=0, le=10)]] = Field(
+        [], max_length=100, description="Learning rates; empty: lr alone."
+    )
     weight_decay: list[Annotated[float, Field(ge=0, le=10)]] = Field(
-        [], description="Weight decays (with optimizer adam an L2 penalty); empty: weight_decay alone."
+        [], max_length=100, description="Weight decays (with optimizer adam an L2 penalty); empty: weight_decay alone."
     )
 
     @field_validator("lr", "weight_decay")
@@ -87,10 +105,9 @@ class TuneParams(Section):
 
 class TrainParams(Section):
     # What sees the image
-    backbone: str = Field("tf_efficientnet_lite0", min_length=1, description="Name of a timm model, tag included.")
-    weights: str = Field(
+    backbone: ModelText = Field("tf_efficientnet_lite0", description="Name of a timm model, tag included.")
+    weights: ModelText = Field(
         "imagenet",
-        min_length=1,
         description="imagenet (pip-installed, else the model hub), none (random), or a .safetensors file.",
     )
     input_size: Annotated[int, Field(ge=32, le=1024)] | None = Field(
@@ -119,7 +136,7 @@ class TrainParams(Section):
         "lesion", description="Which split: by lesion (honest) or by image (leaky, as published projects did)."
     )
     folds: list[Fold] = Field([0], min_length=1, description=f"Test folds to run, out of 0 to {FOLDS - 1}.")
-    seeds: list[Seed] = Field([0], min_length=1, description="Training seeds to run for each fold.")
+    seeds: list[Seed] = Field([0], min_length=1, max_length=1000, description="Training seeds to run for each fold.")
     repeats: list[Repeat] = Field(
         [0], min_length=1, description="Partitions to run every fold and seed on, out of 0 to split.repeats − 1."
     )
@@ -139,7 +156,7 @@ class TrainParams(Section):
         "continuous", description="Age as a number with a missing flag, or as a ten-year bin (embedding only)."
     )
     embedding_width: Width = Field(8, description="Numbers each category is embedded in (embedding only).")
-    metadata_hidden: list[Width] = Field([32, 16], description="Widths of the metadata MLP.")
+    metadata_hidden: list[Width] = Field([32, 16], max_length=16, description="Widths of the metadata MLP.")
     metadata_batch_norm: bool = Field(False, description="Batch normalisation after the metadata MLP's first layer.")
     metadata_dropout: Probability = Field(0.0, description="Dropout after the metadata MLP.")
     record_dropout: Probability = Field(0.0, description="Share of training records shown with every field missing.")
@@ -151,8 +168,12 @@ class TrainParams(Section):
     )
 
     # The head
-    image_hidden: list[Width] = Field([], description="Widths of dense layers on image features, before fusion.")
-    head_hidden: list[Width] = Field([], description="Widths of dense layers between fusion and softmax.")
+    image_hidden: list[Width] = Field(
+        [], max_length=16, description="Widths of dense layers on image features, before fusion."
+    )
+    head_hidden: list[Width] = Field(
+        [], max_length=16, description="Widths of dense layers between fusion and softmax."
+    )
     dropout: Probability = Field(0.2, description="Dropout on the pooled image features.")
     fusion_dropout: Probability = Field(0.0, description="Dropout on the fused features.")
     head_dropout: Probability = Field(0.2, description="Dropout after each dense layer of the head.")
@@ -186,9 +207,11 @@ class TrainParams(Section):
     tune: TuneParams = Field(
         TuneParams(), description="Rates and decays to try in the place of lr and weight_decay; empty tries nothing."
     )
-    batch_size: int = Field(256, ge=1, le=65_536, description="Images per step in the head phase.")
-    epochs: int = Field(40, ge=1, le=10_000, description="Most epochs of the head phase.")
-    patience: int = Field(5, ge=1, le=10_000, description="Epochs without a better validation value before stopping.")
+    batch_size: int = Field(256, ge=1, le=LARGEST_BATCH, description="Images per step in the head phase.")
+    epochs: int = Field(40, ge=1, le=MOST_EPOCHS, description="Most epochs of the head phase.")
+    patience: int = Field(
+        5, ge=1, le=MOST_EPOCHS, description="Epochs without a better validation value before stopping."
+    )
     monitor: Monitor = Field("loss", description="The validation value that stops training and picks the weights.")
     select: Selection = Field(
         "best", description="The weights kept of each phase: of its best epoch, or of the last of all (no early stop)."
@@ -208,15 +231,15 @@ class TrainParams(Section):
     )
     finetune_lr: float = Field(1e-4, gt=0, le=10, description="Learning rate of fine-tuning.")
     layer_decay: float = Field(1.0, gt=0, le=1, description="Factor on the learning rate per block away from the head.")
-    finetune_batch_size: int = Field(32, ge=1, le=65_536, description="Images per step of fine-tuning.")
-    finetune_epochs: int = Field(20, ge=1, le=10_000, description="Most epochs of fine-tuning.")
-    finetune_patience: int = Field(5, ge=1, le=10_000, description="As patience, for fine-tuning.")
+    finetune_batch_size: int = Field(32, ge=1, le=LARGEST_BATCH, description="Images per step of fine-tuning.")
+    finetune_epochs: int = Field(20, ge=1, le=MOST_EPOCHS, description="Most epochs of fine-tuning.")
+    finetune_patience: int = Field(5, ge=1, le=MOST_EPOCHS, description="As patience, for fine-tuning.")
 
     # Both phases
     schedule: Schedule = Field("constant", description="Course of the learning rate over a phase.")
     warmup_epochs: float = Field(0.0, ge=0, le=1000, description="Epochs of linear warm-up.")
     restart_epochs: float = Field(10.0, gt=0, le=10_000, description="Length of the first cosine of warm_restarts.")
-    clip_norm: Annotated[float, Field(gt=0)] | None = Field(None, description="Largest norm of the gradient.")
+    clip_norm: Annotated[float, Field(gt=0, le=1e6)] | None = Field(None, description="Largest norm of the gradient.")
     ema_decay: Probability = Field(0.0, description="Decay per step of the weights' moving average; 0 is off.")
 
     # Prediction and bookkeeping
@@ -226,7 +249,7 @@ class TrainParams(Section):
         "whole image and of its middle.",
     )
     checkpoint_seconds: float = Field(
-        15.0, ge=0, description="Least time between checkpoints of a run; 0 writes one every epoch."
+        15.0, ge=0, le=86_400, description="Least time between checkpoints of a run; 0 writes one every epoch."
     )
 
     @field_validator("folds", "seeds", "repeats")

@@ -7,7 +7,7 @@ from typing import Any
 from skinlesion.analysis.pair_report import ComparisonReport, report_pairs
 from skinlesion.analysis.plan import Plan
 from skinlesion.analysis.summary import mean_temperature, summarise
-from skinlesion.errors import UserError, choices
+from skinlesion.errors import UserError, choices, name_some
 from skinlesion.evaluation.minimum_sizes import interval_warnings
 from skinlesion.evaluation.predictions import Predictions, read_predictions, read_validation
 from skinlesion.evaluation.registry import SCHEMA
@@ -31,10 +31,10 @@ def compare_files(
     if len(files) < 2:
         raise UserError("compare: give two or more prediction files")
     if cluster not in ("lesion_id", "none"):
-        raise UserError(f"--cluster {cluster}: {choices(('lesion_id', 'none'), cluster)}")
+        raise UserError(f"--cluster {name_some([cluster])}: {choices(('lesion_id', 'none'), cluster)}")
     for metric in plan.metrics:
         if metric not in SCHEMA.metrics():
-            raise UserError(f"--metric {metric}: unknown; {choices(SCHEMA.metrics(), metric)}")
+            raise UserError(f"--metric {name_some([metric])}: unknown; {choices(SCHEMA.metrics(), metric)}")
     predictions: dict[str, Predictions] = {}
     warnings: list[str] = []
     for name, path in zip(names or _names(files), files, strict=True):
