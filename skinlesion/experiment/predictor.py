@@ -124,18 +124,12 @@ class Predictor:
     @property
     def source(self) -> str:
         """Where the training images came from, as `data.source` names it."""
-        source: str = self._data["source"]
-        return source
+        return self.runs[0].description["data"]["source"]
 
     @property
     def synthetic(self) -> bool:
         """Whether the training images are drawn images of nobody."""
-        return bool(self._data["synthetic"])
-
-    @property
-    def _data(self) -> dict[str, Any]:
-        data: dict[str, Any] = self.runs[0].description["data"]
-        return data
+        return self.runs[0].description["data"]["synthetic"]
 
     @property
     def calibrated(self) -> bool:
