@@ -16,7 +16,14 @@ from skinlesion.analysis.effect.contrasts import EFFECT_COLUMNS
 from skinlesion.analysis.effect.label_noise import COLUMNS as LABEL_NOISE_COLUMNS
 from skinlesion.data.frames import SquareImages
 from skinlesion.data.metadata import METADATA_NAME, read_metadata
-from skinlesion.data.store import IMAGES_NAME, PREPARED_NAME, open_squares
+from skinlesion.data.store import (
+    FILES_NAME,
+    IMAGES_NAME,
+    PREPARED_NAME,
+    check_same_images,
+    open_squares,
+    read_files,
+)
 from skinlesion.errors import UserError
 from skinlesion.evaluation.metrics import confusion_matrix
 from skinlesion.evaluation.predictions import Predictions, read_predictions, read_validation
@@ -92,6 +99,7 @@ class Results:
         """Return the centre (S, S, 3) uint8 of a prepared image."""
 
         def read(path: Path) -> np.ndarray | SquareImages:
+            check_same_images(path.parent, self.metadata, read_files(path.parent / FILES_NAME))
             return open_squares(path.parent, "crop")
 
         images = self._keep(self.workspace.prepared / IMAGES_NAME, read, _PREPARE)

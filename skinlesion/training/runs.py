@@ -13,7 +13,7 @@ import pandas as pd
 import torch
 from filelock import FileLock, Timeout
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from typing_extensions import TypedDict
 
 import skinlesion
@@ -218,7 +218,8 @@ def prune(out: Path, keep: Iterable[Path]) -> None:
 def save_weights(folder: Path, state: State) -> None:
     """Write weights.safetensors, tensors in the order of their names: same weights, same bytes."""
     with replacing(folder / WEIGHTS_NAME) as temporary:
-        save_file({name: state[name].contiguous() for name in sorted(state)}, temporary)
+        # Not save_file: it gives a file that only its owner may read.
+        temporary.write_bytes(save({name: state[name].contiguous() for name in sorted(state)}))
 
 
 def read_run(folder: Path) -> RunDescription:
