@@ -1,15 +1,17 @@
 """Atomic file writing, reading with clear errors, and checksums.
 
-Whatever a command reads comes through `read_text`, `read_json` or `read_csv`, which refuse what is no regular file,
-too large, damaged or of another shape in one line.
+Whatever a command reads comes through `read_text`, `read_json`, `read_csv` or `open_array`, which refuse what is no
+regular file, too large, damaged or of another shape in one line.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import re
+import shutil
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,10 +21,12 @@ from typing import TYPE_CHECKING, Any
 from skinlesion.errors import UserError, shorten, shown
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
 
 _BLOCK = 1 << 20
 _LARGEST_TEXT = 64 << 20  # bytes of a JSON, YAML or Markdown file; the largest that is written has some hundred kB
+_LARGEST_INTEGER = 2**64
 _PARTIAL = re.compile(r"\.(?P<name>.+)\.(?P<process>\d+)\.partial")
 
 
@@ -39,6 +43,28 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+@contextmanager
+def replacing_folder(path: Path) -> Iterator[Path]:
+    """Yield an empty folder beside `path`; it takes the place of the folder `path` when the block ends well.
+
+    Until then the old folder is as it was; a block that ends badly leaves it so.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    before = path.with_name(f"{path.name}.before")
+    for name in (path, before):
+        sweep_partials(name)
+    temporary, old = partial_of(path), partial_of(before)
+    temporary.mkdir()
+    try:
+        yield temporary
+        if path.is_dir():
+            os.replace(path, old)
+        os.replace(temporary, path)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+        shutil.rmtree(old, ignore_errors=True)
+
+
 def partial_of(path: Path) -> Path:
     """Return the temporary name beside `path` that this process writes to."""
     return path.with_name(f".{path.name}.{os.getpid()}.partial")
@@ -49,7 +75,10 @@ def sweep_partials(path: Path) -> None:
     for left in path.parent.glob(f".{_literal(path.name)}.*.partial"):
         match = _PARTIAL.fullmatch(left.name)
         if match and match["name"] == path.name and not _is_alive(int(match["process"])):
-            left.unlink(missing_ok=True)
+            if left.is_dir() and not left.is_symlink():
+                shutil.rmtree(left, ignore_errors=True)
+            else:
+                left.unlink(missing_ok=True)
 
 
 def _literal(name: str) -> str:
@@ -129,39 +158,80 @@ def read_json(path: Path, remedy: str, shape: Any = dict[str, Any]) -> Any:
     """Return the content of a JSON file.
 
     Args:
-        shape: the type of the content, as pydantic checks it: a `TypedDict`, a model, or `dict[str, float]`. Values
-            that fit are returned as they stand in the file, a model's as the model.
+        shape: the type of the content, as pydantic checks it without conversions: a `TypedDict`, a model, or
+            `dict[str, float]`. Values that fit are returned as they stand in the file, a model's as the model. Entries
+            that a `TypedDict` does not name are kept.
 
     Raises:
-        UserError: the file cannot be read, is not JSON, or is of another shape; the message ends with `remedy`.
+        UserError: the file cannot be read, is not JSON, holds a number that is not finite or beyond 64 bits, or is of
+            another shape; the message ends with `remedy`.
     """
-    from pydantic import TypeAdapter, ValidationError  # not above: `skinlesion code` reads nothing
+    content = parse_json(read_text(path, remedy), str(path), remedy)
+    return fitting(content, shape, str(path), f"not as skinlesion writes it: {remedy}")
 
-    text = read_text(path, remedy)
+
+def parse_json(text: str, name: str, remedy: str) -> Any:
+    """Return the content of JSON text; `name` says in messages where it comes from.
+
+    Raises:
+        UserError: it is not JSON, or holds a number that is not finite or beyond 64 bits, or broken characters.
+    """
     try:
-        content = json.loads(text, parse_constant=_refuse_constant)
+        content = json.loads(text, parse_constant=_refuse, parse_float=_finite, parse_int=_small)
+        if "\\ud" in text.lower():  # half of a pair of code units can be neither printed nor written
+            json.dumps(content, ensure_ascii=False).encode()
     except (ValueError, RecursionError):
-        raise UserError(f"{path}: not valid JSON; {remedy}") from None
+        raise UserError(f"{name}: not valid JSON; {remedy}") from None
+    return content
+
+
+def fitting(content: Any, shape: Any, name: str, remedy: str) -> Any:
+    """Return content that was read from a file, once its shape is checked; see `read_json`.
+
+    Raises:
+        UserError: it is of another shape; the message names the first entry that is.
+    """
+    from pydantic import BaseModel, TypeAdapter, ValidationError  # not above: `skinlesion code` reads nothing
+
     try:
-        return TypeAdapter(shape).validate_python(content)
+        fitted = TypeAdapter(shape).validate_python(content, strict=True)
     except (ValidationError, RecursionError) as error:
         problems = error.errors() if isinstance(error, ValidationError) else [{"loc": (), "msg": "nested too deep"}]
         place = shorten(".".join(str(part) for part in problems[0]["loc"]))
-        raise UserError(
-            f"{path}: {place + ': ' if place else ''}{problems[0]['msg']}; not as skinlesion writes it: {remedy}"
-        ) from None
+        raise UserError(f"{name}: {place + ': ' if place else ''}{problems[0]['msg']}; {remedy}") from None
+    return fitted if isinstance(fitted, BaseModel) else content
 
 
-def _refuse_constant(name: str) -> None:
+def _refuse(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
 
 
-def read_csv(path: Path, columns: tuple[str, ...], remedy: str, **options: Any) -> pd.DataFrame:
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"{text} is too large")
+    return value
+
+
+def _small(text: str) -> int:
+    value = int(text)
+    if abs(value) > _LARGEST_INTEGER:
+        raise ValueError("an integer of more than 64 bits")
+    return value
+
+
+def read_csv(
+    path: Path, columns: tuple[str, ...], remedy: str, *, numbers: tuple[str, ...] = (), **options: Any
+) -> pd.DataFrame:
     """Return a CSV as a table.
 
+    Args:
+        numbers: columns that hold numbers or empty cells, where the table has them.
+        options: those of `pandas.read_csv`.
+
     Raises:
-        UserError: the file cannot be read, is compressed, is no CSV, or lacks one of `columns`; the message ends with
-            `remedy`.
+        UserError: the file cannot be read, is compressed, is no CSV, lacks one of `columns`, or has anything else in
+            `numbers`; the message ends with `remedy`.
     """
     import pandas as pd  # not above: `skinlesion code` writes files before every `dvc repro` and reads no table
 
@@ -173,7 +243,44 @@ def read_csv(path: Path, columns: tuple[str, ...], remedy: str, **options: Any) 
     missing = [name for name in columns if name not in table.columns]
     if missing:
         raise UserError(f"{path}: column {', '.join(missing)} missing; {remedy}")
+    check_numbers(path, table[[name for name in numbers if name in table.columns]], remedy)
     return table
+
+
+def check_numbers(path: Path, table: pd.DataFrame, remedy: str) -> None:
+    """Check that columns of a CSV hold numbers or empty cells.
+
+    Raises:
+        UserError: one does not; the message names the line and ends with `remedy`.
+    """
+    import numpy as np
+    import pandas as pd
+
+    for name, column in table.items():
+        if pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column):
+            continue
+        text = pd.to_numeric(column.astype(str), errors="coerce").isna() & column.notna()
+        place = int(np.flatnonzero(text)[0]) if text.any() else 0
+        given = shown(column.iloc[place]) if len(column) else "empty"
+        raise UserError(f"{path}: line {place + 2}: {shown(name)} is {given}, not a number; {remedy}")
+
+
+def open_array(path: Path, remedy: str) -> np.ndarray:
+    """Return a .npy file as a read-only memory map; nothing is ever unpickled.
+
+    Raises:
+        UserError: the file cannot be read, is no .npy array, or is shorter than its header says; the message ends
+            with `remedy`.
+    """
+    import numpy as np
+
+    check_readable(path, remedy)
+    try:
+        array: np.ndarray = np.lib.format.open_memmap(path, mode="r")
+    # NumPy evaluates the header as Python text: what it raises on damage depends on where the damage lies.
+    except (ValueError, OSError, EOFError, OverflowError, TypeError, KeyError, SyntaxError, RecursionError) as error:
+        raise UserError(f"{path}: not a whole .npy array ({shown_problem(error)}); {remedy}") from None
+    return array
 
 
 def shown_problem(error: Exception) -> str:

@@ -201,11 +201,24 @@ def _run_name(settings: "TrainParams") -> str:
 
 def _settings_of(models: Path) -> "TrainParams":
     """Return the parameters that the runs in a folder were trained with."""
+    from pydantic import ValidationError
+
     from skinlesion.params import TrainParams
     from skinlesion.training.runs import RUN_NAME, read_run, run_folders
 
     runs = [read_run(folder) for folder in run_folders(models) if (folder / RUN_NAME).exists()]
     if not runs:
         raise UserError(f"--models {models}: holds no finished run; run `skinlesion train` first")
-    trained = {f"{name}s": sorted({run.get(name, 0) for run in runs}) for name in ("fold", "seed", "repeat")}
-    return TrainParams.model_validate({**runs[0]["config"], **trained})
+    trained = {
+        "folds": sorted({run["fold"] for run in runs}),
+        "seeds": sorted({run["seed"] for run in runs}),
+        "repeats": sorted({run.get("repeat", 0) for run in runs}),
+    }
+    try:
+        return TrainParams.model_validate({**runs[0]["config"], **trained})
+    except ValidationError as error:
+        problem = error.errors()[0]
+        place = ".".join(str(part) for part in problem["loc"])
+        raise UserError(
+            f"--models {models}: config in {RUN_NAME}: {place}: {problem['msg']}; run `skinlesion train` again"
+        ) from None

@@ -219,7 +219,7 @@ def _hash(path: Path) -> dict[str, str]:
 
 def _remembered(folder: Path) -> dict[str, str]:
     path = folder / CHECKSUMS_NAME
-    checksums: dict[str, str] = read_json(path, "delete it") if path.exists() else {}
+    checksums: dict[str, str] = read_json(path, "delete it", dict[str, str]) if path.exists() else {}
     return checksums
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -78,5 +79,5 @@ def read_metadata(path: Path) -> pd.DataFrame:
         UserError: the file is missing or lacks a column.
     """
     text = {name: str for name in (*COLUMNS, "patient_id") if name != "age"}
-    options = {"dtype": text, "keep_default_na": False, "na_values": {"age": [""]}}
+    options: dict[str, Any] = {"dtype": text, "keep_default_na": False, "na_values": {"age": [""]}}
     return read_csv(path, COLUMNS, "run `skinlesion prepare` first", **options)

@@ -14,6 +14,7 @@ import pandas as pd
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
 from skinlesion.choices import Protocol, names
+from skinlesion.data.duplicates import across_parts
 from skinlesion.errors import UserError, name_some
 from skinlesion.files import read_csv
 from skinlesion.folds import FOLDS, PARTS, role_of
@@ -150,6 +151,33 @@ def roles(part: np.ndarray, fold: int) -> np.ndarray:
     return np.array([role_of(number, fold) for number in range(PARTS)])[part]
 
 
+def check_kept_together(table: pd.DataFrame, split: pd.DataFrame, duplicates: pd.DataFrame, name: str) -> None:
+    """Check that one partition by lesion leaves no lesion, patient or pair of equal images across parts.
+
+    Args:
+        table: the prepared table, its rows those of `split`.
+        split: COLUMNS.
+        duplicates: from `exact_duplicates`.
+        name: of the partition, which messages begin with.
+
+    Raises:
+        UserError: something does; the message names the ids.
+    """
+    groups = pd.Series(independent_groups(table), index=split.index)
+    parts = split["part"].groupby(groups).nunique()
+    if (parts > 1).any():
+        what = "patients" if "patient_id" in table.columns else "lesions"
+        raise UserError(
+            f"{name}: {what} across parts: {name_some(parts.index[parts > 1])}; run `skinlesion split` again"
+        )
+    crossing = across_parts(duplicates, dict(zip(split["image_id"], split["part"], strict=True)))
+    if len(crossing):
+        listed = name_some(f"{pair.first} = {pair.second} ({pair.equal})" for pair in crossing.itertuples())
+        raise UserError(
+            f"{name}: equal images across parts: {listed}; give each pair one lesion_id, or leave one of its images out"
+        )
+
+
 def read_split(path: Path, image_ids: pd.Series) -> pd.DataFrame:
     """Return a split (COLUMNS, and the parts of further repeats) in the order of the prepared images.
 
@@ -157,13 +185,15 @@ def read_split(path: Path, image_ids: pd.Series) -> pd.DataFrame:
         UserError: missing file or column, a part that no fold has, or other images than `image_ids`.
     """
     remedy = "run `skinlesion split`"
-    split = read_csv(path, COLUMNS, remedy, dtype={"image_id": str, "lesion_id": str, "dx": str})
+    text = {"image_id": str, "lesion_id": str, "dx": str}
+    split = read_csv(path, COLUMNS, remedy, dtype=text, keep_default_na=False)
     for column in map(part_column, range(repeats_of(split))):
         strange = ~split[column].isin(range(PARTS))
         if strange.any():
             raise UserError(
                 f"{path}: {column} outside 0 to {PARTS - 1} at {name_some(split.loc[strange, 'image_id'])}; {remedy}"
             )
+        split[column] = split[column].astype(np.int64)
     doubled = split["image_id"].duplicated()
     if doubled.any():
         raise UserError(f"{path}: images listed twice: {name_some(split.loc[doubled, 'image_id'])}; {remedy}")
@@ -171,3 +201,16 @@ def read_split(path: Path, image_ids: pd.Series) -> pd.DataFrame:
     if odd:
         raise UserError(f"{path}: lists other images than the prepared data: {name_some(sorted(odd))}; {remedy}")
     return split.set_index("image_id").loc[image_ids].reset_index()
+
+
+def check_same_records(table: pd.DataFrame, split: pd.DataFrame, name: str) -> None:
+    """Check that a split has the lesions and diagnoses of the prepared table, its rows being those of `table`.
+
+    Raises:
+        UserError: it has others; the message begins with `name`.
+    """
+    for column in ("lesion_id", "dx"):
+        differ = split[column].to_numpy() != table[column].to_numpy()
+        if differ.any():
+            listed = name_some(split.loc[differ, "image_id"])
+            raise UserError(f"{name}: another {column} than the prepared data at {listed}; run `skinlesion split`")

@@ -7,15 +7,17 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, NotRequired
 
 import cv2
 import numpy as np
 import pandas as pd
+import pydantic
+from typing_extensions import TypedDict
 
 from skinlesion.data.frames import SquareImages, frame_sizes
 from skinlesion.errors import UserError
-from skinlesion.files import read_csv, read_json
+from skinlesion.files import open_array, read_csv, read_json
 from skinlesion.progress import progress
 
 if TYPE_CHECKING:
@@ -30,6 +32,7 @@ PREPARED_NAME = "prepared.json"
 #: What decoders raise; Pillow raises SyntaxError on broken headers.
 _UNREADABLE = (OSError, ValueError, SyntaxError)
 _REMEDY = "run `skinlesion prepare` again"
+_LARGEST_SIDE = 1 << 20  # pixels of a photograph
 _CHUNK = 256  # images in progress: bounds memory and moves the progress bar
 
 
@@ -160,14 +163,9 @@ def open_images(path: Path) -> np.ndarray:
     """Return the prepared frames as a read-only memory map (N, H, W, 3) uint8.
 
     Raises:
-        UserError: the file is missing or holds anything else.
+        UserError: the file is missing, cut off, or holds anything else.
     """
-    try:
-        array = np.load(path, mmap_mode="r")
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such file; run `skinlesion prepare` first") from None
-    except ValueError:
-        raise UserError(f"{path}: not a .npy array; run `skinlesion prepare` again") from None
+    array = open_array(path, "run `skinlesion prepare` first")
     if array.ndim != 4 or array.shape[3] != 3 or array.dtype != np.uint8:
         raise UserError(
             f"{path}: holds {array.dtype} {array.shape}, not uint8 (N, H, W, 3); run `skinlesion prepare` again"
@@ -175,13 +173,48 @@ def open_images(path: Path) -> np.ndarray:
     return array
 
 
+class Prepared(TypedDict):
+    """prepared.json: what `prepare` says of the data set; `stages.prepare` writes it."""
+
+    source: str
+    synthetic: bool
+    attribution: str
+    checksums: dict[str, str]
+    image_size: Annotated[int, pydantic.Field(ge=1)]
+    adjusted: NotRequired[list[str]]
+    images: Annotated[int, pydantic.Field(ge=1)]
+    lesions: int
+    images_by_class: dict[str, int]
+    dropped: NotRequired[dict[str, int]]
+    rejected: dict[str, list[str]]
+    joined_pairs: NotRequired[int]
+    images_sha256: str
+
+
+def read_prepared(prepared: Path) -> Prepared:
+    """Return the prepared.json of a folder.
+
+    Raises:
+        UserError: it is missing or damaged.
+    """
+    content: Prepared = read_json(prepared / PREPARED_NAME, "run `skinlesion prepare` first", Prepared)
+    return content
+
+
 def read_files(path: Path) -> pd.DataFrame:
     """Return the table of FILE_COLUMNS that `prepare` wrote.
 
     Raises:
-        UserError: the file is missing or lacks a column.
+        UserError: the file is missing, lacks a column, or holds a size that is none.
     """
-    return read_csv(path, FILE_COLUMNS, "run `skinlesion prepare` again", dtype={"image_id": str})
+    text = dict.fromkeys(("image_id", "sha256", "pixels_sha256"), str)
+    table = read_csv(
+        path, FILE_COLUMNS, _REMEDY, dtype=text, keep_default_na=False, numbers=("width", "height", "bytes")
+    )
+    sizes = table[["width", "height"]]
+    if not ((sizes >= 1) & (sizes == sizes.round()) & (sizes <= _LARGEST_SIDE)).all(axis=None):
+        raise UserError(f"{path}: a width or height that is none; {_REMEDY}")
+    return table
 
 
 def open_squares(prepared: Path, how: str, side: int | None = None) -> np.ndarray | SquareImages:
@@ -193,11 +226,28 @@ def open_squares(prepared: Path, how: str, side: int | None = None) -> np.ndarra
     Raises:
         UserError: a file is missing, holds anything else, or does not fit the others.
     """
-    frames = open_images(prepared / IMAGES_NAME)
-    short = read_json(prepared / PREPARED_NAME, _REMEDY)["image_size"]
+    frames, described = open_images(prepared / IMAGES_NAME), read_prepared(prepared)
+    if len(frames) != described["images"]:
+        raise UserError(
+            f"{prepared}: {IMAGES_NAME} holds {len(frames):,} images, {PREPARED_NAME} names {described['images']:,}; "
+            f"{_REMEDY}"
+        )
+    short = described["image_size"]
     if frames.shape[1] == frames.shape[2] == short:
         return frames
     sizes = frame_sizes(read_files(prepared / FILES_NAME), short)
     if len(sizes) != len(frames):
         raise UserError(f"{prepared}: {IMAGES_NAME} and {FILES_NAME} differ in length; {_REMEDY}")
+    if (sizes > frames.shape[1:3]).any():
+        raise UserError(f"{prepared}: {FILES_NAME} names sizes that {IMAGES_NAME} cannot hold; {_REMEDY}")
     return SquareImages(frames, sizes, how, side)
+
+
+def check_same_images(prepared: Path, table: pd.DataFrame, files: pd.DataFrame) -> None:
+    """Check that the metadata table and the table of files of a folder name the same images in the same order.
+
+    Raises:
+        UserError: they do not.
+    """
+    if list(table["image_id"]) != list(files["image_id"]):
+        raise UserError(f"{prepared}: the metadata table and {FILES_NAME} list other images; {_REMEDY}")

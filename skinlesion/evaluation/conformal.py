@@ -12,11 +12,15 @@ References:
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
+import pydantic
+from typing_extensions import TypedDict
 
 from skinlesion.errors import UserError, choices
+from skinlesion.files import fitting
+from skinlesion.vocabulary import CLASSES
 
 METHODS = ("lac", "aps", "raps")
 
@@ -63,6 +67,14 @@ def one_per_lesion(lesions: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return rows
 
 
+class _State(TypedDict):
+    method: Literal["lac", "aps", "raps"]
+    thresholds: Annotated[list[float | None], pydantic.Field(min_length=len(CLASSES), max_length=len(CLASSES))]
+    penalty: Annotated[float, pydantic.Field(ge=0)]
+    free_ranks: Annotated[int, pydantic.Field(ge=0)]
+    pooled: list[int]
+
+
 @dataclass(frozen=True)
 class ConformalSets:
     """Fitted thresholds: a class is in the set where its score is at most its threshold."""
@@ -89,7 +101,12 @@ class ConformalSets:
 
     @classmethod
     def restore(cls, state: dict[str, Any]) -> "ConformalSets":
-        """Return sets as `state()` left them."""
+        """Return sets as `state()` left them.
+
+        Raises:
+            UserError: they are none.
+        """
+        fitting(state, _State, "conformal", "not as `assess` writes it")
         limits = np.array([np.inf if limit is None else limit for limit in state["thresholds"]])
         return cls(state["method"], limits, state["penalty"], state["free_ranks"], tuple(state["pooled"]))
 

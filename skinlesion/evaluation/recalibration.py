@@ -7,17 +7,22 @@ References:
 """
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Annotated, Any, Protocol
 
 import numpy as np
+import pydantic
 from scipy.optimize import minimize, minimize_scalar
 from scipy.special import log_softmax, softmax
+from typing_extensions import TypedDict
 
 from skinlesion.choices import Calibration, names
-from skinlesion.errors import UserError, choices
+from skinlesion.errors import UserError, choices, shown
+from skinlesion.files import fitting
+from skinlesion.vocabulary import CLASSES
 
 METHODS = names(Calibration)
 
+_CLASSES = len(CLASSES)
 _SMALLEST = 1e-12
 _TEMPERATURES = (np.log(0.05), np.log(20.0))  # bounds of ln T
 _SCALE, _SHIFT = (0.05, 20.0), (-20.0, 20.0)  # bounds of vector scaling
@@ -116,13 +121,49 @@ def fit_temperature(labels: np.ndarray, probabilities: np.ndarray) -> float:
     return float(np.exp(minimize_scalar(loss, bounds=_TEMPERATURES, method="bounded", options={"xatol": 1e-6}).x))
 
 
+class _Temperature(TypedDict):
+    method: str
+    temperature: Annotated[float, pydantic.Field(gt=0)]
+
+
+class _Vector(TypedDict):
+    method: str
+    scale: Annotated[list[float], pydantic.Field(min_length=_CLASSES, max_length=_CLASSES)]
+    shift: Annotated[list[float], pydantic.Field(min_length=_CLASSES, max_length=_CLASSES)]
+
+
+_Knots = Annotated[list[Annotated[float, pydantic.Field(ge=0, le=1)]], pydantic.Field(min_length=1)]
+
+
+class _Isotonic(TypedDict):
+    method: str
+    knots: Annotated[
+        list[Annotated[list[_Knots], pydantic.Field(min_length=2, max_length=2)]],
+        pydantic.Field(min_length=_CLASSES, max_length=_CLASSES),
+    ]
+
+
+_STATES: dict[str, Any] = {"temperature": _Temperature, "vector": _Vector, "isotonic": _Isotonic}
+
+
 def restore_calibrator(state: dict[str, Any]) -> Calibrator:
-    """Return a calibrator as `state()` left it."""
-    if state["method"] == "temperature":
+    """Return a calibrator as `state()` left it.
+
+    Raises:
+        UserError: it is none.
+    """
+    method = state.get("method")
+    if not isinstance(method, str) or method not in _STATES:
+        raise UserError(f"calibrator: method {shown(method)} is none")
+    fitting(state, _STATES[method], "calibrator", "not as `assess` writes it")
+    if method == "temperature":
         return TemperatureScaling(state["temperature"])
-    if state["method"] == "vector":
+    if method == "vector":
         return VectorScaling(np.array(state["scale"]), np.array(state["shift"]))
-    return IsotonicScaling(tuple((np.array(x), np.array(y)) for x, y in state["knots"]))
+    knots = tuple((np.array(x), np.array(y)) for x, y in state["knots"])
+    if any(len(x) != len(y) or (np.diff(x) < 0).any() or (np.diff(y) < 0).any() for x, y in knots):
+        raise UserError("calibrator: knots that do not increase")
+    return IsotonicScaling(knots)
 
 
 def log_probabilities(probabilities: np.ndarray) -> np.ndarray:

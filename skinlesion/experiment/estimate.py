@@ -1,8 +1,7 @@
 """What training an experiment would take: a dry run, for the images and cached features of a workspace."""
 
 from skinlesion.data.augment import make_augmentation
-from skinlesion.data.store import PREPARED_NAME
-from skinlesion.files import read_json
+from skinlesion.data.store import PREPARED_NAME, read_prepared
 from skinlesion.models.fusion import image_features_of
 from skinlesion.numbers import count
 from skinlesion.params import TrainParams
@@ -24,7 +23,7 @@ def estimate(workspace: Workspace, settings: TrainParams, name: str) -> str:
     path = workspace.prepared / PREPARED_NAME
     images, cached, source = _IMAGES, 0, "HAM10000's, nothing is prepared here"
     if path.exists():
-        described = read_json(path, "run `skinlesion prepare` again")
+        described = read_prepared(workspace.prepared)
         images, source = described["images"], "as prepared"
         kind = image_features_of(settings.fusion)
         view = PLAIN if settings.views == 1 else View("augmented", 0, make_augmentation(settings.augment))

@@ -16,7 +16,7 @@ from skinlesion.experiment.trained_run import TrainedRun
 from skinlesion.params import TrainParams
 from skinlesion.progress import progress
 from skinlesion.results.names import MASKED_COLUMNS
-from skinlesion.training.runs import environment, read_history, runs_of
+from skinlesion.training.runs import RunDescription, environment, read_history, runs_of
 from skinlesion.vocabulary import PROBABILITY_COLUMNS
 
 _ORDER = ["repeat", "seed", "fold", "image_id"]
@@ -29,7 +29,7 @@ class ExperimentPredictions:
     test: pd.DataFrame  # COLUMNS of predictions, sorted by repeat, seed, fold and image
     validation: pd.DataFrame
     masked: pd.DataFrame  # MASKED_COLUMNS; empty for image-only experiments
-    descriptions: list[dict[str, Any]]  # run.json of each run
+    descriptions: list[RunDescription]  # of each run
     histories: list[pd.DataFrame]  # history.csv of each run
 
 
@@ -80,7 +80,7 @@ def _of_role(model: TrainedRun, role: str) -> pd.DataFrame:
     return table[list(COLUMNS)]
 
 
-def provenance(inputs: Inputs, descriptions: list[dict[str, Any]]) -> dict[str, Any]:
+def provenance(inputs: Inputs, descriptions: list[RunDescription]) -> dict[str, Any]:
     """Return what the figures of an experiment come from: data, configuration, versions and device."""
     tuned = [description["tuned"]["chosen"] for description in descriptions if "tuned" in description]
     first, *others = inputs.settings.repeats

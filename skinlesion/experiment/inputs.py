@@ -4,19 +4,21 @@ import copy
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
 
 from skinlesion.data.augment import D4_SIZE, ZOOMS, make_augmentation
+from skinlesion.data.duplicates import exact_duplicates
 from skinlesion.data.frames import SquareImages, to_square
 from skinlesion.data.injection import chosen_test_images, inject
 from skinlesion.data.metadata import METADATA_NAME, read_metadata
 from skinlesion.data.record_exchange import RECORD, draw_records, placebo_records
 from skinlesion.data.splits import (
     assign_repeats,
+    check_kept_together,
+    check_same_records,
     of_repeat,
     part_column,
     read_split,
@@ -24,10 +26,10 @@ from skinlesion.data.splits import (
     roles,
     table_hash,
 )
-from skinlesion.data.store import PREPARED_NAME, open_squares
+from skinlesion.data.store import FILES_NAME, Prepared, check_same_images, open_squares, read_files, read_prepared
 from skinlesion.errors import UserError
 from skinlesion.evaluation.subgroups import joint_groups
-from skinlesion.files import read_json, sha256_file, sha256_json
+from skinlesion.files import sha256_file, sha256_json
 from skinlesion.models.backbones import Backbone, load_backbone
 from skinlesion.models.classifier import FeatureClassifier, ImageClassifier
 from skinlesion.models.fusion import image_features_of
@@ -74,9 +76,8 @@ class Inputs:
         )
 
     @cached_property
-    def described(self) -> dict[str, Any]:
-        content: dict[str, Any] = read_json(self.workspace.prepared / PREPARED_NAME, "run `skinlesion prepare` first")
-        return content
+    def described(self) -> Prepared:
+        return read_prepared(self.workspace.prepared)
 
     @cached_property
     def table(self) -> pd.DataFrame:
@@ -102,20 +103,29 @@ class Inputs:
         """Return the split aligned with the table; computed here where `skinlesion split` was not run.
 
         Raises:
-            UserError: the file is wrong, or holds fewer partitions than the experiment asks for.
+            UserError: the file is wrong or holds fewer partitions than the experiment asks for, or a lesion, a patient
+                or a pair of equal images lies across parts of a split by lesion.
         """
         path = self.workspace.splits / f"{self.settings.protocol}.csv"
         if path.exists():
             split = read_split(path, self.table["image_id"])
+            check_same_records(self.table, split, str(path))
             if max(self.settings.repeats) >= repeats_of(split):
                 raise UserError(
                     f"{path}: has no column {part_column(max(self.settings.repeats))}; run `skinlesion split`"
                 )
-            return split
-        drawn = self.split_settings
-        print(f"{path} is not there: splitting by {self.settings.protocol} with seed {drawn.seed}")
-        split = assign_repeats(self.table, self.settings.protocol, drawn.seed, drawn.repeats)
-        return split.set_index("image_id").loc[self.table["image_id"]].reset_index()
+        else:
+            drawn = self.split_settings
+            print(f"{path} is not there: splitting by {self.settings.protocol} with seed {drawn.seed}")
+            split = assign_repeats(self.table, self.settings.protocol, drawn.seed, drawn.repeats)
+            split = split.set_index("image_id").loc[self.table["image_id"]].reset_index()
+        if self.settings.protocol == "lesion":
+            files = read_files(self.workspace.prepared / FILES_NAME)
+            check_same_images(self.workspace.prepared, self.table, files)
+            duplicates = exact_duplicates(files)
+            for repeat in range(repeats_of(split)):
+                check_kept_together(self.table, of_repeat(split, repeat), duplicates, str(path))
+        return split
 
     def rows(self, fold: int, role: str, repeat: int = 0) -> np.ndarray:
         """Return the rows of the table whose role in a fold is train, validation or test.

@@ -31,6 +31,7 @@ from skinlesion.interpret.neighbours import Neighbours
 from skinlesion.models.batch_norm_folding import fold_batch_norm
 from skinlesion.params import Params
 from skinlesion.results.names import NOTES_NAME, VALIDATION_NAME
+from skinlesion.results.shapes import AssessmentNotes
 from skinlesion.results.workspace import Workspace
 from skinlesion.training.batch_sizes import FEATURES
 from skinlesion.training.features import forward, preprocess
@@ -52,6 +53,13 @@ class Fitted:
 
     @classmethod
     def read(cls, content: dict[str, Any]) -> "Fitted":
+        """Return it as notes.json of the assessment has it.
+
+        Raises:
+            UserError: something that `assess` does not write.
+        """
+        if "malignant" not in content["thresholds"]:
+            raise UserError("thresholds: malignant missing")
         return cls(
             restore_calibrator(content["calibrator"]),
             ConformalSets.restore(content["conformal"]),
@@ -124,18 +132,12 @@ class Predictor:
     @property
     def source(self) -> str:
         """Where the training images came from, as `data.source` names it."""
-        source: str = self._data["source"]
-        return source
+        return self.runs[0].description["data"]["source"]
 
     @property
     def synthetic(self) -> bool:
         """Whether the training images are drawn images of nobody."""
-        return bool(self._data["synthetic"])
-
-    @property
-    def _data(self) -> dict[str, Any]:
-        data: dict[str, Any] = self.runs[0].description["data"]
-        return data
+        return self.runs[0].description["data"]["synthetic"]
 
     @property
     def calibrated(self) -> bool:
@@ -263,10 +265,16 @@ def _fitted(workspace: Workspace, name: str) -> dict[Run, Fitted]:
     path: Path = workspace.assessment(name) / NOTES_NAME
     if not path.exists():
         return {}
-    notes = read_json(path, f"run `skinlesion assess {name}`")
-    if "runs" not in notes:
-        raise UserError(f"{path}: of an older version; run `skinlesion assess {name}`")
-    return {Run(run["fold"], run["seed"], run.get("repeat", 0)): Fitted.read(run) for run in notes["runs"]}
+    notes = read_json(path, f"run `skinlesion assess {name}`", AssessmentNotes)
+    fitted = {}
+    for run in notes["runs"]:
+        try:
+            fitted[Run(run["fold"], run["seed"], run.get("repeat", 0))] = Fitted.read(run)
+        except UserError as error:
+            raise UserError(
+                f"{path}: fold {run['fold']}, seed {run['seed']}: {error}; run `skinlesion assess {name}`"
+            ) from None
+    return fitted
 
 
 def _first_repeat(path: Path) -> Predictions:

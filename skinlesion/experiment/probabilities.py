@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from skinlesion.errors import UserError
 from skinlesion.models.classifier import ImageClassifier, head_of
 from skinlesion.training.batch_sizes import EVALUATION
 from skinlesion.training.examples import Examples, PixelExamples
@@ -41,6 +42,9 @@ def probabilities(
         records: for each model the versions of the images' encoded metadata, each (N, M) on the device; None for
             models without metadata.
         bf16: bfloat16 arithmetic, as the models were trained with.
+
+    Raises:
+        UserError: a probability is not a number.
     """
     by_view = []
     for view in views:
@@ -51,6 +55,11 @@ def probabilities(
         logits = [torch.cat(parts, dim=1) for parts in zip(*batches, strict=True)]  # each (versions, N, 7)
         by_view.append(torch.stack(logits).double().softmax(dim=-1))
     mean: np.ndarray = torch.stack(by_view).mean(dim=0).cpu().numpy()
+    if not np.isfinite(mean).all():
+        raise UserError(
+            "a model answers with NaN: its weights, the frozen features or the records are damaged; run `skinlesion "
+            "train` again"
+        )
     return mean
 
 

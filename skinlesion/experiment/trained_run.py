@@ -15,7 +15,7 @@ from skinlesion.experiment.inputs import Inputs
 from skinlesion.experiment.probabilities import ImageBatch, image_batches, probabilities
 from skinlesion.models.metadata_encoders import MetadataEncoder, restore_encoder
 from skinlesion.training import runs
-from skinlesion.training.runs import Run
+from skinlesion.training.runs import Run, RunDescription
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class TrainedRun:
     run: Run
     model: Any  # on the device: a classifier of features, or a whole network where the backbone was fine-tuned
     encoder: MetadataEncoder | None
-    description: dict[str, Any]  # run.json
+    description: RunDescription  # run.json
 
     @classmethod
     def open(cls, inputs: Inputs, models: Path, run: Run, *, any_version: bool = False) -> "TrainedRun":
@@ -40,6 +40,8 @@ class TrainedRun:
         """
         folder = runs.run_folder(models, run)
         description = runs.read_run(folder)
+        if (description["fold"], description["seed"], description.get("repeat", 0)) != run[:3]:
+            raise UserError(f"{folder}: {runs.RUN_NAME} is another run's; run `skinlesion train` again")
         settings = inputs.settings
         if not any_version:
             expected = runs.fingerprint(settings, run, inputs.hashes(run.repeat))
@@ -48,10 +50,12 @@ class TrainedRun:
                     f"{folder}: trained from other parameters, data or code than there are now; run `skinlesion train`"
                 )
         state = description["metadata_encoder"]
-        encoder = restore_encoder(settings.metadata, state) if state else None
+        encoder = restore_encoder(settings.metadata, state, str(folder / runs.RUN_NAME)) if state else None
+        if (encoder is not None) != settings.uses_metadata:
+            raise UserError(f"{folder}: trained from other parameters than there are now; run `skinlesion train`")
         head = inputs.head(encoder)
         model: Any = inputs.network(head) if settings.fine_tunes else head
-        runs.load_weights(folder, model, prefix="" if settings.fine_tunes else "head.")
+        runs.load_weights(folder, description, model, prefix="" if settings.fine_tunes else "head.")
         return cls(inputs, run, model.to(inputs.device), encoder, description)
 
     @cached_property

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,6 @@ from skinlesion.data.store import cores
 from skinlesion.errors import UserError
 from skinlesion.experiment.inputs import Inputs
 from skinlesion.experiment.pretraining_guard import check_pretraining
-from skinlesion.files import write_csv, write_json
 from skinlesion.models.backbones import has_fixed_input
 from skinlesion.models.losses import Loss, make_loss
 from skinlesion.models.metadata_encoders import MetadataEncoder, fit_encoder
@@ -76,9 +76,7 @@ def train_experiment(
         if settings.resolutions and has_fixed_input(settings.backbone):
             raise UserError(f"train.resolutions: {settings.backbone} is built for one input_size; leave them empty")
         wanted = runs.runs_of(settings)
-        check_pretraining(inputs, wanted)  # before anything is removed or computed
-        if exclusive and world.writes:
-            runs.prune(out, (runs.run_folder(out, run) for run in wanted))
+        check_pretraining(inputs, wanted)  # before anything is computed
         fingerprints = {run: runs.fingerprint(settings, run, inputs.hashes(run.repeat)) for run in wanted}
         todo = [run for run in wanted if not runs.is_complete(runs.run_folder(out, run), fingerprints[run])]
         world.wait()  # no process writes before all have looked
@@ -88,6 +86,12 @@ def train_experiment(
         elif todo:
             train_runs(workspace, settings, split, out, experiment, live, todo, world=world, inputs=inputs)
         world.wait()
+        if world.writes:
+            for run in wanted:
+                if run not in todo:
+                    runs.finish(runs.run_folder(out, run))
+            if exclusive:  # now that all runs that are asked for are complete
+                runs.prune(out, (runs.run_folder(out, run) for run in wanted))
     finally:
         leave_world()
     return [_summary(out, run, run not in todo) for run in wanted]
@@ -124,8 +128,10 @@ def train_runs(
     ):
         for run, examples in _with_examples(inputs, todo):
             watcher.run(str(run), run.folder_name)
+            folder = runs.run_folder(out, run)
             try:
-                _train_run(runs.run_folder(out, run), run, examples, experiment, world, watcher)
+                with runs.locked(folder) if world.writes else nullcontext():
+                    _train_run(folder, run, examples, experiment, world, watcher)
             except torch.cuda.OutOfMemoryError:
                 raise UserError(_too_large(settings, inputs)) from None
 
@@ -187,10 +193,9 @@ def _train_run(
     world: World,
     watcher: Watcher,
 ) -> None:
+    """Train one run; what the folder holds of an earlier one stays until this one is complete."""
     inputs = examples.inputs
     fingerprint = runs.fingerprint(inputs.settings, run, inputs.hashes(run.repeat))
-    if world.writes:
-        runs.clear(folder)
     began = time.monotonic()
     tried: list[dict[str, float]] = []
     chosen: tuple[State, list[tuple[Phase, Fitted]]] | None = None
@@ -206,15 +211,12 @@ def _train_run(
     state, fitted = chosen
     if not world.writes:
         return
-    runs.save_weights(folder, state)
-    history = [row for _, result in fitted for row in result.history]
-    write_csv(folder / runs.HISTORY_NAME, pd.DataFrame(history))
+    history = pd.DataFrame([row for _, result in fitted for row in result.history])
     described = _describe(fitted, inputs, examples.encoder, experiment, run.repeat)
     if len(tried) > 1:
         described["tuned"] = {"chosen": tried[place], "tried": tried}
     described |= {**run._asdict(), "fingerprint": fingerprint, "processes": world.size}
-    write_json(folder / runs.TIMING_NAME, {"seconds": round(time.monotonic() - began, 2)})
-    write_json(folder / runs.RUN_NAME, described)  # last: its presence says the run is complete
+    runs.save_run(folder, state, history, described, time.monotonic() - began)
     runs.finish(folder)
 
 

@@ -5,16 +5,22 @@ and be shown a record with a field missing. A column that a table lacks altogeth
 """
 
 from dataclasses import asdict, dataclass
-from typing import Any, Protocol, Self
+from dataclasses import fields as dataclass_fields
+from typing import Annotated, Any, Protocol, Self
 
 import numpy as np
 import pandas as pd
+import pydantic
+from typing_extensions import TypedDict
 
 from skinlesion.errors import UserError, choices
+from skinlesion.files import fitting
 from skinlesion.vocabulary import LOCALIZATIONS, SEXES, UNKNOWN
 
 FIELDS = ("age", "sex", "localization")
 _CATEGORIES = {"sex": (*SEXES, UNKNOWN), "localization": (*LOCALIZATIONS, UNKNOWN)}
+
+_Positive = Annotated[float, pydantic.Field(gt=0)]
 
 _BIN_YEARS = 10
 _BINS = 10  # 0–9, 10–19, …, 90 and older
@@ -192,10 +198,40 @@ def fit_encoder(name: str, table: pd.DataFrame, age: str = "continuous") -> Meta
     return encoder
 
 
-def restore_encoder(name: str, state: dict[str, Any]) -> MetadataEncoder:
-    """Return the encoder called `name` as `state()` left it."""
-    restored = {key: tuple(value) if isinstance(value, list) else value for key, value in state.items()}
-    encoder: MetadataEncoder = _encoder_class(name)(**restored)
+class _AgeState(TypedDict):
+    age_mean: float
+    age_std: _Positive
+
+
+class _OneHotState(_AgeState):
+    sexes: list[str]
+    localizations: list[str]
+
+
+class _OrdinalState(TypedDict):
+    age_median: float
+    means: Annotated[list[float], pydantic.Field(min_length=3, max_length=3)]
+    stds: Annotated[list[_Positive], pydantic.Field(min_length=3, max_length=3)]
+
+
+class _EmbeddingState(_AgeState):
+    binned: bool
+
+
+_STATES: dict[str, Any] = {"onehot": _OneHotState, "ordinal": _OrdinalState, "embedding": _EmbeddingState}
+
+
+def restore_encoder(name: str, state: dict[str, Any], origin: str = "metadata encoder") -> MetadataEncoder:
+    """Return the encoder called `name` as `state()` left it; `origin` says in messages where that was read.
+
+    Raises:
+        UserError: an unknown name, or a state that no encoder of that name has.
+    """
+    made = _encoder_class(name)
+    fitting(state, _STATES[name], f"{origin}: metadata_encoder", "damaged, or of other parameters: train again")
+    known = {field.name for field in dataclass_fields(made)}
+    restored = {key: tuple(value) if isinstance(value, list) else value for key, value in state.items() if key in known}
+    encoder: MetadataEncoder = made(**restored)
     return encoder
 
 

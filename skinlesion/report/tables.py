@@ -1,6 +1,6 @@
 """The results table: rows for the page, Markdown for the README, LaTeX for a paper."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pandas as pd
@@ -65,7 +65,7 @@ def averaged_over(repeats: int) -> str:
     return "partitions and seeds" if repeats > 1 else "seeds"
 
 
-def describe(systems: list[SystemResult], prepared: dict[str, Any]) -> str:
+def describe(systems: list[SystemResult], prepared: Mapping[str, Any]) -> str:
     """Return one sentence on data, folds, seeds, intervals and the machine behind the table."""
     notes = systems[0].notes
     kind = "SYNTHETIC data, no finding about patients" if prepared["synthetic"] else "HAM10000"

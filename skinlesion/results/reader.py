@@ -16,15 +16,35 @@ from skinlesion.analysis.effect.contrasts import EFFECT_COLUMNS
 from skinlesion.analysis.effect.label_noise import COLUMNS as LABEL_NOISE_COLUMNS
 from skinlesion.data.frames import SquareImages
 from skinlesion.data.metadata import METADATA_NAME, read_metadata
-from skinlesion.data.store import IMAGES_NAME, PREPARED_NAME, open_squares
+from skinlesion.data.store import (
+    FILES_NAME,
+    IMAGES_NAME,
+    PREPARED_NAME,
+    Prepared,
+    check_same_images,
+    open_squares,
+    read_files,
+    read_prepared,
+)
 from skinlesion.errors import UserError
 from skinlesion.evaluation.metrics import confusion_matrix
 from skinlesion.evaluation.predictions import Predictions, read_predictions, read_validation
-from skinlesion.files import read_csv, read_json
+from skinlesion.files import check_readable, read_csv, read_json
 from skinlesion.params import Params
 from skinlesion.params_file import load_params
 from skinlesion.results import names
 from skinlesion.results.selection import best_of_each_kind, mean_balanced_accuracy
+from skinlesion.results.shapes import (
+    FIGURES,
+    AssessmentNotes,
+    Audit,
+    EnsembleNotes,
+    ExternalNotes,
+    Figures,
+    RunNotes,
+    Split,
+    Statistics,
+)
 from skinlesion.results.system import SystemResult
 from skinlesion.results.workspace import Workspace, evaluate_command
 
@@ -74,9 +94,10 @@ class Results:
     # The data set
 
     @property
-    def prepared(self) -> dict[str, Any]:
+    def prepared(self) -> Prepared:
         """Return prepared.json: source, counts and checksums of the prepared images."""
-        return self._json(self.workspace.prepared / PREPARED_NAME, _PREPARE)
+        path = self.workspace.prepared / PREPARED_NAME
+        return self._keep(path, lambda path: read_prepared(path.parent), _PREPARE)
 
     @property
     def synthetic(self) -> bool:
@@ -92,6 +113,7 @@ class Results:
         """Return the centre (S, S, 3) uint8 of a prepared image."""
 
         def read(path: Path) -> np.ndarray | SquareImages:
+            check_same_images(path.parent, self.metadata, read_files(path.parent / FILES_NAME))
             return open_squares(path.parent, "crop")
 
         images = self._keep(self.workspace.prepared / IMAGES_NAME, read, _PREPARE)
@@ -108,14 +130,14 @@ class Results:
         return self._keep(self.workspace.prepared / METADATA_NAME, read, _PREPARE)
 
     @property
-    def split(self) -> dict[str, Any]:
+    def split(self) -> Split:
         """Return split.json, the certificate of both splits."""
-        return self._json(self.workspace.reports / names.SPLIT_NAME, "run `skinlesion split` first")
+        return self._json(self.workspace.reports / names.SPLIT_NAME, "run `skinlesion split` first", Split)
 
     @property
-    def audit(self) -> dict[str, Any]:
+    def audit(self) -> Audit:
         """Return audit.json: duplicates, overlap with external data, and the rule that found them."""
-        return self._json(self.workspace.audit / names.AUDIT_NAME, _AUDIT)
+        return self._json(self.workspace.audit / names.AUDIT_NAME, _AUDIT, Audit)
 
     @property
     def audited_pairs(self) -> pd.DataFrame:
@@ -161,11 +183,13 @@ class Results:
 
     def metrics(self, name: str) -> dict[str, float]:
         """Return metrics.json: flat figures, with `_low` and `_high` where they have an interval."""
-        return self._json(self.folder(name) / names.METRICS_NAME, self._evaluate(name))
+        return self._figures(self.folder(name) / names.METRICS_NAME, self._evaluate(name))
 
     def notes(self, name: str) -> dict[str, Any]:
         """Return notes.json: how the metrics came about."""
-        return self._json(self.folder(name) / names.NOTES_NAME, self._evaluate(name))
+        shape = EnsembleNotes if name in self.params.ensembles else RunNotes
+        notes: dict[str, Any] = self._json(self.folder(name) / names.NOTES_NAME, self._evaluate(name), shape)
+        return notes
 
     def predictions(self, name: str) -> Predictions:
         """Return predictions.csv: the test parts."""
@@ -195,18 +219,17 @@ class Results:
     def external_figures(self, name: str, external: str) -> dict[str, float]:
         """Return an experiment's figures on an external data set."""
         path = self.workspace.results(name) / names.EXTERNAL_NAME
-        figures: dict[str, float] = self._of_external(path, name, external)
-        return figures
+        return Figures(self._of_external(path, name, external, FIGURES), path, self._evaluate(name))
 
     def external_notes(self, name: str, external: str) -> dict[str, Any]:
         """Return what an external data set holds and what was left out of it."""
         path = self.workspace.results(name) / names.EXTERNAL_FOLDER / names.EXTERNAL_NOTES_NAME
-        notes: dict[str, Any] = self._of_external(path, name, external)
+        notes: dict[str, Any] = self._of_external(path, name, external, ExternalNotes)
         return notes
 
-    def _of_external(self, path: Path, name: str, external: str) -> Any:
+    def _of_external(self, path: Path, name: str, external: str, shape: Any) -> Any:
         """Return one data set's part of a file; a UserError where it was added since the experiment was evaluated."""
-        content = self._json(path, self._evaluate(name))
+        content = self._json(path, self._evaluate(name), dict[str, shape])
         if external not in content:
             raise UserError(f"{path}: holds nothing of {external}; {self._evaluate(name)}")
         return content[external]
@@ -253,11 +276,11 @@ class Results:
 
     def assessment(self, name: str) -> dict[str, float]:
         """Return assessment.json: the headline figures of calibration, conformal sets, decisions and subgroups."""
-        return self._json(self.workspace.assessment(name) / names.ASSESSMENT_NAME, _assess(name))
+        return self._figures(self.workspace.assessment(name) / names.ASSESSMENT_NAME, _assess(name))
 
-    def assessment_notes(self, name: str) -> dict[str, Any]:
+    def assessment_notes(self, name: str) -> AssessmentNotes:
         """Return notes.json of the assessment."""
-        return self._json(self.workspace.assessment(name) / names.NOTES_NAME, _assess(name))
+        return self._json(self.workspace.assessment(name) / names.NOTES_NAME, _assess(name), AssessmentNotes)
 
     def assessment_table(self, name: str, table: str) -> pd.DataFrame:
         """Return one of the assessment's tables, such as "calibration" or "decision_curve"."""
@@ -273,7 +296,9 @@ class Results:
     @property
     def metadata_value(self) -> dict[str, dict[str, float]]:
         """Return metadata.json: what metadata add to each multimodal experiment."""
-        return self._json(self.workspace.metadata_value / names.METADATA_VALUE_NAME, _METADATA)
+        path = self.workspace.metadata_value / names.METADATA_VALUE_NAME
+        content = self._json(path, _METADATA, dict[str, FIGURES])
+        return {name: Figures(figures, path, _METADATA) for name, figures in content.items()}
 
     def metadata_table(self, table: str) -> pd.DataFrame:
         """Return "missing", "shapley" or "shapley_classes", one row per experiment and figure."""
@@ -294,9 +319,9 @@ class Results:
     # Statistics
 
     @property
-    def statistics(self) -> dict[str, Any]:
+    def statistics(self) -> Statistics:
         """Return stats.json."""
-        return self._json(self.workspace.statistics / names.STATISTICS_NAME, _STATS)
+        return self._json(self.workspace.statistics / names.STATISTICS_NAME, _STATS, Statistics)
 
     def statistics_table(self, table: str) -> pd.DataFrame:
         """Return one of the tables of reports/stats; a `verdict` not given is empty text."""
@@ -308,7 +333,7 @@ class Results:
     @property
     def explanations(self) -> dict[str, dict[str, float]]:
         """Return explanation.json: figures of the explained experiments."""
-        return self._json(self.workspace.explanations / names.EXPLANATION_NAME, _EXPLAIN)
+        return self._json(self.workspace.explanations / names.EXPLANATION_NAME, _EXPLAIN, dict[str, FIGURES])
 
     def map_summary(self, name: str) -> pd.DataFrame:
         """Return how an experiment's maps agree with lesion masks."""
@@ -331,8 +356,11 @@ class Results:
     def _evaluate(self, name: str) -> str:
         return evaluate_command(self.params, name)
 
-    def _json(self, path: Path, remedy: str) -> Any:
-        return self._keep(path, lambda path: read_json(path, remedy), remedy)
+    def _json(self, path: Path, remedy: str, shape: Any) -> Any:
+        return self._keep(path, lambda path: read_json(path, remedy, shape), remedy)
+
+    def _figures(self, path: Path, remedy: str) -> Figures:
+        return self._keep(path, lambda path: Figures(read_json(path, remedy, FIGURES), path, remedy), remedy)
 
     def _csv(
         self,
@@ -354,10 +382,8 @@ class Results:
 
     def _keep(self, path: Path, read: Callable[[Path], Content], remedy: str) -> Content:
         """Return what `read` makes of a file, from memory while the file stays the same."""
-        try:
-            status = path.stat()
-        except FileNotFoundError:
-            raise UserError(f"{path}: no such file; {remedy}") from None
+        check_readable(path, remedy)
+        status = path.stat()
         stamp = (status.st_mtime_ns, status.st_size)
         if path not in self._kept or self._kept[path][0] != stamp:
             self._kept[path] = (stamp, read(path))

@@ -1,6 +1,5 @@
 """The files that every set of predictions gets, an experiment's or an ensemble's: metrics, notes and curves."""
 
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ import pandas as pd
 from skinlesion.analysis.summary import mean_temperature, summarise, summarise_external
 from skinlesion.evaluation.curves import confusion_table, roc_table
 from skinlesion.evaluation.predictions import FLOAT_FORMAT, read_predictions, read_validation
-from skinlesion.files import write_csv, write_json
+from skinlesion.files import replacing_folder, write_csv, write_json
 from skinlesion.params import EvaluateParams
 from skinlesion.results.names import (
     CONFUSION_NAME,
@@ -48,13 +47,12 @@ def write_external(
     Args:
         data_sets: name → its predictions and its description.
     """
-    folder = out / EXTERNAL_FOLDER
-    shutil.rmtree(folder, ignore_errors=True)  # a data set that is no longer named leaves nothing behind
     figures, notes = {}, {}
-    for name, (predicted, description) in data_sets.items():
-        write_csv(folder / f"{name}.csv", predicted, float_format=FLOAT_FORMAT)
-        predictions, _ = read_predictions(folder / f"{name}.csv")
-        figures[name], undefined = summarise_external(predictions, settings)
-        notes[name] = description | {"undefined": undefined}
-    write_json(folder / EXTERNAL_NOTES_NAME, notes)
+    with replacing_folder(out / EXTERNAL_FOLDER) as folder:  # a data set that is no longer named leaves nothing behind
+        for name, (predicted, description) in data_sets.items():
+            write_csv(folder / f"{name}.csv", predicted, float_format=FLOAT_FORMAT)
+            predictions, _ = read_predictions(folder / f"{name}.csv")
+            figures[name], undefined = summarise_external(predictions, settings)
+            notes[name] = description | {"undefined": undefined}
+        write_json(folder / EXTERNAL_NOTES_NAME, notes)
     write_json(out / EXTERNAL_NAME, figures)

@@ -11,6 +11,7 @@ from skinlesion.evaluation.predictions import COLUMNS, FLOAT_FORMAT, with_run_co
 from skinlesion.files import read_csv, read_json, write_csv, write_json
 from skinlesion.params import EnsembleParams, Params
 from skinlesion.results.names import METRICS_NAME, NOTES_NAME, PREDICTIONS_NAME, VALIDATION_NAME
+from skinlesion.results.shapes import RunNotes
 from skinlesion.results.summary_files import write_results
 from skinlesion.results.workspace import Workspace, evaluate_command
 
@@ -73,7 +74,7 @@ def _stack(workspace: Workspace, members: Mapping[str, str], name: str) -> Membe
 
 
 def _notes(workspace: Workspace, name: str, remedy: str) -> dict[str, Any]:
-    content: dict[str, Any] = read_json(workspace.results(name) / NOTES_NAME, remedy)
+    content: dict[str, Any] = read_json(workspace.results(name) / NOTES_NAME, remedy, RunNotes)
     return content
 
 

@@ -1,6 +1,5 @@
 """explain: activation maps of trained models, their overlap with lesion masks, and a randomisation check."""
 
-import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from skinlesion.analysis.pointing_summary import summarise_pointing
 from skinlesion.data.lesion_masks import LesionMasks
 from skinlesion.errors import UserError, name_some
 from skinlesion.experiment.explanation import ExplainedRun, example_places, map_fold
-from skinlesion.files import replacing, write_csv, write_json
+from skinlesion.files import replacing, replacing_folder, write_csv, write_json
 from skinlesion.interpret.overlays import photograph_with_map
 from skinlesion.params import Params
 from skinlesion.results.names import EXPLANATION_NAME, MAP_SUMMARY_NAME, MAPS_FOLDER, POINTING_NAME
@@ -30,14 +29,15 @@ def explain_best(params: Params, workspace: Workspace) -> dict[str, dict[str, fl
         UserError: a run is missing or out of date.
     """
     out = workspace.explanations
-    maps = out / MAPS_FOLDER
-    shutil.rmtree(maps, ignore_errors=True)
-    maps.mkdir(parents=True)
     archive = workspace.root / params.data.path
-    figures = {
-        name: _explain_fold(params, workspace, name, LesionMasks(archive, params.experiment(name).square), maps / name)
-        for name in Results(params, workspace).best.values()
-    }
+    best = Results(params, workspace).best.values()
+    with replacing_folder(out / MAPS_FOLDER) as maps:  # the old ones stay until all new ones are there
+        figures = {
+            name: _explain_fold(
+                params, workspace, name, LesionMasks(archive, params.experiment(name).square), maps / name
+            )
+            for name in best
+        }
     write_json(out / EXPLANATION_NAME, figures)
     return figures
 

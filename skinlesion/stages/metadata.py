@@ -1,6 +1,5 @@
 """metadata: what age, sex and localization add to each multimodal experiment."""
 
-import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,7 +16,7 @@ from skinlesion.evaluation.predictions import (
     restrict_repeats,
     with_run_columns,
 )
-from skinlesion.files import read_csv, write_csv, write_json
+from skinlesion.files import read_csv, replacing_folder, write_csv, write_json
 from skinlesion.params import Params
 from skinlesion.results.names import MASKED_COLUMNS, MASKED_NAME, METADATA_VALUE_NAME, PREDICTIONS_NAME
 from skinlesion.results.selection import twin_of
@@ -38,9 +37,8 @@ def metadata(params: Params, workspace: Workspace) -> dict[str, dict[str, float]
         UserError: an experiment was not evaluated.
     """
     out = workspace.metadata_value
-    shutil.rmtree(out / "images", ignore_errors=True)
     tables: dict[str, list[pd.DataFrame]] = {"masked": [], "missing": [], "shapley": [], "shapley_classes": []}
-    headlines = {}
+    headlines, by_image = {}, {}
     for name in params.experiments:
         if params.experiment(name).fusion == "none":
             continue
@@ -48,14 +46,15 @@ def metadata(params: Params, workspace: Workspace) -> dict[str, dict[str, float]
         tables["masked"].append(value.masked())
         tables["missing"].append(value.missing())
         tables["shapley"].append(value.shapley())
-        classes, images = value.shapley_of_probabilities()
+        classes, by_image[name] = value.shapley_of_probabilities()
         tables["shapley_classes"].append(classes)
-        write_csv(out / "images" / f"{name}.csv", images, float_format="%.5g")
         headlines[name] = value.headline()
+    with replacing_folder(out / "images") as folder:
+        for name, images in by_image.items():
+            write_csv(folder / f"{name}.csv", images, float_format="%.5g")
     for table, parts in tables.items():
         content = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=["experiment"])
         write_csv(out / f"{table}.csv", content, float_format="%.9g")
-    (out / "images").mkdir(parents=True, exist_ok=True)
     write_json(out / METADATA_VALUE_NAME, headlines)
     return headlines
 

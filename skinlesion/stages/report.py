@@ -33,7 +33,9 @@ def report(params: Params, workspace: Workspace) -> Path:
     page, subgroups = report_page(results), subgroup_page(results)
     cards = {name: model_card(results, name) for name in params.experiments}
     table, described = results_table(systems), describe(systems, results.prepared)
+    effect = effect_page(results)
 
+    # Only now that every page is made: a report that cannot be made leaves the old one whole.
     shutil.rmtree(workspace.figures, ignore_errors=True)
     for name, svg in page.figures.items():
         write_text(workspace.figures / f"{name}.svg", svg)
@@ -43,7 +45,7 @@ def report(params: Params, workspace: Workspace) -> Path:
     write_text(out / f"{TABLE_NAME}.md", markdown(table, described))
     write_text(out / f"{TABLE_NAME}.tex", latex(table, described))
     write_csv(out / f"{TABLE_NAME}.csv", table)
-    write_text(workspace.effect / EFFECT_PAGE_NAME, effect_page(results))
+    write_text(workspace.effect / EFFECT_PAGE_NAME, effect)
     write_text(out / SUBGROUP_PAGE_NAME, subgroups)
     write_text(out / REPORT_PAGE_NAME, page.html)
     return out / REPORT_PAGE_NAME

@@ -6,9 +6,15 @@ import pandas as pd
 
 from skinlesion.data.duplicates import across_parts, exact_duplicates
 from skinlesion.data.metadata import METADATA_NAME, read_metadata
-from skinlesion.data.splits import PROTOCOLS, assign_repeats, certificate, crossing_lesions, of_repeat, repeat_seed
+from skinlesion.data.splits import (
+    PROTOCOLS,
+    assign_repeats,
+    certificate,
+    check_kept_together,
+    of_repeat,
+    repeat_seed,
+)
 from skinlesion.data.store import FILES_NAME, read_files
-from skinlesion.errors import UserError, name_some
 from skinlesion.files import write_csv, write_json
 from skinlesion.params import Params
 from skinlesion.results.names import SPLIT_NAME
@@ -29,7 +35,10 @@ def split(params: Params, workspace: Workspace) -> dict[str, Any]:
     splits = {protocol: assign_repeats(table, protocol, settings.seed, settings.repeats) for protocol in PROTOCOLS}
     duplicates = exact_duplicates(read_files(prepared / FILES_NAME))
     described = [
-        {protocol: _certify(protocol, of_repeat(parts, repeat), duplicates) for protocol, parts in splits.items()}
+        {
+            protocol: _certify(protocol, table, of_repeat(parts, repeat), duplicates)
+            for protocol, parts in splits.items()
+        }
         for repeat in range(settings.repeats)
     ]
     for protocol, parts in splits.items():
@@ -44,20 +53,18 @@ def split(params: Params, workspace: Workspace) -> dict[str, Any]:
     return content
 
 
-def _certify(protocol: str, parts: pd.DataFrame, duplicates: pd.DataFrame) -> dict[str, Any]:
+def _certify(protocol: str, table: pd.DataFrame, parts: pd.DataFrame, duplicates: pd.DataFrame) -> dict[str, Any]:
     """Return the certificate of one partition.
 
     Raises:
         UserError: by lesion, a lesion or a pair of equal images lies across parts.
     """
-    described = certificate(parts)
-    if protocol == "lesion" and described["lesions_across_parts"]:
-        raise UserError(f"split (lesion protocol): lesions across parts: {name_some(crossing_lesions(parts))}")
-    crossing = across_parts(duplicates, dict(zip(parts["image_id"], parts["part"], strict=True)))
-    if protocol == "lesion" and len(crossing):
-        listed = name_some(f"{pair.first} = {pair.second} ({pair.equal})" for pair in crossing.itertuples())
-        raise UserError(
-            f"split (lesion protocol): equal images across parts: {listed}; give each pair one lesion_id, or leave "
-            "one of its images out"
+    if protocol == "lesion":
+        check_kept_together(
+            table,
+            parts.set_index("image_id").loc[table["image_id"]].reset_index(),
+            duplicates,
+            "split (lesion protocol)",
         )
-    return described | {"exact_duplicates_across_parts": len(crossing)}
+    crossing = across_parts(duplicates, dict(zip(parts["image_id"], parts["part"], strict=True)))
+    return certificate(parts) | {"exact_duplicates_across_parts": len(crossing)}

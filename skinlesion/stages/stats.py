@@ -14,6 +14,7 @@ from skinlesion.analysis.judgement import ComparedDifference, Key, judge
 from skinlesion.analysis.own_rules import compare_at_own_rules
 from skinlesion.analysis.pair_tables import Pair, cochran, detectable_table, flips_table, shared_images, variance_table
 from skinlesion.analysis.plan import Plan
+from skinlesion.errors import UserError
 from skinlesion.evaluation.predictions import Predictions, read_predictions, read_validation, restrict_images
 from skinlesion.files import read_json, write_csv, write_json
 from skinlesion.folds import TEST_PARTS, TRAINING_PARTS
@@ -28,6 +29,7 @@ from skinlesion.results.names import (
     STATISTICS_NAME,
     VALIDATION_NAME,
 )
+from skinlesion.results.shapes import ExternalNotes
 from skinlesion.results.workspace import Workspace, evaluate_command
 
 
@@ -121,12 +123,16 @@ def _external(params: Params, workspace: Workspace, pairs: Sequence[Pair], plan:
     """
     folders = {name: workspace.results(name) / EXTERNAL_FOLDER for name in params.experiments}
     notes = {
-        name: read_json(folder / EXTERNAL_NOTES_NAME, evaluate_command(params, name))
+        name: read_json(folder / EXTERNAL_NOTES_NAME, evaluate_command(params, name), dict[str, ExternalNotes])
         for name, folder in folders.items()
         if params.external
     }
     tables = []
     for data in params.external:
+        for name, of_sets in notes.items():
+            if data.name not in of_sets:
+                path = folders[name] / EXTERNAL_NOTES_NAME
+                raise UserError(f"{path}: holds nothing of {data.name}; {evaluate_command(params, name)}")
         comparable = comparable_pairs(pairs, {name: of_sets[data.name]["folds"] for name, of_sets in notes.items()})
         names = dict.fromkeys(name for pair in comparable for name in pair)
         if names:

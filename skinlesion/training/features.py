@@ -1,20 +1,26 @@
 """Feature cache: outputs of a frozen backbone, stored under a hash of everything they depend on."""
 
+import hashlib
 import os
+import sys
+import time
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import torch
 from filelock import FileLock
+from typing_extensions import TypedDict
 
 from skinlesion.code_version import code_version
 from skinlesion.data.augment import Augmentation, Draw, augment, draw, view_draw
 from skinlesion.data.frames import SquareImages
 from skinlesion.errors import UserError
-from skinlesion.files import read_json, sha256_json, write_json, write_text
+from skinlesion.files import open_array, read_json, read_text, sha256_json, write_json, write_text
 from skinlesion.models.backbones import Backbone
 from skinlesion.progress import progress
 from skinlesion.training.batch_sizes import FEATURES
@@ -26,6 +32,7 @@ from skinlesion.transfer import on_device
 #: The module whose import closure is the code that makes features: this one, without the training loop.
 _ENTRY = "training.features"
 
+_BLOCK, _BLOCKS = 1 << 20, 2048  # bytes, and how many of them are hashed at most
 _FLUSH_EVERY = 1024  # images between notes of how far an extraction got: a multiple of every batch
 
 
@@ -88,6 +95,23 @@ class FeatureRequest:
         }
 
 
+class _Backbone(TypedDict):
+    name: str
+
+
+class _View(TypedDict):
+    kind: str
+
+
+class _Note(TypedDict):
+    """The JSON file beside cached features: their identity, what computed them, and the digest of the file."""
+
+    backbone: _Backbone
+    view: _View
+    made_with: dict[str, str]
+    sha256: str
+
+
 @dataclass(frozen=True)
 class Features:
     """Features of every prepared image and the key they are kept under."""
@@ -102,7 +126,7 @@ def cached_features(
 ) -> Features:
     """Return the features of all `images` (N, S, S, 3), from `cache` where they are, else computed and put there.
 
-    An extraction that was cut off goes on where it stopped.
+    An extraction that was cut off goes on where it stopped. A file that is damaged is computed anew.
 
     Raises:
         UserError: the precision is not supported here, or the backbone has no feature map and one is asked for.
@@ -111,28 +135,79 @@ def cached_features(
     check_precision(request.precision, device)
     identity = request.identity(images_sha256, backbone)
     path = cached_file(cache, identity)
-    note = path.with_suffix(".json")
-    if not path.exists():
-        with FileLock(path.with_suffix(".lock")):  # a second process waits, then finds the file
-            if not path.exists():
+    found = _read(path, len(images))
+    if found is None:
+        with _locked(path):  # a second process waits, then finds the file
+            found = _read(path, len(images))
+            if found is None:
+                if path.exists():
+                    print(f"{path}: damaged, computed anew", file=sys.stderr)
                 made_with = {"torch": torch.__version__, "device": device.type, "device_name": device_name(device)}
-                write_json(note, {**identity, "made_with": made_with})
-                _extract(images, backbone, request, device, path)
-    array = np.load(path, mmap_mode="r")
-    if len(array) != len(images):
-        raise UserError(f"{path}: damaged feature cache, shape {array.shape}; delete the file")
-    return Features(array, path.stem, read_json(note, f"delete {path}")["made_with"])
+                _extract(images, backbone, request, device, path, {**identity, "made_with": made_with})
+                found = _read(path, len(images))
+    if found is None:
+        raise UserError(f"{path}: cannot be read back; delete it, and check the disk")
+    return found
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    lock = FileLock(path.with_suffix(".lock"))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with lock:
+        try:
+            yield
+        finally:
+            with suppress(OSError):  # while it is held: who opens it meanwhile sees that it is gone
+                path.with_suffix(".lock").unlink()
+
+
+def _read(path: Path, count: int) -> Features | None:
+    """Return cached features of `count` images, None where they are not there or not as they were written.
+
+    A file is checked once in a process, unless it changes.
+    """
+    note = path.with_suffix(".json")
+    if not (path.exists() and note.exists()):
+        return None
+    try:
+        described = read_json(note, "", _Note)
+        identity = {name: value for name, value in described.items() if name not in ("made_with", "sha256")}
+        array = open_array(path, "")
+        if cached_file(path.parent, identity) != path or len(array) != count:
+            return None
+        if _digest(path, path.stat().st_mtime_ns) != described["sha256"]:
+            return None
+    except UserError:
+        return None
+    return Features(array, path.stem, described["made_with"])
+
+
+@cache
+def _digest(path: Path, _changed: int) -> str:
+    """Return the SHA-256 of a file's size and content: all of it up to 2 GiB, else 2,048 blocks spread over it."""
+    size = path.stat().st_size
+    digest = hashlib.sha256(f"{size}\n".encode())
+    places = range(0, size, _BLOCK) if size <= _BLOCKS * _BLOCK else np.linspace(0, size - _BLOCK, _BLOCKS, dtype=int)
+    with path.open("rb") as stream:
+        for place in places:
+            stream.seek(int(place))
+            digest.update(stream.read(_BLOCK))
+    return digest.hexdigest()
 
 
 def cached_views(cache: Path, images_sha256: str, backbone: str, request: FeatureRequest) -> int:
     """Return how many views of the kind that `request` asks for are cached, whatever weights the backbone has."""
     wanted = request.own_identity(images_sha256)
     kind = wanted.pop("view")["kind"]
-    notes = (read_json(path, f"delete {path}") for path in cache.glob("*.json") if path.with_suffix(".npy").exists())
-    return sum(
-        note["backbone"]["name"] == backbone and note["view"]["kind"] == kind and wanted.items() <= note.items()
-        for note in notes
-    )
+    count = 0
+    for path in cache.glob("*.json"):
+        if path.with_suffix(".npy").exists():
+            with suppress(UserError):  # damaged: those features are computed anew
+                note = read_json(path, "", _Note)
+                of_backbone = note["backbone"]["name"] == backbone and note["view"]["kind"] == kind
+                count += of_backbone and all(note.get(name) == value for name, value in wanted.items())
+    return count
 
 
 def cached_file(cache: Path, identity: dict[str, Any]) -> Path:
@@ -158,8 +233,14 @@ def preprocess(backbone: Backbone, images: torch.Tensor, drawn: Draw | None) -> 
 
 
 def _extract(
-    images: np.ndarray | SquareImages, backbone: Backbone, request: FeatureRequest, device: torch.device, path: Path
+    images: np.ndarray | SquareImages,
+    backbone: Backbone,
+    request: FeatureRequest,
+    device: torch.device,
+    path: Path,
+    described: dict[str, Any],
 ) -> None:
+    """Write features to `path`, and `described` with their digest beside it."""
     module = backbone.module.to(device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
     keep_freed_memory()
     size = FEATURES[device.type]
@@ -171,7 +252,7 @@ def _extract(
     example = compute(range(1))
     shape = (len(images), *example.shape[1:])
     partial, note = path.with_suffix(".npy.partial"), path.with_suffix(".rows.partial")
-    start = _rows_done(partial, note, shape)
+    start = _rows_done(partial, note, shape, example.dtype)
     mode = "r+" if start else "w+"
     array = np.lib.format.open_memmap(partial, mode=mode, dtype=example.dtype, shape=shape)
     with progress(f"{backbone.name} {request.kind} features{request.view}", len(images), start=start) as advance:
@@ -181,6 +262,11 @@ def _extract(
             in_parallel(compute, batches) if device.type == "cpu" else map(compute, batches)
         )
         for rows, features in zip(batches, computed, strict=True):
+            if not np.isfinite(features).all():
+                raise UserError(
+                    f"{backbone.name}: features that are not finite, at images {rows.start} to {rows.stop - 1}; take "
+                    "train.precision: fp32, or other train.weights"
+                )
             array[rows.start : rows.stop] = features
             advance(len(features))
             if rows.stop % _FLUSH_EVERY == 0:
@@ -188,14 +274,18 @@ def _extract(
                 write_text(note, str(rows.stop))
     array.flush()
     del module, array
+    write_json(path.with_suffix(".json"), described | {"sha256": _digest(partial, time.time_ns())})
     os.replace(partial, path)
     note.unlink(missing_ok=True)
 
 
-def _rows_done(partial: Path, note: Path, shape: tuple[int, ...]) -> int:
+def _rows_done(partial: Path, note: Path, shape: tuple[int, ...], dtype: np.dtype) -> int:
     """Return how many rows a cut-off extraction finished: a multiple of the batch, so that batches stay the same."""
     if not (partial.exists() and note.exists()):
         return 0
-    if np.load(partial, mmap_mode="r").shape != shape:
+    try:
+        written, rows = open_array(partial, ""), int(read_text(note, ""))
+    except (UserError, ValueError):
         return 0
-    return int(note.read_text())
+    whole = written.shape == shape and written.dtype == dtype and 0 <= rows <= len(written)
+    return rows if whole and rows % _FLUSH_EVERY == 0 else 0

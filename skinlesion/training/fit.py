@@ -21,7 +21,7 @@ from skinlesion.training.device import has_cuda
 from skinlesion.training.distributed import ALONE, World
 from skinlesion.training.examples import Examples, PixelExamples
 from skinlesion.training.optimizer import make_optimizer, restore_optimizer, set_learning_rate
-from skinlesion.training.phases import Phase
+from skinlesion.training.phases import HEAD, Phase
 from skinlesion.training.schedule import learning_rate_factor, side_of_epoch
 from skinlesion.training.validate import logits_of, validation_values
 
@@ -157,7 +157,9 @@ class _Loop:
         now.epoch, now.history = epoch, [*now.history, row]
         value = validation[monitor]
         better = value < now.best_value if monitor == "loss" else value > now.best_value
-        if np.isfinite(value) and (better or np.isnan(now.best_value) or self.settings.select == "last"):
+        # Where the loss is no number, answers mean nothing, though they can still be counted.
+        finite = np.isfinite([value, validation["loss"]]).all()
+        if finite and (better or np.isnan(now.best_value) or self.settings.select == "last"):
             state = self.average.state if self.average is not None else self.model.state_dict()
             now.best_epoch, now.best_value = epoch, value
             now.best = {name: tensor.detach().clone() for name, tensor in state.items()}
@@ -177,6 +179,12 @@ class _Loop:
         order = epoch_order(settings.sampler, records.labels, records.lesions, records.groups, generator)
         # Batch statistics need two images on every process: a smaller rest waits for the next epoch.
         rows = [batch for batch in order.split(phase.batch_size) if len(batch) >= 2 * self.world.size]
+        if not rows:
+            name = "batch_size" if phase.name == HEAD else "finetune_batch_size"
+            raise UserError(
+                f"train.{name}: {phase.batch_size} of {len(order)} training images at a time; two are needed on each "
+                f"of {self.world.size} processes: give at least {2 * self.world.size}"
+            )
         # Both stay on the device until the end: no waiting in the loop. float32 counts to 16 million exactly.
         totals = torch.zeros(2, device=self.device)  # of losses, of right answers
         images = 0

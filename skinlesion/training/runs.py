@@ -3,19 +3,35 @@
 import platform
 import re
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NotRequired
 
 import pandas as pd
 import torch
-from safetensors.torch import load_file, save_file
+from filelock import FileLock, Timeout
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
+from typing_extensions import TypedDict
 
 import skinlesion
 from skinlesion.code_version import code_version
 from skinlesion.errors import UserError
-from skinlesion.files import read_csv, read_json, replacing, sha256_json
+from skinlesion.files import (
+    check_numbers,
+    check_readable,
+    read_csv,
+    read_json,
+    replacing,
+    sha256_file,
+    sha256_json,
+    shown_problem,
+    write_csv,
+    write_json,
+)
+from skinlesion.models.finite import check_finite
 from skinlesion.params import TrainParams
 from skinlesion.training.checkpoint import State
 from skinlesion.training.device import device_name
@@ -23,6 +39,7 @@ from skinlesion.training.device import device_name
 WEIGHTS_NAME = "weights.safetensors"
 RUN_NAME = "run.json"
 HISTORY_NAME = "history.csv"
+_LOCK_NAME = ".lock"  # only there while a process trains the run
 TIMING_NAME = "timing.json"  # apart from run.json: .dvcignore names it, so that two runs of one training hash alike
 
 #: Fields that say which runs there are or how they are carried out, not what a run computes.
@@ -31,7 +48,52 @@ NOT_IN_FINGERPRINT = frozenset({"folds", "seeds", "repeats", "checkpoint_seconds
 #: The module whose import closure is the code that decides weights.
 ENTRY = "stages.train"
 
+_AGAIN = "run `skinlesion train` again"
 _RUN_FOLDER = re.compile(r"(repeat\d+-)?fold\d+-seed\d+")
+
+
+class RunDescription(TypedDict):
+    """run.json: what a finished run was made from and how it went; `experiment.training_runs` writes it."""
+
+    experiment: str
+    fold: int
+    seed: int
+    repeat: NotRequired[int]  # older files have none
+    fingerprint: str
+    weights_sha256: NotRequired[str]  # of weights.safetensors; a run without it counts as unfinished
+    config: dict[str, Any]
+    data: "_Data"
+    backbone: dict[str, Any] | None
+    features_made_with: NotRequired[dict[str, str]]
+    metadata_encoder: dict[str, Any] | None
+    phases: list["_Phase"]
+    tuned: NotRequired["_Tuned"]
+    epochs: int
+    best_epoch: int
+    validation_loss: float
+    validation_balanced_accuracy: float
+    processes: NotRequired[int]
+    versions: dict[str, str]
+    device: dict[str, Any]
+
+
+class _Data(TypedDict):
+    """Hashes by name, and where the images came from."""
+
+    source: str
+    synthetic: bool
+
+
+class _Phase(TypedDict):
+    name: str
+    epochs: int
+    best_epoch: int
+    best_value: float
+
+
+class _Tuned(TypedDict):
+    chosen: dict[str, float]
+    tried: list[dict[str, float]]
 
 
 class Run(NamedTuple):
@@ -85,16 +147,64 @@ def fingerprint(settings: TrainParams, run: Run, data: dict[str, str]) -> str:
 
 
 def is_complete(folder: Path, expected: str) -> bool:
-    """Return whether a folder holds a finished run of that fingerprint (run.json is written last)."""
+    """Return whether a folder holds a finished run of that fingerprint, its weights those that run.json names."""
     if not (folder / RUN_NAME).exists() or not (folder / WEIGHTS_NAME).exists():
         return False
-    return read_run(folder).get("fingerprint") == expected
+    try:
+        described = read_run(folder)
+    except UserError:  # damaged: training it again mends it
+        return False
+    return described["fingerprint"] == expected and not _problem_of_weights(folder, described)
 
 
-def clear(folder: Path) -> None:
-    """Remove what another configuration left in a run's folder; a checkpoint guards itself."""
-    for name in (RUN_NAME, WEIGHTS_NAME, HISTORY_NAME, TIMING_NAME):
-        (folder / name).unlink(missing_ok=True)
+def _problem_of_weights(folder: Path, described: RunDescription) -> str:
+    """Return what is wrong with the bytes of a run's weights, empty if they are those that were trained."""
+    if "weights_sha256" not in described:
+        return "of an older version, without a checksum of the weights"
+    if sha256_file(folder / WEIGHTS_NAME) != described["weights_sha256"]:
+        return f"not the weights that {RUN_NAME} beside it was written with: damaged, or another run's"
+    return ""
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Keep other processes from training the run of a folder meanwhile.
+
+    The lock ends with the process that holds it, however that ends.
+
+    Raises:
+        UserError: another process trains it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / _LOCK_NAME
+    lock = FileLock(path)
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        raise UserError(f"{folder}: another `skinlesion train` is training this run; wait for it, or stop it") from None
+    try:
+        yield
+    finally:
+        # While it is held: nobody else has locked this file, and who opens it meanwhile sees that it is gone.
+        with suppress(OSError):
+            path.unlink()
+        lock.release()
+
+
+def save_run(folder: Path, state: State, history: pd.DataFrame, described: dict[str, Any], seconds: float) -> None:
+    """Write a finished run over what the folder holds.
+
+    run.json goes first and comes last: its presence says that the files beside it belong together.
+
+    Raises:
+        UserError: a weight is NaN or infinite.
+    """
+    check_finite(state, str(folder), "take a lower train.lr")
+    (folder / RUN_NAME).unlink(missing_ok=True)
+    save_weights(folder, state)
+    write_csv(folder / HISTORY_NAME, history)
+    write_json(folder / TIMING_NAME, {"seconds": round(seconds, 2)})
+    write_json(folder / RUN_NAME, described | {"weights_sha256": sha256_file(folder / WEIGHTS_NAME)})
 
 
 def prune(out: Path, keep: Iterable[Path]) -> None:
@@ -108,16 +218,17 @@ def prune(out: Path, keep: Iterable[Path]) -> None:
 def save_weights(folder: Path, state: State) -> None:
     """Write weights.safetensors, tensors in the order of their names: same weights, same bytes."""
     with replacing(folder / WEIGHTS_NAME) as temporary:
-        save_file({name: state[name].contiguous() for name in sorted(state)}, temporary)
+        # Not save_file: it gives a file that only its owner may read.
+        temporary.write_bytes(save({name: state[name].contiguous() for name in sorted(state)}))
 
 
-def read_run(folder: Path) -> dict[str, Any]:
+def read_run(folder: Path) -> RunDescription:
     """Return a run's run.json.
 
     Raises:
-        UserError: there is none.
+        UserError: there is none, or it is damaged.
     """
-    content: dict[str, Any] = read_json(folder / RUN_NAME, "run `skinlesion train` first")
+    content: RunDescription = read_json(folder / RUN_NAME, "run `skinlesion train` first", RunDescription)
     return content
 
 
@@ -125,30 +236,49 @@ def read_history(out: Path, run: Run) -> pd.DataFrame:
     """Return the training curves of a run: one row per epoch and phase.
 
     Raises:
-        UserError: there are none.
+        UserError: there are none, or they are damaged.
     """
-    return read_csv(run_folder(out, run) / HISTORY_NAME, ("phase", "epoch"), "run `skinlesion train` first")
+    path, remedy = run_folder(out, run) / HISTORY_NAME, "run `skinlesion train` first"
+    table = read_csv(path, ("phase", "epoch", "validation_loss"), remedy, dtype={"phase": str})
+    if table.empty or table["phase"].isna().any():
+        raise UserError(f"{path}: an epoch without a phase, or no epoch; {_AGAIN}")
+    values = ["epoch", *(name for name in table.columns if name.startswith(("train_", "validation_")))]
+    check_numbers(path, table[values], remedy)
+    return table
 
 
-def load_weights(folder: Path, model: torch.nn.Module, prefix: str = "") -> None:
+def load_weights(folder: Path, described: RunDescription, model: torch.nn.Module, prefix: str = "") -> None:
     """Load a run's weights into `model`, whose tensors have names in the file that begin with `prefix`.
 
+    Args:
+        described: the run's run.json.
+
     Raises:
-        UserError: they do not fit it.
+        UserError: they are missing, not those that were trained, not finite, or do not fit the model.
     """
     path = folder / WEIGHTS_NAME
+    check_readable(path, _AGAIN)
+    problem = _problem_of_weights(folder, described)
+    if problem:
+        raise UserError(f"{path}: {problem}; {_AGAIN}")
     try:
-        stored = {name.removeprefix(prefix): tensor for name, tensor in load_file(path).items()}
-        model.load_state_dict(stored, strict=True)
-    except (FileNotFoundError, RuntimeError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise UserError(f"{path}: weights missing or of another model ({reason}); train again") from None
+        stored = load_file(path)
+    except SafetensorError as error:
+        raise UserError(f"{path}: not a safetensors file ({shown_problem(error)}); {_AGAIN}") from None
+    check_finite(stored, f"{path}", _AGAIN)
+    strange = [name for name in stored if not name.startswith(prefix)]
+    try:
+        if strange:
+            raise RuntimeError(f"{strange[0]} does not begin with {prefix}")
+        model.load_state_dict({name.removeprefix(prefix): tensor for name, tensor in stored.items()}, strict=True)
+    except RuntimeError as error:
+        raise UserError(f"{path}: weights of another model ({shown_problem(error)}); {_AGAIN}") from None
 
 
 def finish(folder: Path) -> None:
-    """Remove the checkpoints of a run that is complete."""
-    for path in folder.glob("checkpoint-*.safetensors"):
-        path.unlink()
+    """Remove the checkpoints of a run that is complete, and the lock of a process that was killed at its end."""
+    for path in (*folder.glob("checkpoint-*.safetensors"), folder / _LOCK_NAME):
+        path.unlink(missing_ok=True)
 
 
 def environment(device: torch.device) -> dict[str, Any]:

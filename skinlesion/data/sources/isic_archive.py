@@ -4,17 +4,17 @@ The API nests (`metadata.clinical.age_approx`), the downloaded CSV is flat; anat
 or `anatom_site_1` … `anatom_site_5`, the coarsest first; diagnoses `diagnosis_1` … `diagnosis_5`.
 """
 
-import json
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from typing_extensions import TypedDict
 
 from skinlesion.data.sources.images import ImageIndex
 from skinlesion.data.sources.mapping import ISIC_SITES, drop_unmapped, map_sexes, map_sites, map_words
 from skinlesion.data.sources.table_source import TableSource, find
-from skinlesion.errors import UserError
-from skinlesion.files import read_csv
+from skinlesion.errors import UserError, name_some
+from skinlesion.files import read_csv, read_json
 from skinlesion.params import DataParams
 from skinlesion.vocabulary import UNKNOWN
 
@@ -39,7 +39,19 @@ DIAGNOSES = {
     "pyogenic granuloma": "vasc",
     "vascular lesion": "vasc",
 }
+#: The clinical fields that are read; an answer of the API may hold nested ones besides.
+_LEVELS = range(1, 6)
+_FIELDS = frozenset(
+    {"age_approx", "sex", "lesion_id", "patient_id", "diagnosis", "anatom_site_general"}
+    | {f"{name}_{level}" for name in ("diagnosis", "anatom_site") for level in _LEVELS}
+)
 _ATTRIBUTION = "ISIC Archive; each image under its own licence, see copyright_license in its metadata"
+
+
+class _Page(TypedDict):
+    """An answer of the API."""
+
+    results: list[dict[str, Any]]
 
 
 def open_source(data: DataParams, root: Path) -> TableSource:
@@ -77,26 +89,30 @@ def open_source(data: DataParams, root: Path) -> TableSource:
 def _read(path: Path) -> pd.DataFrame:
     if path.suffix == ".csv":
         return read_csv(path, ("isic_id",), "export it from the archive again", dtype={"isic_id": str})
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError):
-        raise UserError(f"{path}: not valid JSON; save the API's answer again") from None
+    remedy = "save the API's answer again"
+    content = read_json(path, remedy, _Page | list[dict[str, Any]])
     rows = [_flat(result) for result in (content["results"] if isinstance(content, dict) else content)]
-    if not rows or any("isic_id" not in row for row in rows):
-        raise UserError(f"{path}: images without isic_id; save the API's answer again")
+    if not rows or any(not isinstance(row["isic_id"], str) or not row["isic_id"] for row in rows):
+        raise UserError(f"{path}: images without isic_id; {remedy}")
+    nested = sorted({name for row in rows for name, value in row.items() if isinstance(value, list | dict)})
+    if nested:
+        raise UserError(f"{path}: {name_some(nested)}: not a single value; {remedy}")
     return pd.DataFrame(rows)
 
 
 def _flat(result: dict[str, Any]) -> dict[str, Any]:
     """Return an image's id and clinical fields in one level."""
-    clinical = result.get("metadata", {}).get("clinical", result)
-    return {"isic_id": result.get("isic_id")} | {name: value for name, value in clinical.items() if name != "isic_id"}
+    nested = result.get("metadata", {})
+    clinical = nested.get("clinical", result) if isinstance(nested, dict) else result
+    clinical = clinical if isinstance(clinical, dict) else {}
+    known = {name: value for name, value in clinical.items() if name in _FIELDS}
+    return {"isic_id": result.get("isic_id")} | known
 
 
 def _finest_diagnosis(raw: pd.DataFrame) -> pd.Series:
     """Return the most specific diagnosis that has a class here, else the most specific one given."""
     diagnosis = pd.Series(pd.NA, index=raw.index, dtype="string")
-    for name in ("diagnosis", *(f"diagnosis_{level}" for level in range(1, 6))):
+    for name in ("diagnosis", *(f"diagnosis_{level}" for level in _LEVELS)):
         if name in raw.columns:
             given = raw[name].astype("string")
             mapped, before = map_words(given, DIAGNOSES).notna(), map_words(diagnosis, DIAGNOSES).notna()
@@ -107,7 +123,7 @@ def _finest_diagnosis(raw: pd.DataFrame) -> pd.Series:
 def _finest_site(raw: pd.DataFrame) -> pd.Series:
     """Return the most specific site that the vocabulary has, under either naming of the columns."""
     finest = pd.Series(UNKNOWN, index=raw.index)
-    for name in ("anatom_site_general", *(f"anatom_site_{level}" for level in range(1, 6))):
+    for name in ("anatom_site_general", *(f"anatom_site_{level}" for level in _LEVELS)):
         if name in raw.columns:
             site = map_sites(raw[name], ISIC_SITES)
             finest = site.where(site != UNKNOWN, finest)
