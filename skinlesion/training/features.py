@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -11,6 +12,7 @@ import torch
 from filelock import FileLock
 
 from skinlesion.code_version import code_version
+from skinlesion.data.array_files import create_array
 from skinlesion.data.augment import Augmentation, Draw, augment, draw, view_draw
 from skinlesion.data.frames import SquareImages
 from skinlesion.errors import UserError
@@ -105,7 +107,8 @@ def cached_features(
     An extraction that was cut off goes on where it stopped.
 
     Raises:
-        UserError: the precision is not supported here, or the backbone has no feature map and one is asked for.
+        UserError: the precision is not supported here, the backbone has no feature map and one is asked for, or the
+            disk has no room.
     """
     device = resolve_device(request.device)
     check_precision(request.precision, device)
@@ -113,15 +116,26 @@ def cached_features(
     path = cached_file(cache, identity)
     note = path.with_suffix(".json")
     if not path.exists():
-        with FileLock(path.with_suffix(".lock")):  # a second process waits, then finds the file
+        with _locked(path.with_suffix(".lock")):  # a second process waits, then finds the file
             if not path.exists():
+                partial = _extract(images, backbone, request, device, path)
                 made_with = {"torch": torch.__version__, "device": device.type, "device_name": device_name(device)}
                 write_json(note, {**identity, "made_with": made_with})
-                _extract(images, backbone, request, device, path)
+                os.replace(partial, path)
     array = np.load(path, mmap_mode="r")
     if len(array) != len(images):
         raise UserError(f"{path}: damaged feature cache, shape {array.shape}; delete the file")
     return Features(array, path.stem, read_json(note, f"delete {path}")["made_with"])
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Hold the lock at `path`, which other processes wait for, and remove its file at the end."""
+    with FileLock(path):
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)
 
 
 def cached_views(cache: Path, images_sha256: str, backbone: str, request: FeatureRequest) -> int:
@@ -159,7 +173,8 @@ def preprocess(backbone: Backbone, images: torch.Tensor, drawn: Draw | None) -> 
 
 def _extract(
     images: np.ndarray | SquareImages, backbone: Backbone, request: FeatureRequest, device: torch.device, path: Path
-) -> None:
+) -> Path:
+    """Write the features of `path` under a temporary name, from where a cut-off extraction stopped; return the name."""
     module = backbone.module.to(device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
     keep_freed_memory()
     size = FEATURES[device.type]
@@ -171,9 +186,8 @@ def _extract(
     example = compute(range(1))
     shape = (len(images), *example.shape[1:])
     partial, note = path.with_suffix(".npy.partial"), path.with_suffix(".rows.partial")
-    start = _rows_done(partial, note, shape)
-    mode = "r+" if start else "w+"
-    array = np.lib.format.open_memmap(partial, mode=mode, dtype=example.dtype, shape=shape)
+    start = _rows_done(partial, note, example.dtype, shape)
+    array = np.load(partial, mmap_mode="r+") if start else create_array(partial, example.dtype, shape)
     with progress(f"{backbone.name} {request.kind} features{request.view}", len(images), start=start) as advance:
         batches = [range(first, min(first + size, len(images))) for first in range(start, len(images), size)]
         # On a CPU every core takes batches of its own; a GPU takes one after the other.
@@ -188,14 +202,19 @@ def _extract(
                 write_text(note, str(rows.stop))
     array.flush()
     del module, array
-    os.replace(partial, path)
     note.unlink(missing_ok=True)
+    return partial
 
 
-def _rows_done(partial: Path, note: Path, shape: tuple[int, ...]) -> int:
-    """Return how many rows a cut-off extraction finished: a multiple of the batch, so that batches stay the same."""
-    if not (partial.exists() and note.exists()):
+def _rows_done(partial: Path, note: Path, dtype: np.dtype, shape: tuple[int, ...]) -> int:
+    """Return how many rows a cut-off extraction finished: a multiple of the batch, so that batches stay the same.
+
+    Files that are damaged or of other features count for none.
+    """
+    try:
+        array = np.load(partial, mmap_mode="r")
+        rows = int(note.read_text())
+    except (OSError, ValueError, EOFError):
         return 0
-    if np.load(partial, mmap_mode="r").shape != shape:
-        return 0
-    return int(note.read_text())
+    fits = array.shape == shape and array.dtype == dtype
+    return rows if fits and 0 < rows <= shape[0] and rows % _FLUSH_EVERY == 0 else 0
