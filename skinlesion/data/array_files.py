@@ -15,7 +15,6 @@ import numpy.typing as npt
 from skinlesion.errors import UserError
 
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-_SURELY_TOO_MUCH = 1 << 50  # bytes; more than file systems take in one file, which is answered by EINVAL
 #: What a file system answers that cannot allocate.
 _NO_ALLOCATION = (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS, errno.ENODEV)
 
@@ -28,8 +27,7 @@ def create_array(path: Path, dtype: npt.DTypeLike, shape: tuple[int, ...]) -> np
     """
     needed = math.prod((np.dtype(dtype).itemsize, *shape))  # of Python's integers, which do not wrap around
     try:
-        if needed >= _SURELY_TOO_MUCH:
-            raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
+        _check_free(path, needed)
         array = np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
         _allocate(path)
     except OSError as error:
@@ -44,23 +42,22 @@ def create_array(path: Path, dtype: npt.DTypeLike, shape: tuple[int, ...]) -> np
     return array
 
 
-def _allocate(path: Path) -> None:
-    with path.open("r+b") as stream:
-        size = os.fstat(stream.fileno()).st_size
-        try:
-            os.posix_fallocate(stream.fileno(), 0, size)
-        except AttributeError:  # not a POSIX system, or macOS
-            _check_free(path, size)
-        except OSError as error:
-            if error.errno not in _NO_ALLOCATION:
-                raise
-            _check_free(path, size)
-
-
 def _check_free(path: Path, size: int) -> None:
     """Check that the disk has room at this moment: all that can be done where no space can be allocated."""
     if shutil.disk_usage(path.parent).free < size:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+
+
+def _allocate(path: Path) -> None:
+    """Allocate a file's space, where the file system can do that."""
+    if not hasattr(os, "posix_fallocate"):  # macOS
+        return
+    with path.open("r+b") as stream:
+        try:
+            os.posix_fallocate(stream.fileno(), 0, os.fstat(stream.fileno()).st_size)
+        except OSError as error:
+            if error.errno not in _NO_ALLOCATION:
+                raise
 
 
 def keep_rows(path: Path, keep: np.ndarray, chunk: int = 256) -> None:
