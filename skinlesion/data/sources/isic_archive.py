@@ -14,7 +14,7 @@ from skinlesion.data.sources.images import ImageIndex
 from skinlesion.data.sources.mapping import ISIC_SITES, drop_unmapped, map_sexes, map_sites, map_words
 from skinlesion.data.sources.table_source import TableSource, find
 from skinlesion.errors import UserError
-from skinlesion.files import read_csv
+from skinlesion.files import read_csv, read_text
 from skinlesion.params import DataParams
 from skinlesion.vocabulary import UNKNOWN
 
@@ -39,6 +39,7 @@ DIAGNOSES = {
     "pyogenic granuloma": "vasc",
     "vascular lesion": "vasc",
 }
+_AGAIN = "save the API's answer again"
 _ATTRIBUTION = "ISIC Archive; each image under its own licence, see copyright_license in its metadata"
 
 
@@ -77,20 +78,27 @@ def open_source(data: DataParams, root: Path) -> TableSource:
 def _read(path: Path) -> pd.DataFrame:
     if path.suffix == ".csv":
         return read_csv(path, ("isic_id",), "export it from the archive again", dtype={"isic_id": str})
+    text = read_text(path, _AGAIN)
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError):
-        raise UserError(f"{path}: not valid JSON; save the API's answer again") from None
-    rows = [_flat(result) for result in (content["results"] if isinstance(content, dict) else content)]
-    if not rows or any("isic_id" not in row for row in rows):
-        raise UserError(f"{path}: images without isic_id; save the API's answer again")
+        content = json.loads(text)
+    except (ValueError, RecursionError):
+        raise UserError(f"{path}: not valid JSON; {_AGAIN}") from None
+    results = content.get("results") if isinstance(content, dict) else content
+    if not isinstance(results, list) or not all(isinstance(result, dict) for result in results):
+        raise UserError(f"{path}: neither a list of images nor an answer with `results`; {_AGAIN}")
+    rows = [_flat(result) for result in results]
+    if not rows or any(not isinstance(row["isic_id"], str) for row in rows):
+        raise UserError(f"{path}: images without isic_id; {_AGAIN}")
     return pd.DataFrame(rows)
 
 
 def _flat(result: dict[str, Any]) -> dict[str, Any]:
-    """Return an image's id and clinical fields in one level."""
-    clinical = result.get("metadata", {}).get("clinical", result)
-    return {"isic_id": result.get("isic_id")} | {name: value for name, value in clinical.items() if name != "isic_id"}
+    """Return an image's id and clinical fields in one level; what is itself a list or mapping is left out."""
+    nested = result.get("metadata")
+    clinical = nested.get("clinical", result) if isinstance(nested, dict) else result
+    fields = clinical if isinstance(clinical, dict) else {}
+    plain = {name: value for name, value in fields.items() if isinstance(value, str | int | float | bool)}
+    return {name: value for name, value in plain.items() if name != "isic_id"} | {"isic_id": result.get("isic_id")}
 
 
 def _finest_diagnosis(raw: pd.DataFrame) -> pd.Series:
