@@ -210,7 +210,7 @@ def damaged(content, damage):
         at = len(content) - at - len(new)
     if kind == "header":  # at the beginning of some member's header
         signs = [place for place in range(len(content) - 4) if content[place : place + 2] == b"PK"]
-        at = signs[int(share * len(signs))] + 4
+        at = signs[int(share * len(signs))] + 4 if signs else 0
     return content[:at] + new + content[at + len(new) :]
 
 

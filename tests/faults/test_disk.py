@@ -83,7 +83,7 @@ def test_a_full_disk_leaves_the_old_file(tmp_path):
 
 @pytest.mark.parametrize("shape", [(10**9, 10**6), (2**40, 2**40), (5000, 100)])
 def test_an_array_without_room_is_refused_and_removed(tmp_path, shape):
-    with largest_file(100_000), pytest.raises(UserError, match="bytes are needed and .* are free"):
+    with largest_file(100_000), pytest.raises(UserError, match=r"bytes are needed and .* are free"):
         create_array(tmp_path / "a.npy", np.uint8, shape)
     assert list(tmp_path.iterdir()) == []
 
