@@ -7,6 +7,7 @@ import random
 import socket
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -66,10 +67,34 @@ class _CarefulRedirects(urllib.request.HTTPRedirectHandler):
     """Follows redirects, but from an encrypted connection to no open one, and nowhere but to the web."""
 
     def redirect_request(self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Any:
-        scheme = newurl.partition(":")[0].lower()
-        if scheme != "https" and (scheme != "http" or req.type == "https"):
-            raise _Final(f"the server redirects to {shown(newurl)}, which is not followed; use another source")
+        if _scheme_of(newurl) == "http" and req.type == "https":
+            raise _Final(f"the server redirects to {shown(newurl)}, which is not encrypted; use another source")
         return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+    def http_error_302(self, req: Any, fp: Any, code: int, msg: str, headers: Any) -> Any:
+        try:
+            return super().http_error_302(req, fp, code, msg, headers)
+        except Exception:
+            fp.close()
+            raise
+
+    http_error_301 = http_error_303 = http_error_307 = http_error_308 = http_error_302
+
+
+def _scheme_of(url: str) -> str:
+    """Return http or https.
+
+    Raises:
+        _Final: the address is another kind, or has no host or an impossible port.
+    """
+    try:
+        parts = urllib.parse.urlsplit(url)
+        valid = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:
+        valid = False
+    if not valid:
+        raise _Final(f"an address that is not followed: {shown(url)}; use another source")
+    return parts.scheme
 
 
 def download(remote: Remote, folder: Path, *, pause: Callable[[float], None] = time.sleep) -> Path:
@@ -141,11 +166,13 @@ def _fetch_rest(remote: Remote, part: Path, advance: Advance) -> None:
         part.unlink()
         raise _Retry(f"received {have:,} of {remote.size:,} bytes")
     headers = {"User-Agent": USER_AGENT} | ({"Range": f"bytes={have}-"} if have else {})
+    _scheme_of(remote.url)
     try:
         opener = urllib.request.build_opener(_CarefulRedirects)
         with opener.open(urllib.request.Request(remote.url, headers=headers), timeout=_PATIENCE) as answer:
             _append(answer, remote, part, have, advance)
     except urllib.error.HTTPError as error:
+        error.close()
         _judge(error, part, have)
     except http.client.IncompleteRead as error:
         raise _Retry(f"the connection broke ({error})") from None

@@ -124,7 +124,7 @@ def test_an_odd_address(tmp_path, url):
 def test_a_redirect_from_https_to_http_is_refused():
     handler = module._CarefulRedirects()
     request = urllib.request.Request("https://example.org/file")
-    with pytest.raises(module._Final, match="not followed"):
+    with pytest.raises(module._Final, match="not encrypted"):
         handler.redirect_request(request, None, 302, "Found", {}, "http://example.org/file")
     assert handler.redirect_request(request, None, 302, "Found", {}, "https://example.org/other") is not None
     plain = urllib.request.Request("http://127.0.0.1/file")
