@@ -34,7 +34,10 @@ def main() -> None:
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, _terminated)
     try:
-        sys.exit(app(standalone_mode=False) or 0)
+        code = app(standalone_mode=False) or 0
+        if code == _INTERRUPTED:  # some versions of Typer end so after Ctrl-C, without an exception
+            raise KeyboardInterrupt
+        sys.exit(code)
     except UserError as error:
         _fail(error)
     except (typer.Abort, KeyboardInterrupt):

@@ -1,5 +1,6 @@
 """Commands that use trained models: predict photographs, open the dashboard."""
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -74,7 +75,6 @@ def dashboard(
 ) -> None:
     """Open the dashboard on this machine alone: data, training, performance, prediction, comparison."""
     import importlib.util
-    import subprocess
 
     load(params)
     if importlib.util.find_spec("streamlit") is None:
@@ -83,8 +83,12 @@ def dashboard(
     settings = {
         "server.address": "127.0.0.1", "server.port": str(port), "server.headless": "true",
         "server.fileWatcherType": "none", "server.maxUploadSize": "20", "browser.gatherUsageStats": "false",
+        # A page of another site, under a name that leads to this machine, gets no connection (DNS rebinding).
+        "server.allowedHosts": "127.0.0.1", "server.enableCORS": "true", "server.enableXsrfProtection": "true",
+        "browser.serverAddress": "127.0.0.1",
     }  # fmt: skip
     flags = [part for name, value in settings.items() for part in (f"--{name}", value)]
     print(f"open http://127.0.0.1:{port} (press Ctrl-C to stop)", file=sys.stderr)
     command = [sys.executable, "-m", "streamlit", "run", str(page), *flags, "--", str(params.resolve())]
-    raise typer.Exit(subprocess.run(command, check=False).returncode)
+    sys.stderr.flush()
+    os.execv(command[0], command)  # this process becomes the server: whatever ends the command ends it

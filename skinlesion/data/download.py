@@ -2,19 +2,21 @@
 
 import hashlib
 import http.client
+import os
 import random
 import socket
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import skinlesion
-from skinlesion.errors import UserError
-from skinlesion.files import read_json, write_json
+from skinlesion.errors import UserError, shown
+from skinlesion.files import check_readable, read_json, shown_problem, write_json
 from skinlesion.progress import Advance, progress
 
 #: Hashes of the first download of files without a published checksum, stored beside them.
@@ -26,6 +28,7 @@ USER_AGENT = f"skinlesion/{skinlesion.__version__} (research software)"
 _PATIENCE = 30.0  # seconds without a byte
 _ATTEMPTS = 6  # consecutive attempts without a new byte
 _BLOCK = 1 << 20
+_MOST_BYTES = 20 << 30  # of a file whose size is not published
 _HTML = (b"<!doctype", b"<html", b"<head", b"<?xml")
 #: HTTP status codes that a later attempt may not meet again.
 _TEMPORARY = frozenset({408, 425, 429, 500, 502, 503, 504})
@@ -60,6 +63,40 @@ class _Final(Exception):
     """A failure that no further attempt can change."""
 
 
+class _CarefulRedirects(urllib.request.HTTPRedirectHandler):
+    """Follows redirects, but from an encrypted connection to no open one, and nowhere but to the web."""
+
+    def redirect_request(self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Any:
+        if _scheme_of(newurl) == "http" and req.type == "https":
+            raise _Final(f"the server redirects to {shown(newurl)}, which is not encrypted; use another source")
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+    def http_error_302(self, req: Any, fp: Any, code: int, msg: str, headers: Any) -> Any:
+        try:
+            return super().http_error_302(req, fp, code, msg, headers)
+        except Exception:
+            fp.close()
+            raise
+
+    http_error_301 = http_error_303 = http_error_307 = http_error_308 = http_error_302
+
+
+def _scheme_of(url: str) -> str:
+    """Return http or https.
+
+    Raises:
+        _Final: the address is another kind, or has no host or an impossible port.
+    """
+    try:
+        parts = urllib.parse.urlsplit(url)
+        valid = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:
+        valid = False
+    if not valid:
+        raise _Final(f"an address that is not followed: {shown(url)}; use another source")
+    return parts.scheme
+
+
 def download(remote: Remote, folder: Path, *, pause: Callable[[float], None] = time.sleep) -> Path:
     """Return the path of a file, fetched into `folder` unless it is complete there.
 
@@ -71,13 +108,16 @@ def download(remote: Remote, folder: Path, *, pause: Callable[[float], None] = t
         UserError: the server refuses, the network fails for too long, or the content is not the file's.
     """
     path = folder / remote.name
+    part = path.with_name(f"{path.name}.part")
+    for present in (path, part):
+        if os.path.lexists(present):
+            check_readable(present, "remove it")
     if path.exists():
         problem = _problem(path, remote, folder)
         if problem is None:
             return path
         raise UserError(f"{path}: {problem}; delete it, or replace it by the file that belongs there")
     folder.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{path.name}.part")
     for anew in (False, True):
         with progress(f"Fetching {remote.name}", remote.size or 0, unit="bytes", start=_length(part)) as advance:
             _fetch_all(remote, part, advance, pause)
@@ -126,23 +166,28 @@ def _fetch_rest(remote: Remote, part: Path, advance: Advance) -> None:
         part.unlink()
         raise _Retry(f"received {have:,} of {remote.size:,} bytes")
     headers = {"User-Agent": USER_AGENT} | ({"Range": f"bytes={have}-"} if have else {})
+    _scheme_of(remote.url)
     try:
-        with urllib.request.urlopen(urllib.request.Request(remote.url, headers=headers), timeout=_PATIENCE) as answer:
+        opener = urllib.request.build_opener(_CarefulRedirects)
+        with opener.open(urllib.request.Request(remote.url, headers=headers), timeout=_PATIENCE) as answer:
             _append(answer, remote, part, have, advance)
     except urllib.error.HTTPError as error:
+        error.close()
         _judge(error, part, have)
     except http.client.IncompleteRead as error:
         raise _Retry(f"the connection broke ({error})") from None
     except (urllib.error.URLError, OSError, http.client.HTTPException) as error:
         reason = getattr(error, "reason", error)
         kind = _NoHost if isinstance(reason, socket.gaierror) else _Retry
-        raise kind(f"no connection ({reason})") from None
+        raise kind(f"no connection ({shown_problem(Exception(reason))})") from None
+    except ValueError as error:  # of an address or a header that cannot be parsed
+        raise _Final(f"the server's answer is malformed ({shown_problem(error)}); use another source") from None
 
 
 def _judge(error: urllib.error.HTTPError, part: Path, have: int) -> None:
     if error.code == 416 and have:  # requested past the end: the part is complete, or another file
         total = (error.headers.get("Content-Range") or "").rpartition("/")[2]
-        if total.isdigit() and int(total) == have:
+        if total == str(have):
             return
         part.unlink()
         raise _Retry(f"the partial download of {have:,} bytes does not match the server's file; it was discarded")
@@ -158,26 +203,50 @@ def _append(answer: Any, remote: Remote, part: Path, have: int, advance: Advance
         if begins != str(have):
             part.unlink(missing_ok=True)
             raise _Retry("the server sent another byte range; the download restarts")
+    expected = _stated_length(answer)
     # A server without range requests sends the whole file again.
+    have = have if resumed else 0
+    most = _MOST_BYTES if remote.size is None else remote.size
+    if expected is not None and have + expected > most:
+        raise _Final(f"the server sends {have + expected:,} bytes, more than the {most:,} of {remote.name}")
     with part.open("ab" if resumed else "wb") as stream:
-        expected = answer.headers.get("Content-Length")
         got = 0
         while True:
             try:
                 block = answer.read(_BLOCK)
             except http.client.IncompleteRead as error:
-                stream.write(error.partial)
+                _store(stream, error.partial[: most - have - got])
                 advance(len(error.partial))
                 raise
             if not block:
                 break
             if not got and not resumed:
                 _check_start(block, remote)
-            stream.write(block)
+            _store(stream, block[: most - have - got])
             got += len(block)
             advance(len(block))
-    if expected is not None and got < int(expected):
-        raise _Retry(f"the connection broke after {got:,} of {int(expected):,} bytes")
+            if have + got > most:
+                break
+    if have + got > most:
+        part.unlink()
+        raise _Final(f"the server sends more than the {most:,} bytes of {remote.name}; nothing was kept")
+    if expected is not None and got < expected:
+        raise _Retry(f"the connection broke after {got:,} of {expected:,} bytes")
+
+
+def _stated_length(answer: Any) -> int | None:
+    """Return the Content-Length of an answer, None where it states none."""
+    stated = answer.headers.get("Content-Length")
+    if stated is None or (stated.isascii() and stated.isdecimal() and len(stated) < 20):
+        return None if stated is None else int(stated)
+    raise _Final(f"the server states a length of {shown(stated)}; use another source")
+
+
+def _store(stream: BinaryIO, block: bytes) -> None:
+    try:
+        stream.write(block)
+    except OSError as error:  # not a failure of the connection, which another attempt could help
+        raise _Final(f"{stream.name}: {error.strerror}; what was received is kept, the same command goes on") from None
 
 
 def _check_start(block: bytes, remote: Remote) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 from skinlesion.data.frames import resize, to_square
 from skinlesion.data.sources.images import ImageIndex
 from skinlesion.errors import UserError
+from skinlesion.files import shown_problem
 
 _ENDING = "_segmentation"
 
@@ -29,7 +30,12 @@ class LesionMasks:
         Raises:
             UserError: the file is not a readable image.
         """
-        frame = cv2.imdecode(np.frombuffer(self._files.read(image_id), np.uint8), cv2.IMREAD_GRAYSCALE)
+        try:
+            frame = cv2.imdecode(np.frombuffer(self._files.read(image_id), np.uint8), cv2.IMREAD_GRAYSCALE)
+        except (OSError, ValueError) as error:
+            raise UserError(f"mask of {image_id}: {shown_problem(error)}; fetch the masks again") from None
+        except cv2.error:  # of an empty file, or of more pixels than OpenCV takes
+            frame = None
         if frame is None:
             raise UserError(f"mask of {image_id}: not a readable image; fetch the masks again")
         square = to_square(np.repeat(frame[..., None], 3, axis=2), self._square, side)

@@ -67,7 +67,9 @@ def usable(table: pd.DataFrame, findings: list[Finding]) -> pd.DataFrame:
     """Return the rows without any finding, `age` as a number, sorted by image_id."""
     bad = {image_id for finding in findings for image_id in finding.image_ids}
     columns = [*COLUMNS, *(name for name in AUDIT_COLUMNS if name in table.columns)]
-    kept = table.loc[~table["image_id"].astype(str).isin(bad), columns].copy()
+    # A missing id stays missing as text, and is no id of a finding.
+    good = table["image_id"].notna() & ~table["image_id"].astype(str).isin(bad)
+    kept = table.loc[good, columns].copy()
     kept["age"] = pd.to_numeric(kept["age"])
     return kept.sort_values("image_id", ignore_index=True)
 

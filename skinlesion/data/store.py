@@ -15,6 +15,7 @@ import pandas as pd
 import pydantic
 from typing_extensions import TypedDict
 
+from skinlesion.data.array_files import create_array
 from skinlesion.data.frames import SquareImages, frame_sizes
 from skinlesion.errors import UserError
 from skinlesion.files import open_array, read_csv, read_json
@@ -66,6 +67,9 @@ def build_images(
 
     Args:
         frame: height and width of an image's frame; raises what `read` raises.
+
+    Raises:
+        UserError: the disk has no room for the array.
     """
     first = (size for size in (_size(frame, image_id) for image_id in image_ids) if size is not None)
     try:
@@ -87,7 +91,7 @@ def _size(frame: Callable[[str], tuple[int, int]], image_id: str) -> tuple[int, 
 
 
 def _build(path: Path, image_ids: Sequence[str], read: "Callable[[str], Photograph]", canvas: tuple[int, int]) -> Built:
-    array = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=(len(image_ids), *canvas, 3))
+    array = create_array(path, np.uint8, (len(image_ids), *canvas, 3))
     failed: dict[str, str] = {}
     files: dict[str, tuple[Any, ...]] = {}
     digest = _digest(array)
@@ -132,18 +136,6 @@ def _one_opencv_thread() -> Iterator[None]:
         yield
     finally:
         cv2.setNumThreads(before)
-
-
-def keep_rows(path: Path, keep: np.ndarray) -> None:
-    """Rewrite the array at `path` with only the rows where `keep` (N,) is true."""
-    whole = np.load(path, mmap_mode="r")
-    shorter = path.with_name(path.name + ".kept")
-    rows = np.flatnonzero(keep)
-    array = np.lib.format.open_memmap(shorter, mode="w+", dtype=np.uint8, shape=(len(rows), *whole.shape[1:]))
-    for start in range(0, len(rows), _CHUNK):
-        array[start : start + _CHUNK] = whole[rows[start : start + _CHUNK]]
-    array.flush()
-    os.replace(shorter, path)
 
 
 def hash_images(path: Path) -> str:

@@ -1,6 +1,7 @@
 """ImageNet weights of backbones: from installed pip packages first, then from the model hub."""
 
 import hashlib
+import http.client
 import importlib.util
 import os
 import urllib.error
@@ -12,6 +13,7 @@ from typing import Any
 import torch
 
 from skinlesion.errors import UserError
+from skinlesion.files import shown_problem
 
 #: Longest wait for the model hub's first answer, in seconds.
 HUB_PATIENCE = 6.0
@@ -86,7 +88,6 @@ def hub_file(backbone: str, config: Any) -> Path:
         UserError: the hub has no such weights, or does not answer within a few seconds.
     """
     from huggingface_hub import constants, hf_hub_download, try_to_load_from_cache
-    from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError, LocalEntryNotFoundError
 
     repository = config.hf_hub_id
     if not repository:
@@ -98,8 +99,8 @@ def hub_file(backbone: str, config: Any) -> Path:
         raise UserError(f"train.weights: the model hub cannot be reached for {backbone}; {supply(backbone)}")
     try:
         return Path(hf_hub_download(repository, _HUB_FILE, etag_timeout=HUB_PATIENCE))
-    except (EntryNotFoundError, LocalEntryNotFoundError, HfHubHTTPError, OSError) as error:
-        reason = str(error).strip().splitlines()[0]
+    except Exception as error:  # its client passes on whatever HTTP libraries raise of a broken answer
+        reason = shown_problem(error)
         raise UserError(f"train.weights: fetching {backbone} failed ({reason}); {supply(backbone)}") from None
 
 
@@ -121,7 +122,7 @@ def _answers(endpoint: str) -> bool:
             return True
     except urllib.error.HTTPError:
         return True
-    except (OSError, ValueError):
+    except (OSError, ValueError, http.client.HTTPException):
         return False
 
 

@@ -1,14 +1,14 @@
 """prepare: decode every image once into one array, and check the metadata table."""
 
-import os
 from typing import Any
 
+from skinlesion.data.array_files import keep_rows
 from skinlesion.data.known_pairs import joined_lesions, present_pairs, read_known_pairs
 from skinlesion.data.metadata import METADATA_NAME, Finding, check_records, usable
 from skinlesion.data.sources import Source, make_source
-from skinlesion.data.store import FILES_NAME, IMAGES_NAME, PREPARED_NAME, build_images, hash_images, keep_rows
+from skinlesion.data.store import FILES_NAME, IMAGES_NAME, PREPARED_NAME, build_images, hash_images
 from skinlesion.errors import ManyErrors
-from skinlesion.files import write_csv, write_json
+from skinlesion.files import replacing, write_csv, write_json
 from skinlesion.params import DataParams, Params, PrepareParams
 from skinlesion.results.workspace import Workspace
 from skinlesion.vocabulary import CLASSES
@@ -38,9 +38,7 @@ def prepare(params: Params, workspace: Workspace, external: str | None = None) -
     known = present_pairs(read_known_pairs(known_pairs), table["image_id"])
     table["lesion_id"] = joined_lesions(table, known)
 
-    out.mkdir(parents=True, exist_ok=True)
-    partial = out / f".{IMAGES_NAME}.{os.getpid()}.partial"
-    try:
+    with replacing(out / IMAGES_NAME) as partial:
         # Images are read even when the table has findings, so that one run lists everything that is wrong.
         ids = list(table["image_id"])
         built = build_images(
@@ -62,9 +60,6 @@ def prepare(params: Params, workspace: Workspace, external: str | None = None) -
         described["images_sha256"] = hash_images(partial) if built.failed else built.sha256
         # Without prepared.json the folder counts as unprepared: taken away first, put back last.
         (out / PREPARED_NAME).unlink(missing_ok=True)
-        os.replace(partial, out / IMAGES_NAME)
-    finally:
-        partial.unlink(missing_ok=True)
     write_csv(out / METADATA_NAME, table)
     write_csv(out / FILES_NAME, built.files)
     write_json(out / PREPARED_NAME, described)

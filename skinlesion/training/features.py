@@ -17,6 +17,7 @@ from filelock import FileLock
 from typing_extensions import TypedDict
 
 from skinlesion.code_version import code_version
+from skinlesion.data.array_files import create_array
 from skinlesion.data.augment import Augmentation, Draw, augment, draw, view_draw
 from skinlesion.data.frames import SquareImages
 from skinlesion.errors import UserError
@@ -253,8 +254,7 @@ def _extract(
     shape = (len(images), *example.shape[1:])
     partial, note = path.with_suffix(".npy.partial"), path.with_suffix(".rows.partial")
     start = _rows_done(partial, note, shape, example.dtype)
-    mode = "r+" if start else "w+"
-    array = np.lib.format.open_memmap(partial, mode=mode, dtype=example.dtype, shape=shape)
+    array = np.load(partial, mmap_mode="r+") if start else create_array(partial, example.dtype, shape)
     with progress(f"{backbone.name} {request.kind} features{request.view}", len(images), start=start) as advance:
         batches = [range(first, min(first + size, len(images))) for first in range(start, len(images), size)]
         # On a CPU every core takes batches of its own; a GPU takes one after the other.

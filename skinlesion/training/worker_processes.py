@@ -21,7 +21,7 @@ def run_on_devices(
 
     A device that is named several times gets as many processes.
 
-    A process that fails, or is killed, leaves the others to finish before the error is passed on; Ctrl-C ends all.
+    A process that fails, or is killed, leaves the others to finish before the error is passed on; Ctrl-C and SIGTERM end all.
 
     Raises:
         Exception: the first that `work` raised, with its traceback in that process as the cause.
@@ -45,7 +45,7 @@ def run_on_devices(
                         f"the process on {device} was killed (out of memory?); run the same command again: complete "
                         "runs are skipped"
                     ) from None
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, SystemExit):  # SystemExit: SIGTERM
             for process in set(multiprocessing.active_children()) - others:
                 process.terminate()
             raise

@@ -46,7 +46,7 @@ def open_source(data: DataParams, root: Path) -> TableSource:
     raw = read_csv(path, _COLUMNS, "take derm7pt's own meta.csv", dtype={"case_num": str, "derm": str})
     table = pd.DataFrame(
         {
-            "image_id": raw["derm"].map(_image_id),
+            "image_id": raw["derm"].map(_image_id, na_action="ignore"),
             "lesion_id": "derm7pt_" + raw["case_num"],
             "age": float("nan"),
             "sex": map_sexes(raw["sex"]),

@@ -32,7 +32,7 @@ def open_source(data: DataParams, root: Path) -> TableSource:
     def column(ours: str) -> pd.Series:
         return raw[given[ours]] if ours in given else missing
 
-    image_ids = raw[given["image_id"]].map(lambda name: Path(str(name)).stem)
+    image_ids = raw[given["image_id"]].map(lambda name: Path(name).stem, na_action="ignore")
     table = pd.DataFrame(
         {
             "image_id": image_ids,

@@ -10,8 +10,8 @@ import pandas as pd
 from skinlesion.data.sources.images import ImageIndex
 from skinlesion.data.sources.mapping import ISIC_SITES, drop_unmapped, map_sexes, map_sites
 from skinlesion.data.sources.table_source import TableSource, find
-from skinlesion.errors import UserError
-from skinlesion.files import read_csv
+from skinlesion.errors import UserError, name_some
+from skinlesion.files import read_csv, shown_problem
 from skinlesion.params import DataParams
 from skinlesion.vocabulary import UNKNOWN
 
@@ -46,10 +46,15 @@ def _read_truth(path: Path) -> pd.DataFrame:
     columns = [name for name in table.columns if name.upper() in _TRUTHS]
     if not columns:
         raise UserError(f"{path}: has none of the columns {', '.join(sorted(_TRUTHS))}; use the challenge's own file")
-    answers = table[columns].astype(float)
+    try:
+        answers = table[columns].astype(float)
+    except ValueError as error:
+        raise UserError(
+            f"{path}: a diagnosis is no number ({shown_problem(error)}); use the challenge's own file"
+        ) from None
     invalid = (answers.sum(axis=1) != 1) | ~answers.isin([0, 1]).all(axis=1)
     if invalid.any():
-        raise UserError(f"{path}: not exactly one diagnosis at {', '.join(table.loc[invalid, 'image'].head(10))}")
+        raise UserError(f"{path}: not exactly one diagnosis at {name_some(table.loc[invalid, 'image'])}")
     # By name: the order of the columns differs between years.
     return pd.DataFrame({"image_id": table["image"], "raw": answers.idxmax(axis=1).map(lambda name: str(name).upper())})
 
