@@ -22,7 +22,8 @@ def export(params: Params, workspace: Workspace, name: str, fold: int, out: Path
     on random ones.
 
     Raises:
-        UserError: something else lies at `out` or beside it, no such fold, a model without image, the extra `onnx` is missing, or the two models disagree.
+        UserError: no such fold, something else lies at `out` or beside it, a model without image, the extra `onnx` is
+            missing, or the two models disagree.
     """
     if out.suffix != ".onnx":
         raise UserError(f"--out {out}: name a file that ends in .onnx")
