@@ -79,7 +79,7 @@ def read_metadata(path: Path) -> pd.DataFrame:
         UserError: the file is missing or lacks a column, an id is blank or stands twice, or an age is none.
     """
     remedy = "run `skinlesion prepare` first"
-    text = {name: str for name in (*COLUMNS, "patient_id")}
+    text = dict.fromkeys((*COLUMNS, "patient_id"), str)
     table = read_csv(path, COLUMNS, remedy, dtype=text, keep_default_na=False, na_values={"age": [""]})
     ids = table["image_id"]
     if (ids == "").any():
