@@ -18,7 +18,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from skinlesion.errors import UserError, shorten, shown
+from skinlesion.errors import UserError, name_some, shorten, shown
+from skinlesion.table_files import LARGEST_PLAIN, open_table
 
 if TYPE_CHECKING:
     import numpy as np
@@ -223,23 +224,33 @@ def _small(text: str) -> int:
 def read_csv(
     path: Path, columns: tuple[str, ...], remedy: str, *, numbers: tuple[str, ...] = (), **options: Any
 ) -> pd.DataFrame:
-    """Return a CSV as a table.
+    """Return a CSV, plain or compressed by gzip or bzip2, as a table.
 
     Args:
         numbers: columns that hold numbers or empty cells, where the table has them.
         options: those of `pandas.read_csv`.
 
     Raises:
-        UserError: the file cannot be read, is compressed, is no CSV, lacks one of `columns`, or has anything else in
-            `numbers`; the message ends with `remedy`.
+        UserError: the file cannot be read, is damaged or too large, is no CSV, has a column twice or more cells in a
+            row than columns, lacks one of `columns`, or has anything else in `numbers`; the message ends with
+            `remedy`.
     """
     import pandas as pd  # not above: `skinlesion code` writes files before every `dvc repro` and reads no table
 
-    check_readable(path, remedy)
+    check_readable(path, remedy, LARGEST_PLAIN)
     try:
-        table = pd.read_csv(path, **options)
+        with open_table(path, remedy) as stream:
+            header = pd.read_csv(stream, header=None, nrows=1, dtype=str, keep_default_na=False)
+            stream.seek(0)
+            table: pd.DataFrame = pd.read_csv(stream, low_memory=False, **options)
     except (ValueError, OSError, OverflowError, RecursionError) as error:  # pandas' own are ValueErrors
         raise UserError(f"{path}: not a readable CSV ({shown_problem(error)}); {remedy}") from None
+    names = header.iloc[0].str.removeprefix("\ufeff")
+    twice = names[names.duplicated() & (names != "")]
+    if len(twice):
+        raise UserError(f"{path}: column {name_some(twice.unique(), 3)} twice; {remedy}")
+    if not isinstance(table.index, pd.RangeIndex):  # pandas takes the first cells for an index then
+        raise UserError(f"{path}: rows have more cells than there are columns; {remedy}")
     missing = [name for name in columns if name not in table.columns]
     if missing:
         raise UserError(f"{path}: column {', '.join(missing)} missing; {remedy}")

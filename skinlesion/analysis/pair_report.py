@@ -12,7 +12,7 @@ from skinlesion.analysis.comparison import compare, pair_flips
 from skinlesion.analysis.judgement import judge
 from skinlesion.analysis.plan import Plan
 from skinlesion.errors import UserError, name_some
-from skinlesion.evaluation.predictions import Predictions
+from skinlesion.evaluation.predictions import Predictions, check_lesions
 
 
 class FlipReport(BaseModel):
@@ -85,12 +85,14 @@ def report_pairs(
         warnings: what the report passes on.
 
     Raises:
-        UserError: images, diagnoses or lesions differ; ids are named.
+        UserError: images, diagnoses or lesions differ, or the images of one lesion in diagnosis; ids are named.
     """
     names = list(predictions)
     for name in names[1:]:
         _check_same_images(names[0], predictions[names[0]], name, predictions[name])
-    if cluster == "none":
+    if cluster != "none":
+        check_lesions(predictions[names[0]], names[0])  # whose lesions and diagnoses are those of all
+    else:
         predictions = {name: replace(members, lesions=members.image_ids) for name, members in predictions.items()}
     pairs = list(combinations(names, 2))
     compared = compare(predictions, pairs, plan)

@@ -33,6 +33,8 @@ def main() -> None:
     """Run the command line; a UserError becomes one line and exit code 2."""
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, _terminated)
+    if "" in sys.argv[1:]:  # a path of no name is the current folder, for Python
+        _fail("an argument is empty; give a value or leave it out")
     try:
         code = app(standalone_mode=False) or 0
         if code == _INTERRUPTED:  # some versions of Typer end so after Ctrl-C, without an exception

@@ -8,6 +8,7 @@ import typer
 from skinlesion.choices import LARGEST_SEED, MOST_REPLICATES
 from skinlesion.cli.app import ParamsOption, app, load
 from skinlesion.errors import UserError
+from skinlesion.outputs import check_folder
 
 ReplicatesOption = Annotated[
     int | None,
@@ -105,19 +106,21 @@ def score(
 
     if validation is None and (metadata_table or out):
         raise UserError("score: --metadata and --out belong to the assessment; give --validation too")
+    if out is not None:
+        check_folder(out, "--out")
     loaded = Params() if params is None else load_params(params)
     changes = {"replicates": replicates, "seed": seed}
     settings = loaded.evaluate.model_copy(update={name: value for name, value in changes.items() if value is not None})
     values, notes = score_file(file, truth, settings, validation)
     figures: dict[str, float] = {}
     if validation is not None:
-        from skinlesion.stages.assess import assess_files, write_tables
+        from skinlesion.stages.assess import assess_files, write_named_tables
 
         figures, tables, assessed = assess_files(file, validation, truth, metadata_table, settings, loaded.assess)
         notes["without_interval"] |= assessed["without_interval"]
         notes["undefined_replicates"] = assessed["undefined_replicates"]
         if out is not None:
-            write_tables(out, tables)
+            write_named_tables(out, tables)
     if as_json:
         content = {"metrics": values, **notes} | ({"assessment": figures} if figures else {})
         print(json.dumps(content, indent=2, sort_keys=True))

@@ -82,6 +82,8 @@ def report(
     from skinlesion.stages import report as stage
 
     loaded, workspace = load(params)
+    if readme is not None:
+        stage.check_readme(readme)
     page = stage.report(loaded, workspace)
     if readme is not None:
         stage.write_readme_table(workspace, readme)

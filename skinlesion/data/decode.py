@@ -2,6 +2,8 @@
 
 import hashlib
 import io
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import cv2
@@ -9,11 +11,21 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from skinlesion.data.frames import frame_size, to_frame
+from skinlesion.data.jpeg import check_jpeg
 from skinlesion.data.preprocess import dullrazor, shades_of_gray
 from skinlesion.params import PrepareParams
 
 #: Largest image accepted, in pixels: the archive has 600 × 450, ISIC's largest are below 40 million.
-MOST_PIXELS = 100_000_000
+MOST_PIXELS = 50_000_000
+
+#: Pillow knows many more formats, among them some that call other programs, and none in which photographs come.
+_FORMATS = ("JPEG", "PNG", "BMP", "DIB", "TIFF", "GIF", "WEBP", "PPM", "JPEG2000")
+_STEREO = "MPO"  # what Pillow calls a JPEG with further pictures behind it, as telephones write
+
+#: Modes of 8 bits or fewer. Pillow cuts values of more at white, and takes fractions for black.
+_MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr")
+
+Image.MAX_IMAGE_PIXELS = None  # it would warn in between: the size is checked here, before any pixel is decoded
 
 _JPEG_END = b"\xff\xd9"
 
@@ -33,22 +45,41 @@ def decode(data: bytes, settings: PrepareParams) -> Photograph:
     """Return the image in `data` after hair removal and colour constancy, at the size that `settings` ask for.
 
     Raises:
-        OSError: not an image, or a truncated one.
+        OSError: not an image, a truncated or damaged one, an animation, or one whose values are not 8 bits.
         ValueError: more than MOST_PIXELS pixels.
     """
-    try:
-        opened = Image.open(io.BytesIO(data))
-    except UnidentifiedImageError:  # whose message contains a memory address
-        raise OSError("no image of a kind that Pillow knows") from None
-    except Image.DecompressionBombError as error:  # neither an OSError nor a ValueError
-        raise ValueError(str(error)) from None
-    with opened as image:
+    with _opened(data) as image:
         width, height = image.size
-        if width * height > MOST_PIXELS:
-            raise ValueError(f"has {width} × {height} pixels, more than {MOST_PIXELS:,}")
         pixels = _read(image, data)
     pixels = to_frame(adjust(pixels, settings), settings.image_size)
     return Photograph(pixels, width, height, len(data), hashlib.sha256(data).hexdigest())
+
+
+@contextmanager
+def _opened(data: bytes) -> Iterator[Image.Image]:
+    """Yield an image whose header was read and checked; whatever Pillow raises from here on is an OSError.
+
+    Raises:
+        OSError, ValueError: as `decode`.
+    """
+    try:
+        with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
+            width, height = image.size
+            if width * height > MOST_PIXELS:
+                raise ValueError(f"has {width} × {height} = {width * height} pixels, more than {MOST_PIXELS:,}")
+            if width < 1 or height < 1:
+                raise OSError("has no pixels")
+            if image.mode not in _MODES:
+                raise OSError(f"holds {image.mode} values, not 8 bits each; convert it to 8-bit RGB")
+            if image.format != _STEREO and getattr(image, "is_animated", False):
+                raise OSError("has several pictures in one file; give one by itself")
+            yield image
+    except (OSError, ValueError, MemoryError) as error:
+        if isinstance(error, UnidentifiedImageError):  # whose message contains a memory address
+            raise OSError("no image of a kind that Pillow knows") from None
+        raise
+    except Exception as error:  # its readers raise a dozen others on damaged files: SyntaxError, struct.error, …
+        raise OSError(f"damaged ({type(error).__name__}: {error})") from None
 
 
 def _read(image: Image.Image, data: bytes) -> np.ndarray:
@@ -57,11 +88,20 @@ def _read(image: Image.Image, data: bytes) -> np.ndarray:
     OpenCV decodes a JPEG to the same pixels as Pillow, faster, but fills a truncated one with grey. So it decodes only
     files with a JPEG's end marker; all others go to Pillow, which refuses broken ones.
     """
+    if image.format == "PNG":
+        with Image.open(io.BytesIO(data), formats=["PNG"]) as whole:
+            whole.verify()  # the checksums of its chunks, which loading leaves out
     if image.format == "JPEG" and image.mode == "RGB" and data.endswith(_JPEG_END):
-        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION)
-        if pixels is not None:
-            return pixels
-    return np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
+        decoded = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION)
+        if decoded is not None:
+            check_jpeg(data, decoded)
+            return decoded
+    if image.mode == "P" and "transparency" in image.info:
+        image = image.convert("RGBA")
+    pixels = np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
+    if image.format in ("JPEG", _STEREO):
+        check_jpeg(data, pixels)
+    return pixels
 
 
 def adjust(pixels: np.ndarray, settings: PrepareParams) -> np.ndarray:
@@ -77,10 +117,7 @@ def frame_of(data: bytes, side: int) -> tuple[int, int]:
     """Return height and width of the frame that `decode` makes of an image, from its header.
 
     Raises:
-        OSError: not an image.
+        OSError, ValueError: as `decode`, for what the header tells.
     """
-    try:
-        with Image.open(io.BytesIO(data)) as image:
-            return frame_size(*image.size, side)
-    except (UnidentifiedImageError, Image.DecompressionBombError):
-        raise OSError("no image of a kind that Pillow knows") from None
+    with _opened(data) as image:
+        return frame_size(*image.size, side)

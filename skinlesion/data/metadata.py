@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
-from skinlesion.errors import name_some
+from skinlesion.errors import UserError, name_some
 from skinlesion.files import read_csv
 from skinlesion.vocabulary import CLASSES, LOCALIZATIONS, SEXES, UNKNOWN
 
@@ -78,8 +79,19 @@ def read_metadata(path: Path) -> pd.DataFrame:
     """Return the prepared table: `age` float with NaN where missing, the other COLUMNS strings.
 
     Raises:
-        UserError: the file is missing or lacks a column.
+        UserError: the file is missing or lacks a column, an id is blank or stands twice, or an age is none.
     """
-    text = {name: str for name in (*COLUMNS, "patient_id") if name != "age"}
+    remedy = "run `skinlesion prepare` first"
+    text = dict.fromkeys((*COLUMNS, "patient_id"), str)
     options: dict[str, Any] = {"dtype": text, "keep_default_na": False, "na_values": {"age": [""]}}
-    return read_csv(path, COLUMNS, "run `skinlesion prepare` first", **options)
+    table = read_csv(path, COLUMNS, remedy, **options)
+    ids = table["image_id"]
+    if (ids == "").any():
+        raise UserError(f"{path}: image_id blank in row {name_some(np.flatnonzero(ids == '') + 1, 5)}; {remedy}")
+    if ids.duplicated().any():
+        raise UserError(f"{path}: listed twice: {name_some(ids[ids.duplicated()].unique(), 5)}; {remedy}")
+    age = pd.to_numeric(table["age"], errors="coerce")
+    wrong = table["age"].notna() & ~age.between(0, OLDEST)
+    if wrong.any():
+        raise UserError(f"{path}: age is not 0 to {OLDEST:.0f} years at {name_some(ids[wrong], 5)}; {remedy}")
+    return table.assign(age=age.astype(float))

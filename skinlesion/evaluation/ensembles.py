@@ -8,7 +8,7 @@ import pandas as pd
 
 from skinlesion.choices import EnsembleMethod, names
 from skinlesion.errors import UserError, choices
-from skinlesion.evaluation.predictions import COLUMNS
+from skinlesion.evaluation.prediction_rows import COLUMNS
 from skinlesion.vocabulary import CLASSES, PROBABILITY_COLUMNS
 
 _STEPS = 1000  # of expectation–maximisation; it stops when weights no longer change

@@ -8,33 +8,18 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from skinlesion.errors import UserError, name_some
-from skinlesion.files import read_csv
+from skinlesion.evaluation.prediction_rows import read_rows
 from skinlesion.vocabulary import CLASSES, PROBABILITY_COLUMNS
-
-COLUMNS = ("image_id", "lesion_id", "fold", "seed", "repeat", "dx", *PROBABILITY_COLUMNS)
-
-#: The columns that say which run a row is of, 0 where a file lacks them.
-RUN_COLUMNS = ("fold", "seed", "repeat")
 
 #: In `Predictions.folds`: the layer has no prediction of the image.
 ABSENT = -1
 
-#: Digits written: enough to give back a float32 exactly.
-FLOAT_FORMAT = "%.9g"
-
-#: ISIC challenge columns → ours; matched by name, never by position.
-ISIC_COLUMNS = {name.upper(): column for name, column in zip(CLASSES, PROBABILITY_COLUMNS, strict=True)}
-
-_SUM_TOLERANCE = 1e-3
-
-#: For pandas: "NA" and "nan" are names as good as any, an empty cell is none.
-_BLANK_ALONE_IS_MISSING: dict[str, Any] = {"keep_default_na": False, "na_values": [""]}
+_MOST_LAYERS = 1000
 
 
 @dataclass(frozen=True)
@@ -86,8 +71,8 @@ def read_predictions(
             rows do not sum to one, layers hold different images or say different things of one, an image has no
             diagnosis, or file and truth contradict each other; the message names ids.
     """
-    table, warnings = _read(path, truth, remedy)
-    return _stack(table, path, _checked_values(table, path)), warnings
+    table, warnings = read_rows(path, truth, remedy)
+    return _stack(table, path), warnings
 
 
 def read_validation(
@@ -101,133 +86,29 @@ def read_validation(
     Raises:
         UserError: as `read_predictions`, but that different images of different repeats are allowed.
     """
-    table, warnings = _read(path, truth, remedy)
-    return _stack(table, path, _checked_values(table, path), partial=True), warnings
+    table, warnings = read_rows(path, truth, remedy)
+    return _stack(table, path, partial=True), warnings
 
 
-def _read(path: Path, truth: Path | None, remedy: str) -> tuple[pd.DataFrame, list[str]]:
-    """Return the rows of a file with all of COLUMNS, ids and diagnoses checked, and warnings."""
-    text = {"image_id": str, "image": str, "lesion_id": str, "dx": str}
-    table = read_csv(path, (), remedy, dtype=text, **_BLANK_ALONE_IS_MISSING)
-    if "image" in table.columns and "image_id" not in table.columns:
-        table = table.rename(columns={"image": "image_id"} | ISIC_COLUMNS)
-    required = ("image_id", *PROBABILITY_COLUMNS)
-    missing = [name for name in required if name not in table.columns]
-    if missing:
-        raise UserError(f"{path}: column {', '.join(missing)} missing; expected {', '.join(COLUMNS)}")
-    _refuse_blank_ids(table, path)
-    return _complete(table, path, truth)
-
-
-def _complete(table: pd.DataFrame, path: Path, truth: Path | None) -> tuple[pd.DataFrame, list[str]]:
-    """Fill in dx, lesion_id, fold, seed and repeat where the file lacks them."""
-    warnings = []
-    table = with_run_columns(table)
-    if truth is not None:
-        known = _read_truth(truth)
-        for name in ("dx", "lesion_id"):
-            if name in known.columns:
-                table[name] = _agreed(table, name, known[name], path, truth)
-    if "dx" not in table.columns:
-        raise UserError(f"{path}: column dx missing; add it, or give the metadata table with --truth")
-    if "lesion_id" not in table.columns:
-        table["lesion_id"] = table["image_id"]
-        warnings.append(
-            f"{path}: no lesion_id, so every image counts as a lesion of its own and intervals are too narrow"
-        )
-    blank = table["lesion_id"].isna()
-    if blank.any():
-        images = table.loc[blank, "image_id"]
-        table["lesion_id"] = table["lesion_id"].where(~blank, "no lesion_id: " + table["image_id"])
-        warnings.append(
-            f"{path}: lesion_id blank at {images.nunique():,} of {table['image_id'].nunique():,} images "
-            f"({name_some(images.unique(), 3)}), which count as lesions of their own"
-        )
-    return table, warnings
-
-
-def with_run_columns(table: pd.DataFrame) -> pd.DataFrame:
-    """Return a table of predictions with RUN_COLUMNS, 0 where it has none: older files have no repeat."""
-    return table.assign(**{name: 0 for name in RUN_COLUMNS if name not in table.columns})
-
-
-def _read_truth(path: Path) -> pd.DataFrame:
-    """Return the metadata table, indexed by `image_id`.
-
-    Raises:
-        UserError: it cannot be read, or an id is blank or stands twice.
-    """
-    remedy = "give a metadata table"
-    known = read_csv(path, ("image_id", "dx"), remedy, dtype=str, **_BLANK_ALONE_IS_MISSING)
-    _refuse_blank_ids(known, path)
-    doubled = known["image_id"].duplicated()
-    if doubled.any():
-        raise UserError(f"{path}: listed twice: {name_some(known.loc[doubled, 'image_id'].unique())}")
-    return known.set_index("image_id")
-
-
-def _agreed(table: pd.DataFrame, name: str, known: pd.Series, path: Path, truth: Path) -> pd.Series:
-    """Return a column of the predictions, filled in from the truth.
-
-    Raises:
-        UserError: the two contradict each other.
-    """
-    looked_up = table["image_id"].map(known)
-    if name not in table.columns:
-        return looked_up
-    contradict = table[name].notna() & looked_up.notna() & (table[name] != looked_up)
-    if contradict.any():
-        ids = name_some(table.loc[contradict, "image_id"].unique())
-        raise UserError(f"{path} and {truth}: {name} differs at {ids}; correct one of them")
-    return table[name].fillna(looked_up)
-
-
-def _refuse_blank_ids(table: pd.DataFrame, path: Path) -> None:
-    blank = table["image_id"].isna()
-    if blank.any():
-        lines = name_some(np.flatnonzero(blank) + 2)  # as an editor counts them, the header being line 1
-        raise UserError(f"{path}: image_id blank in line {lines}; give every image its id")
-
-
-def _checked_values(table: pd.DataFrame, path: Path) -> np.ndarray:
-    """Return the probabilities (rows, 7) of a file."""
-    unknown = ~table["dx"].isin(CLASSES)
-    if unknown.any():
-        ids = name_some(table.loc[unknown, "image_id"].unique())
-        raise UserError(f"{path}: dx missing or not one of {', '.join(CLASSES)} at {ids}")
-    for name in RUN_COLUMNS:
-        whole = pd.to_numeric(table[name], errors="coerce") % 1 == 0
-        if not whole.all():
-            ids = name_some(table.loc[~whole, "image_id"].unique())
-            raise UserError(f"{path}: {name} is not a whole number at {ids}; correct it")
-    doubled = table.duplicated(["repeat", "seed", "image_id"])
-    if doubled.any():
-        raise UserError(f"{path}: listed twice within a seed: {name_some(table.loc[doubled, 'image_id'].unique())}")
-    values = table[list(PROBABILITY_COLUMNS)].apply(pd.to_numeric, errors="coerce").to_numpy(dtype=float)
-    bad = ~((values >= 0) & (values <= 1)).all(axis=1)
-    if bad.any():
-        raise UserError(f"{path}: not probabilities in 0 to 1 at {name_some(table.loc[bad, 'image_id'].unique())}")
-    odd = np.abs(values.sum(axis=1) - 1) > _SUM_TOLERANCE
-    if odd.any():
-        raise UserError(f"{path}: probabilities do not sum to one at {name_some(table.loc[odd, 'image_id'].unique())}")
-    return values
-
-
-def _stack(table: pd.DataFrame, path: Path, values: np.ndarray, *, partial: bool = False) -> Predictions:
+def _stack(table: pd.DataFrame, path: Path, *, partial: bool = False) -> Predictions:
     """Return the rows of a file layer by layer, images in the order of their ids.
 
     Args:
-        values: (rows, 7) probabilities.
+        table: of `read_rows`.
         partial: repeats may hold different images.
     """
-    table = table.assign(row=np.arange(len(table))).sort_values(["repeat", "seed", "image_id"], kind="stable")
-    keys = sorted(set(zip(table["repeat"].astype(int).tolist(), table["seed"].astype(int).tolist(), strict=True)))
-    layers = {key: table[(table["repeat"] == key[0]) & (table["seed"] == key[1])] for key in keys}
-    first_of = {layer[0]: layer for layer in reversed(keys)}  # repeat → its layer with the lowest seed
+    table = table.sort_values(["repeat", "seed", "image_id"], kind="stable")
+    many = len(table[["repeat", "seed"]].drop_duplicates())
+    if many > _MOST_LAYERS:
+        raise UserError(f"{path}: {many:,} different seeds and repeats, more than {_MOST_LAYERS:,}; correct them")
+    layers: dict[tuple[int, int], pd.DataFrame] = {}
+    for _, rows in table.groupby(["repeat", "seed"], sort=True):
+        layers[int(rows["repeat"].iloc[0]), int(rows["seed"].iloc[0])] = rows
+    first_of = {layer[0]: layer for layer in reversed(layers)}  # repeat → its layer with the lowest seed
     for layer, rows in layers.items():
         _agree(rows, layer, layers[first_of[layer[0]]], first_of[layer[0]], ("dx", "lesion_id", "fold"), path)
     whole = table.drop_duplicates("image_id").sort_values("image_id", kind="stable")
-    start = keys[0]
+    start = next(iter(layers))
     for layer in first_of.values():
         rows = layers[layer]
         other = whole.set_index("image_id").loc[rows["image_id"]].reset_index() if partial else layers[start]
@@ -237,7 +118,8 @@ def _stack(table: pd.DataFrame, path: Path, values: np.ndarray, *, partial: bool
     probabilities = np.full((len(layers), len(ids), len(CLASSES)), np.nan)
     for place, rows in enumerate(layers.values()):
         at = pd.Index(ids).get_indexer(rows["image_id"])
-        folds[place, at], probabilities[place, at] = rows["fold"].to_numpy(dtype=int), values[rows["row"].to_numpy()]
+        folds[place, at] = rows["fold"].to_numpy(dtype=int)
+        probabilities[place, at] = rows[list(PROBABILITY_COLUMNS)].to_numpy(dtype=float)
     return Predictions(
         image_ids=ids,
         lesions=whole["lesion_id"].to_numpy(dtype=str),
@@ -271,6 +153,21 @@ def _agree(
         if other.any():
             ids = name_some(first.loc[other, "image_id"])
             raise UserError(f"{path}: {name} differs between {both} at {ids}; correct it")
+
+
+def check_lesions(predictions: Predictions, where: str) -> None:
+    """Check that the images of a lesion have one diagnosis.
+
+    Args:
+        where: the file or model, for the message.
+
+    Raises:
+        UserError: a lesion has several; the message names lesions.
+    """
+    pairs = pd.DataFrame({"lesion": predictions.lesions, "label": predictions.labels}).drop_duplicates()
+    torn = pairs.loc[pairs["lesion"].duplicated(), "lesion"].unique()
+    if len(torn):
+        raise UserError(f"{where}: images of one lesion differ in dx at lesion_id {name_some(torn)}; correct dx or id")
 
 
 def restrict_images(predictions: Predictions, image_ids: np.ndarray) -> Predictions:

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from skinlesion.data.splits import independent_groups
-from skinlesion.evaluation.predictions import COLUMNS
+from skinlesion.evaluation.prediction_rows import COLUMNS
 from skinlesion.experiment.external import ExternalData
 from skinlesion.experiment.inputs import Inputs
 from skinlesion.experiment.metadata_masking import masked_predictions

@@ -12,9 +12,12 @@ from skinlesion.errors import UserError
 from skinlesion.experiment.trained_run import TrainedRun
 from skinlesion.files import replacing
 from skinlesion.models.classifier import backbone_of, head_of
+from skinlesion.outputs import first_bytes
 
 #: Largest difference of a probability between ONNX Runtime and torch that is taken for rounding.
 TOLERANCE = 1e-4
+_PRODUCER = "skinlesion"  # in the header of the file, which tells it from files that others wrote
+_HEADER = 100  # bytes
 _CHECKED = 4  # images of the parity check
 
 
@@ -54,6 +57,7 @@ def write_onnx(path: Path, run: TrainedRun) -> float:
             model, tuple(example), input_names=names, output_names=["probabilities"], dynamo=True, verbose=False,
             dynamic_shapes={name: {0: batch} for name in names},
         )  # fmt: skip
+        program.model.producer_name = _PRODUCER
         program.save(temporary, external_data=False)
         session = onnxruntime.InferenceSession(temporary.read_bytes(), providers=["CPUExecutionProvider"])
         given = {name: tensor.numpy() for name, tensor in zip(names, example, strict=True)}
@@ -75,3 +79,8 @@ def _example(run: TrainedRun) -> list[torch.Tensor]:
         width = run.encoder.fields[-1].columns.stop
         example.append(torch.rand(_CHECKED, width, generator=generator).round())
     return example
+
+
+def is_onnx(path: Path) -> bool:
+    """Return whether a file was written by `write_onnx`."""
+    return _PRODUCER.encode() in first_bytes(path, _HEADER)

@@ -1,7 +1,17 @@
 """Pictures of activation maps: a photograph beside the same photograph under its map."""
 
+from pathlib import Path
+
 import cv2
 import numpy as np
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+
+from skinlesion.outputs import first_bytes
+
+#: The text inside a picture that tells it from photographs, as PNG writes it.
+_MARK = ("Software", "skinlesion, where a model looks")
+_MARK_WITHIN = 200  # bytes from the beginning of the file
 
 _ALPHA = 0.45  # weight of the map's colours laid over a photograph
 
@@ -16,3 +26,16 @@ def photograph_with_map(photograph: np.ndarray, activation: np.ndarray) -> np.nd
     )
     mixed = (1 - _ALPHA) * photograph + _ALPHA * colours
     return np.hstack([photograph, mixed.round().astype(np.uint8)])
+
+
+def save_picture(path: Path, picture: np.ndarray) -> None:
+    """Write a picture as PNG with the mark that `is_picture` looks for."""
+    info = PngInfo()
+    info.add_text(*_MARK)
+    Image.fromarray(picture).save(path, format="PNG", pnginfo=info)
+
+
+def is_picture(path: Path) -> bool:
+    """Return whether a file was written by `save_picture`."""
+    name, value = _MARK
+    return f"tEXt{name}\0{value}".encode() in first_bytes(path, _MARK_WITHIN)

@@ -8,7 +8,8 @@ import pandas as pd
 
 from skinlesion.analysis.summary import mean_temperature, summarise, summarise_external
 from skinlesion.evaluation.curves import confusion_table, roc_table
-from skinlesion.evaluation.predictions import FLOAT_FORMAT, read_predictions, read_validation
+from skinlesion.evaluation.prediction_rows import FLOAT_FORMAT
+from skinlesion.evaluation.predictions import read_predictions, read_validation
 from skinlesion.files import replacing_folder, write_csv, write_json
 from skinlesion.params import EvaluateParams
 from skinlesion.results.names import (

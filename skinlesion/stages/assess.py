@@ -9,6 +9,7 @@ from skinlesion.analysis.assessment.assess import assess_predictions
 from skinlesion.data.metadata import METADATA_NAME, read_metadata
 from skinlesion.evaluation.predictions import read_predictions, read_validation
 from skinlesion.files import write_csv, write_json
+from skinlesion.outputs import check_outputs, first_bytes
 from skinlesion.params import AssessParams, EvaluateParams, Params
 from skinlesion.results.names import ASSESSMENT_NAME, NOTES_NAME, PREDICTIONS_NAME, VALIDATION_NAME
 from skinlesion.results.workspace import Workspace, evaluate_command
@@ -53,6 +54,17 @@ def assess_files(
     fitting, _ = read_validation(validation, truth)
     table = pd.DataFrame({"image_id": test.image_ids}) if metadata is None else read_metadata(metadata)
     return assess_predictions(test, fitting, table, evaluate, settings)
+
+
+def write_named_tables(out: Path, tables: dict[str, pd.DataFrame]) -> None:
+    """Write tables to a folder that a user names; none where anything but such tables would be replaced.
+
+    Raises:
+        UserError: a file of the name of a table lies there that has other columns, or the folder cannot be used.
+    """
+    headers = {out / f"{name}.csv": (",".join(table.columns) + "\n").encode() for name, table in tables.items()}
+    check_outputs(headers, "--out", lambda path: first_bytes(path, len(headers[path])) == headers[path])
+    write_tables(out, tables)
 
 
 def write_tables(out: Path, tables: dict[str, pd.DataFrame]) -> None:

@@ -7,9 +7,9 @@ from typing import Any
 from skinlesion.analysis.pair_report import ComparisonReport, report_pairs
 from skinlesion.analysis.plan import Plan
 from skinlesion.analysis.summary import mean_temperature, summarise
-from skinlesion.errors import UserError, choices, name_some
+from skinlesion.errors import UserError, choices, name_some, printable
 from skinlesion.evaluation.minimum_sizes import interval_warnings
-from skinlesion.evaluation.predictions import Predictions, read_predictions, read_validation
+from skinlesion.evaluation.predictions import Predictions, check_lesions, read_predictions, read_validation
 from skinlesion.evaluation.registry import SCHEMA
 from skinlesion.params import EvaluateParams
 
@@ -55,6 +55,7 @@ def score_file(
         UserError: a file cannot be read, or validation lacks a run.
     """
     predictions, warnings = read_predictions(path, truth)
+    check_lesions(predictions, str(path))
     values, notes = summarise(predictions, settings)
     if validation is not None:
         fitting, _ = read_validation(validation, truth)
@@ -69,7 +70,7 @@ def _names(files: Sequence[Path]) -> list[str]:
         (path.parent if path.name == "predictions.csv" else path.with_suffix("")).absolute().parts for path in files
     ]
     for length in range(1, max(map(len, parts)) + 1):
-        names = ["/".join(path[-length:]) for path in parts]
+        names = [printable("/".join(path[-length:])) for path in parts]
         if len(set(names)) == len(names):
             return names
     raise UserError(f"compare: {files[0]} is given twice; give different files")

@@ -7,8 +7,8 @@ import pandas as pd
 
 from skinlesion.errors import UserError, choices
 from skinlesion.evaluation.ensembles import MemberPredictions, combine_runs
-from skinlesion.evaluation.predictions import COLUMNS, FLOAT_FORMAT, with_run_columns
-from skinlesion.files import read_csv, read_json, write_csv, write_json
+from skinlesion.evaluation.prediction_rows import FLOAT_FORMAT, read_rows
+from skinlesion.files import read_json, write_csv, write_json
 from skinlesion.params import EnsembleParams, Params
 from skinlesion.results.names import METRICS_NAME, NOTES_NAME, PREDICTIONS_NAME, VALIDATION_NAME
 from skinlesion.results.shapes import RunNotes
@@ -57,12 +57,9 @@ def _stack(workspace: Workspace, members: Mapping[str, str], name: str) -> Membe
     """Return a file of every member; `members` says what to run where it is missing."""
     tables: list[pd.DataFrame] = []
     first = next(iter(members))
-    required = tuple(column for column in COLUMNS if column != "repeat")  # older files have none
     for member, remedy in members.items():
-        path = workspace.results(member) / name
-        text = {"image_id": str, "lesion_id": str, "dx": str}
-        table = read_csv(path, required, remedy, dtype=text)
-        tables.append(with_run_columns(table).sort_values(_KEYS, ignore_index=True))
+        table, _ = read_rows(workspace.results(member) / name, None, remedy)
+        tables.append(table.sort_values(_KEYS, ignore_index=True))
     common = set.intersection(*(set(table["repeat"]) for table in tables))
     tables = [table[table["repeat"].isin(common)].reset_index(drop=True) for table in tables]
     for member, table in zip(members, tables, strict=True):

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from skinlesion.evaluation.predictions import FLOAT_FORMAT
+from skinlesion.evaluation.prediction_rows import FLOAT_FORMAT
 from skinlesion.experiment.evaluation import mean_history, predict_runs, provenance
 from skinlesion.experiment.external import ExternalData
 from skinlesion.experiment.inputs import Inputs

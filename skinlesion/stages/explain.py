@@ -1,6 +1,6 @@
 """explain: activation maps of trained models, their overlap with lesion masks, and a randomisation check."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +12,7 @@ from skinlesion.data.lesion_masks import LesionMasks
 from skinlesion.errors import UserError, name_some
 from skinlesion.experiment.explanation import ExplainedRun, example_places, map_fold
 from skinlesion.files import replacing, replacing_folder, write_csv, write_json
-from skinlesion.interpret.overlays import photograph_with_map
+from skinlesion.interpret.overlays import photograph_with_map, save_picture
 from skinlesion.params import Params
 from skinlesion.results.names import EXPLANATION_NAME, MAP_SUMMARY_NAME, MAPS_FOLDER, POINTING_NAME
 from skinlesion.results.reader import Results
@@ -86,9 +86,9 @@ def explain_images(params: Params, workspace: Workspace, name: str, image_ids: S
 
 
 def overlay_writer(
-    params: Params, workspace: Workspace, name: str, out: Path
+    params: Params, workspace: Workspace, name: str, pictures: Mapping[Path, Path]
 ) -> Callable[[Path, np.ndarray, pd.DataFrame], None]:
-    """Return a function that writes a photograph with its map to `out`, under the file's name.
+    """Return a function that writes a photograph with its map to where `pictures` has it, with the mark of a picture.
 
     The map is about the likeliest class of the experiment's first run.
 
@@ -98,7 +98,9 @@ def overlay_writer(
     run = ExplainedRun.open(params, workspace, name, params.experiment(name).folds[0], any_version=True)
 
     def write(path: Path, frame: np.ndarray, record: pd.DataFrame) -> None:
-        _write(out / f"{path.stem}.png", run.picture(run.trained.inputs.squares([frame])[0], record))
+        picture = run.picture(run.trained.inputs.squares([frame])[0], record)
+        with replacing(pictures[path]) as temporary:
+            save_picture(temporary, picture)
 
     return write
 

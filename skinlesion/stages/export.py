@@ -4,12 +4,15 @@ from pathlib import Path
 from typing import Any
 
 from skinlesion.errors import UserError
-from skinlesion.experiment.onnx_export import write_onnx
+from skinlesion.experiment.onnx_export import is_onnx, write_onnx
 from skinlesion.experiment.predictor import Predictor
-from skinlesion.files import write_json
+from skinlesion.files import read_json, write_json
+from skinlesion.outputs import check_outputs
 from skinlesion.params import Params
 from skinlesion.results.workspace import Workspace
 from skinlesion.vocabulary import CLASSES
+
+_NOTICE = "research software, not for diagnosis"
 
 
 def export(params: Params, workspace: Workspace, name: str, fold: int, out: Path) -> dict[str, Any]:
@@ -19,10 +22,13 @@ def export(params: Params, workspace: Workspace, name: str, fold: int, out: Path
     on random ones.
 
     Raises:
-        UserError: no such fold, a model without image, the extra `onnx` is missing, or the two models disagree.
+        UserError: no such fold, something else lies at `out` or beside it, a model without image, the extra `onnx` is
+            missing, or the two models disagree.
     """
     if out.suffix != ".onnx":
         raise UserError(f"--out {out}: name a file that ends in .onnx")
+    beside = out.with_suffix(".json")
+    check_outputs([out, beside], "--out", lambda path: _is_description(path) if path == beside else is_onnx(path))
     predictor = Predictor.open(params, workspace, name, fold)
     backbone, run, fitted = predictor.inputs.backbone, predictor.runs[0], predictor.fitted[0]
     if backbone is None:
@@ -37,7 +43,16 @@ def export(params: Params, workspace: Workspace, name: str, fold: int, out: Path
         "metadata": None if run.encoder is None else {"encoding": encoding, **run.encoder.state()},
         "calibrator": None if fitted is None else fitted.calibrator.state(),
         "largest_difference": difference,
-        "notice": "research software, not for diagnosis",
+        "notice": _NOTICE,
     }
-    write_json(out.with_suffix(".json"), described)
+    write_json(beside, described)
     return described
+
+
+def _is_description(path: Path) -> bool:
+    """Return whether a file is the description that an earlier export wrote."""
+    try:
+        content = read_json(path, "")
+    except UserError:
+        return False
+    return content.get("notice") == _NOTICE and "largest_difference" in content

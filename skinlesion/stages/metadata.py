@@ -9,13 +9,8 @@ import pandas as pd
 from skinlesion.analysis.metadata_value import TWIN, MetadataValue
 from skinlesion.errors import UserError
 from skinlesion.evaluation.masked_metadata import ALL_SHOWN, PERMUTED, SHOWN
-from skinlesion.evaluation.predictions import (
-    Predictions,
-    read_predictions,
-    restrict_images,
-    restrict_repeats,
-    with_run_columns,
-)
+from skinlesion.evaluation.prediction_rows import with_run_columns
+from skinlesion.evaluation.predictions import Predictions, read_predictions, restrict_images, restrict_repeats
 from skinlesion.files import read_csv, replacing_folder, write_csv, write_json
 from skinlesion.params import Params
 from skinlesion.results.names import MASKED_COLUMNS, MASKED_NAME, METADATA_VALUE_NAME, PREDICTIONS_NAME

@@ -7,14 +7,16 @@ from typing import Any
 
 import pandas as pd
 
-from skinlesion.data.patient_records import PatientRecord, any_known, read_records
-from skinlesion.data.photographs import find_photographs
+from skinlesion.data.patient_records import PatientRecord, any_known, match_records, read_records
+from skinlesion.data.photographs import distinct_names, find_photographs
 from skinlesion.errors import UserError
 from skinlesion.experiment.answering import MOST_SECONDS, AnsweringModel
 from skinlesion.experiment.photograph_predictions import predict_photographs
 from skinlesion.experiment.predictor import Predictor
 from skinlesion.interpret.neighbours import Neighbours
+from skinlesion.interpret.overlays import is_picture
 from skinlesion.numbers import count, number
+from skinlesion.outputs import check_outputs
 from skinlesion.params import Params
 from skinlesion.results.reader import Results
 from skinlesion.results.workspace import Workspace
@@ -52,21 +54,28 @@ def predict(
             its record is known, else of those of the image alone.
         fold: whose models; by default the mean over all.
         unlike: compare photographs with the training images; by default where that costs at most `MOST_SECONDS`.
-        overlays: a folder for pictures of where the model of one fold looks.
+        overlays: a folder for pictures of where the model of one fold looks; pictures of an earlier call are replaced,
+            nothing else is.
 
     Raises:
-        UserError: no such photograph, experiment or fold, a record that is not valid, or nothing trained.
+        UserError: no such photograph, experiment or fold, a record that is not valid, something else where a picture
+            would go, or nothing trained.
     """
     record.checked()
     records = None if table is None else read_records(table)
-    files = find_photographs(images)
+    files, warnings = find_photographs(images)
+    if table is not None and records is not None:
+        records, told = match_records(table, records, files)
+        warnings += told
+    pictures = (
+        {} if overlays is None else {file: overlays / f"{name}.png" for file, name in distinct_names(files).items()}
+    )
+    check_outputs(pictures.values(), "--cam", is_picture)
     results = Results(params, workspace)
     known = _known(files, record, records)
     names = {told: results.choose_experiment(experiment, metadata=told) for told in sorted(set(known))}
     opened = {name: Predictor.open(params, workspace, name, fold) for name in dict.fromkeys(names.values())}
-    warnings = _record_warnings(results, names, known)
-    if records is not None and not any(path.stem in records.index for path in files):
-        warnings.append(f"{table}: lists none of the photographs; image_id is a file's name without its ending")
+    warnings = [*_record_warnings(results, names, known), *warnings]
     models = {}
     for name, predictor in opened.items():
         neighbours, warning = _neighbours(name, predictor, unlike)
@@ -76,7 +85,7 @@ def predict(
     if overlays is not None:
         from skinlesion.stages.explain import overlay_writer
 
-        drawing = {name: overlay_writer(params, workspace, name, overlays) for name in models}
+        drawing = {name: overlay_writer(params, workspace, name, pictures) for name in models}
     answering = {told: models[name] for told, name in names.items()}
     rows = predict_photographs(answering, files, params.prepare, record, records, drawing)
     return Predictions(list(models.values()), len(files), warnings, rows)

@@ -50,6 +50,8 @@ def prepare(params: Params, workspace: Workspace, external: str | None = None) -
         findings += _unreadable(built.failed)
         if findings and settings.on_error == "stop":
             raise ManyErrors(_complaint(findings, "fix the data, or leave these out with prepare.on_error: skip"))
+        if len(built.failed) == len(ids):
+            raise ManyErrors(_complaint(findings, "no usable image is left; give the images again"))
         if built.failed:
             keep = ~table["image_id"].isin(built.failed).to_numpy()
             keep_rows(partial, keep)

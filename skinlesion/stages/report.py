@@ -4,7 +4,7 @@ import shutil
 from pathlib import Path
 
 from skinlesion.errors import UserError
-from skinlesion.files import write_csv, write_text
+from skinlesion.files import read_text, replacing, write_csv, write_text
 from skinlesion.params import Params
 from skinlesion.report.effect_page import effect_page
 from skinlesion.report.model_card import model_card
@@ -52,15 +52,29 @@ def report(params: Params, workspace: Workspace) -> Path:
 
 
 def write_readme_table(workspace: Workspace, readme: Path) -> None:
-    """Put reports/results.md between the markers in `readme`.
+    """Put reports/results.md between the markers in `readme`, and leave every other byte as it is.
 
     Raises:
-        UserError: the markers are not there.
+        UserError: as `check_readme`.
     """
-    text = readme.read_text(encoding="utf-8")
-    if BEGIN not in text or END not in text:
-        raise UserError(f"{readme}: the lines {BEGIN} and {END} are missing; add them where the table belongs")
-    before, _, rest = text.partition(BEGIN)
-    after = rest.partition(END)[2]
+    before, after = check_readme(readme)
     table = (workspace.reports / f"{TABLE_NAME}.md").read_text(encoding="utf-8")
-    write_text(readme, f"{before}{BEGIN}\n{table}{END}{after}")
+    with replacing(readme.resolve()) as temporary:  # what a link leads to
+        temporary.write_bytes(before + f"{BEGIN}\n{table}{END}".encode() + after)
+
+
+def check_readme(readme: Path) -> tuple[bytes, bytes]:
+    """Return what stands before and after the markers in `readme`.
+
+    Raises:
+        UserError: it cannot be read, or the markers are not there, once each and in order.
+    """
+    remedy = f"give a Markdown file with the lines {BEGIN} and {END}"
+    read_text(readme, remedy)
+    text = readme.read_bytes()
+    begin, end = BEGIN.encode(), END.encode()
+    if begin not in text or end not in text:
+        raise UserError(f"{readme}: the lines {BEGIN} and {END} are missing; add them where the table belongs")
+    if text.count(begin) > 1 or text.count(end) > 1 or text.index(end) < text.index(begin):
+        raise UserError(f"{readme}: {BEGIN} and {END} must stand there once each, in this order; correct them")
+    return text.partition(begin)[0], text.partition(end)[2]

@@ -7,7 +7,8 @@ from sklearn import metrics as sk
 
 from skinlesion.errors import UserError
 from skinlesion.evaluation.metrics import metric_value, score
-from skinlesion.evaluation.predictions import COLUMNS, read_predictions
+from skinlesion.evaluation.prediction_rows import COLUMNS
+from skinlesion.evaluation.predictions import read_predictions
 from skinlesion.evaluation.recalibration import fit_temperature
 from skinlesion.vocabulary import CLASSES
 

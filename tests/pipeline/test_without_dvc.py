@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 
 from skinlesion.analysis.summary import summarise
-from skinlesion.evaluation.predictions import COLUMNS, read_predictions
+from skinlesion.evaluation.prediction_rows import COLUMNS
+from skinlesion.evaluation.predictions import read_predictions
 from skinlesion.params import EvaluateParams
 from tests.conftest import TINY
 

@@ -22,7 +22,7 @@ from skinlesion.analysis.assessment.lesions import lesion_table
 from skinlesion.analysis.assessment.selective import selective_tables, uncertainty_table
 from skinlesion.analysis.assessment.subgroups import subgroup_table
 from skinlesion.analysis.own_rules import fit_rules, rules_table
-from skinlesion.evaluation.predictions import Predictions, Run
+from skinlesion.evaluation.predictions import Predictions, Run, check_lesions
 from skinlesion.evaluation.subgroups import make_groups
 from skinlesion.params import AssessParams, EvaluateParams
 
@@ -42,8 +42,9 @@ def assess_predictions(
         metadata: a table with `image_id` that holds every tested image, and the columns that make subgroups.
 
     Raises:
-        UserError: validation lacks a run that was tested, or metadata an image.
+        UserError: validation lacks a run that was tested, metadata an image, or a lesion has several diagnoses.
     """
+    check_lesions(tested, "predictions")
     inputs = AssessmentInputs.make(tested, validation, metadata, evaluate, settings)
     groups, absent = make_groups(inputs.table, settings.subgroups)
     conformal, pooled = conformal_table(inputs, groups)
