@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from skinlesion.cli.app import ParamsOption, app, load
-from skinlesion.errors import UserError
+from skinlesion.errors import UserError, printable
 from skinlesion.outputs import check_folder
 
 
@@ -81,8 +81,6 @@ def score(
     ] = False,
 ) -> None:
     """Every metric of a prediction file, with intervals; with --validation also calibration, decisions and the rest."""
-    import json
-
     from skinlesion import console
     from skinlesion.params import Params
     from skinlesion.params_file import load_params
@@ -107,7 +105,7 @@ def score(
             write_named_tables(out, tables)
     if as_json:
         content = {"metrics": values, **notes} | ({"assessment": figures} if figures else {})
-        print(json.dumps(content, indent=2, sort_keys=True))
+        print(console.json_text(content, indent=2))
         return
     console.show_scores(values, notes, figures)
 
@@ -130,8 +128,8 @@ def diff(
     plan = dataclasses.replace(plan_of(loaded), replicates=replicates, permutations=0)
     reports, lines = run_diff(workspace.root, first, second, plan)
     for name, report in reports.items():
-        print(f"== {name}")
+        print(f"== {printable(name)}")
         console.show_comparison(report)
         print()
     for line in lines:
-        print(line)
+        print(printable(line))
