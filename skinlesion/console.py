@@ -2,11 +2,13 @@
 
 import csv
 import json
+import math
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
+from skinlesion.errors import one_line, printable
 from skinlesion.numbers import (
     count,
     figure,
@@ -21,6 +23,7 @@ from skinlesion.numbers import (
 )
 from skinlesion.progress import progress
 from skinlesion.report import prediction_words as words
+from skinlesion.table_files import without_formula
 from skinlesion.vocabulary import PROBABILITY_COLUMNS
 
 if TYPE_CHECKING:
@@ -42,25 +45,43 @@ _PREDICTION_COLUMNS = (
 )  # fmt: skip
 
 
+def _say(text: str, file: TextIO | None = None) -> None:
+    """Print lines, in which characters that a terminal would act upon are escaped: ids and names are of the user."""
+    print("\n".join(printable(line) for line in text.split("\n")), file=file, flush=True)
+
+
+def json_text(content: Any, indent: int | None = None) -> str:
+    """Return JSON that every reader knows: ASCII, and null for what is no finite number."""
+    return json.dumps(_finite(content), indent=indent, sort_keys=indent is not None, allow_nan=False)
+
+
+def _finite(content: Any) -> Any:
+    if isinstance(content, Mapping):
+        return {name: _finite(value) for name, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [_finite(value) for value in content]
+    return None if isinstance(content, float) and not math.isfinite(content) else content
+
+
 def warn(warnings: Iterable[str]) -> None:
     """Print warnings to standard error, one line each."""
     for warning in warnings:
-        print(f"warning: {warning}", file=sys.stderr)
+        _say(printable(f"warning: {warning}"), file=sys.stderr)
 
 
 def show_prepared(summary: Mapping[str, Any], folder: Path) -> None:
     """Print what `prepare` stored in `folder`; `summary` is the content of prepared.json."""
     classes = ", ".join(f"{dx} {number(images, 0)}" for dx, images in summary["images_by_class"].items())
-    print(summary["attribution"])
+    _say(summary["attribution"])
     images, lesions = count(summary["images"], "image"), count(summary["lesions"], "lesion")
-    print(f"{images} of {lesions} at {summary['image_size']} px: {classes}")
+    _say(f"{images} of {lesions} at {summary['image_size']} px: {classes}")
     for word, dropped in summary.get("dropped", {}).items():
-        print(f"excluded, no matching class: {word} {number(dropped, 0)}")
+        _say(f"excluded, no matching class: {word} {number(dropped, 0)}")
     for problem, ids in summary["rejected"].items():
-        print(f"left out, {problem}: {', '.join(ids)}")
+        _say(f"left out, {problem}: {', '.join(ids)}")
     left_out = sum(len(ids) for ids in summary["rejected"].values())
     if left_out:
-        print(f"{count(left_out, 'finding')} left out; listed in {folder}")
+        _say(f"{count(left_out, 'finding')} left out; listed in {folder}")
 
 
 def show_splits(certificate: Mapping[str, Any]) -> None:
@@ -69,47 +90,47 @@ def show_splits(certificate: Mapping[str, Any]) -> None:
         shares = certificate[protocol]["test_images_with_lesion_in_training"].values()
         crossing = count(certificate[protocol]["lesions_across_parts"], "lesion")
         leak = percent(sum(shares) / len(shares), 1)
-        print(f"{protocol} protocol: {crossing} across parts, {leak} of test images leak")
+        _say(f"{protocol} protocol: {crossing} across parts, {leak} of test images leak")
     if "repeats" in certificate:
-        print(f"{count(1 + len(certificate['repeats']), 'partition')} drawn")
+        _say(f"{count(1 + len(certificate['repeats']), 'partition')} drawn")
 
 
 def show_audit(audit: Mapping[str, Any]) -> None:
     """Print the duplicates and overlaps that `audit` found."""
     rule = audit["calibration"]
-    print(f"exact duplicates: {count(audit['exact_duplicates'], 'pair')}")
-    print(
+    _say(f"exact duplicates: {count(audit['exact_duplicates'], 'pair')}")
+    _say(
         f"near-duplicates under different lesion ids: {count(audit['near_duplicates'], 'pair')}, "
         f"{number(audit['near_duplicates_across_parts'], 0)} across parts "
         f"(cosine ≥ {number(rule['cosine_threshold'], 3)}, {scientific(rule['false_positive_rate'])} of "
         f"{count(rule['different_lesion_pairs'], 'pair')} of different lesions)"
     )
     if audit["known_pairs"]:
-        print(
+        _say(
             f"known pairs of one lesion under two ids: {number(audit['known_pairs_found'], 0)} of "
             f"{number(audit['known_pairs'], 0)} detected"
         )
     for name, images in audit["overlap"].items():
         verb = "is" if images == 1 else "are"
-        print(f"{name}: {count(images, 'image')} {verb} also in the data set and left out")
+        _say(f"{name}: {count(images, 'image')} {verb} also in the data set and left out")
 
 
 def show_settings(settings: "TrainParams", folder: Path) -> None:
     """Print every field that a training run uses, and the folder it writes to."""
     fields = settings.model_dump(mode="json")
     width = max(len(name) for name in fields)
-    print("\n".join([f"training into {folder}", *(f"  {name:<{width}}  {value}" for name, value in fields.items())]))
+    _say("\n".join([f"training into {folder}", *(f"  {name:<{width}}  {value}" for name, value in fields.items())]))
 
 
 def show_runs(summaries: Sequence["RunSummary"], folder: Path) -> None:
     """Print one line per training run."""
     for run in summaries:
         state = "already complete" if run.skipped else "trained"
-        print(
+        _say(
             f"{run.run}: {state}, best epoch {run.best_epoch}, "
             f"validation balanced accuracy {number(run.validation_balanced_accuracy, _PLACES)}"
         )
-    print(f"{count(len(summaries), 'run')} in {folder}; next: `skinlesion evaluate`")
+    _say(f"{count(len(summaries), 'run')} in {folder}; next: `skinlesion evaluate`")
 
 
 def show_metrics(metrics: Mapping[str, float], folder: Path) -> None:
@@ -118,8 +139,8 @@ def show_metrics(metrics: Mapping[str, float], folder: Path) -> None:
 
     for name in SUMMARY:
         if name in metrics:
-            print(f"{name:>18} {figure(metrics, name, _PLACES)}")
-    print(f"written to {folder}")
+            _say(f"{name:>18} {figure(metrics, name, _PLACES)}")
+    _say(f"written to {folder}")
 
 
 def show_figures(figures: Mapping[str, float]) -> None:
@@ -127,46 +148,46 @@ def show_figures(figures: Mapping[str, float]) -> None:
     names = [name for name in figures if not name.endswith(("_low", "_high"))]
     width = max((len(name) for name in names), default=0)
     for name in names:
-        print(f"  {name:>{width}}  {figure(figures, name, _PLACES)}")
+        _say(f"  {name:>{width}}  {figure(figures, name, _PLACES)}")
 
 
 def show_figures_of(systems: Mapping[str, Mapping[str, float]], folder: Path) -> None:
     """Print flat figures under the name of the experiment or ensemble they belong to."""
     for name, figures in systems.items():
-        print(name)
+        _say(name)
         show_figures(figures)
-    print(f"written to {folder}")
+    _say(f"written to {folder}")
 
 
 def show_verdicts(comparisons: "pd.DataFrame") -> None:
     """Print one line per row of comparisons.csv: difference, the interval that allows for its family, and verdict."""
     for row in comparisons.to_dict("records"):
         difference = interval(row["difference"], row["low_adjusted"], row["high_adjusted"], _PLACES, signed=True)
-        print(f"{row['b']} − {row['a']}: {row['metric']} {difference}, {row['verdict']} ({row['family']})")
+        _say(f"{row['b']} − {row['a']}: {row['metric']} {difference}, {row['verdict']} ({row['family']})")
 
 
 def show_comparison(report: "ComparisonReport") -> None:
     """Print every pair of a comparison: metrics, tests, design effect, and answers lost and gained."""
-    print(
+    _say(
         f"{count(report.images, 'image')} in {count(report.lesions, 'cluster')}, "
         f"{count(report.replicates, 'replicate')}, seed {report.seed}, "
         f"{percent(report.confidence, None)} intervals"
     )
     for a, b in dict.fromkeys((row.a, row.b) for row in report.comparisons):
-        print(f"\n{b} − {a}")
+        _say(f"\n{b} − {a}")
         rows = [row for row in report.comparisons if (row.a, row.b) == (a, b)]
         for row in rows:
             if row.verdict:
-                print(_verdict_line(row))
+                _say(_verdict_line(row))
         for row in rows:
-            print(_comparison_line(row))
+            _say(_comparison_line(row))
         effects = [
             f"{key.partition(': ')[2]} {number(value, 2)}"
             for key, value in report.design_effect.items()
             if key.startswith(f"{a} vs {b}:")
         ]
         if effects:
-            print(f"  design effect (clustered / naive variance): {', '.join(effects)}")
+            _say(f"  design effect (clustered / naive variance): {', '.join(effects)}")
         _show_flips(report.flips[f"{a} vs {b}"])
     warn(report.warnings)
 
@@ -194,21 +215,21 @@ def _verdict_line(row: "ComparisonRow") -> str:
 
 def _show_flips(flips: Mapping[str, "FlipReport"]) -> None:
     changed = [f"{dx} −{len(flip.lost)} +{len(flip.gained)} of {flip.cases}" for dx, flip in flips.items()]
-    print(f"  answers lost and gained: {', '.join(changed)}")
+    _say(f"  answers lost and gained: {', '.join(changed)}")
     for change, ids in (("lost", flips["mel"].lost), ("gained", flips["mel"].gained)):
         if ids:
             more = f" and {len(ids) - _MOST_IDS} more" if len(ids) > _MOST_IDS else ""
-            print(f"  melanomas {change}: {', '.join(ids[:_MOST_IDS])}{more}")
+            _say(f"  melanomas {change}: {', '.join(ids[:_MOST_IDS])}{more}")
 
 
 def show_scores(metrics: Mapping[str, float], notes: Mapping[str, Any], assessment: Mapping[str, float]) -> None:
     """Print every metric of a prediction file, what is undefined and why, and the assessment if there is one."""
-    print(f"{count(notes['images'], 'image')} of {count(notes['lesions'], 'lesion')}; {interval_note(notes)}")
+    _say(f"{count(notes['images'], 'image')} of {count(notes['lesions'], 'lesion')}; {interval_note(notes)}")
     show_figures(metrics)
     for name, reason in notes["undefined"].items():
-        print(f"  {name}  undefined: {reason}")
+        _say(f"  {name}  undefined: {reason}")
     if assessment:
-        print("fitted on validation:")
+        _say("fitted on validation:")
         show_figures(assessment)
     warn(notes["warnings"])
 
@@ -220,7 +241,7 @@ class PredictionPrinter:
         self.form, self.failed = form, 0
         self._writer: Any = None
         for model in models:
-            print(f"{_model_text(model)}; {_NOTICE}", file=sys.stderr)
+            _say(f"{_model_text(model)}; {_NOTICE}", file=sys.stderr)
         shown = form != "text" and photographs > 1
         self._progress = progress("photographs", photographs, unit="images") if shown else None
         self._advance = self._progress.__enter__() if self._progress else None
@@ -231,20 +252,20 @@ class PredictionPrinter:
             self._advance()
         if row["error"]:
             self.failed += 1
-            print(f"error: {row['error']}", file=sys.stderr)
+            _say(f"error: {one_line(row['error'])}", file=sys.stderr)
         if self.form == "json":
-            print(json.dumps(_with_words(row)), flush=True)
+            print(json_text(_with_words(row)), flush=True)
         elif self.form == "csv":
             self._show_csv(row)
         elif not row["error"]:
-            print(_prediction_text(row), flush=True)
+            _say(_prediction_text(row))
 
     def end(self) -> None:
         """Close the progress bar and print how many photographs could not be read."""
         if self._progress:
             self._progress.__exit__(None, None, None)
         if self.failed:
-            print(f"{self.failed} could not be read", file=sys.stderr)
+            _say(f"{self.failed} could not be read", file=sys.stderr)
 
     def _show_csv(self, row: Mapping[str, Any]) -> None:
         told = _with_words(row)
@@ -256,7 +277,9 @@ class PredictionPrinter:
         if self._writer is None:
             self._writer = csv.DictWriter(sys.stdout, list(flat), lineterminator="\n")
             self._writer.writeheader()
-        self._writer.writerow(flat)
+        self._writer.writerow(
+            {name: without_formula(printable(cell)) if isinstance(cell, str) else cell for name, cell in flat.items()}
+        )
 
 
 def _model_text(model: "AnsweringModel") -> str:
@@ -296,7 +319,7 @@ def _prediction_text(row: Mapping[str, Any]) -> str:
     others = [name for name in words.ranked(row) if name != row["answer"]][:2]
     shares = ", ".join(f"{name} {percent(row[f'p_{name}'], 1)}" for name in others)
     lines = [
-        ": ".join([row["file"], *warnings[:1]]),
+        ": ".join([printable(row["file"]), *warnings[:1]]),
         *(f"  {warning}" for warning in warnings[1:]),
         f"  {words.answered_by(row)}",
         f"  {words.answer_text(row)}; others: {shares}",

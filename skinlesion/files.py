@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from skinlesion.errors import UserError, name_some, shorten, shown
-from skinlesion.table_files import LARGEST_PLAIN, open_table
+from skinlesion.table_files import LARGEST_PLAIN, map_cells, open_table, with_formula, without_formula
 
 if TYPE_CHECKING:
     import numpy as np
@@ -109,9 +109,12 @@ def write_json(path: Path, content: Any) -> None:
 
 
 def write_csv(path: Path, table: pd.DataFrame, float_format: str | None = None) -> None:
-    """Write a table as CSV with \\n line ends and no index, whole or not at all."""
+    """Write a table as CSV with \\n line ends and no index, whole or not at all.
+
+    Text that a spreadsheet would run as a formula has an apostrophe before it, which `read_csv` takes away again.
+    """
     with replacing(path) as temporary:
-        table.to_csv(temporary, index=False, lineterminator="\n", float_format=float_format)
+        map_cells(table, without_formula).to_csv(temporary, index=False, lineterminator="\n", float_format=float_format)
 
 
 def check_readable(path: Path, remedy: str, largest: int | None = None) -> None:
@@ -255,7 +258,7 @@ def read_csv(
     if missing:
         raise UserError(f"{path}: column {', '.join(missing)} missing; {remedy}")
     check_numbers(path, table[[name for name in numbers if name in table.columns]], remedy)
-    return table
+    return map_cells(table, with_formula)
 
 
 def check_numbers(path: Path, table: pd.DataFrame, remedy: str) -> None:

@@ -3,19 +3,28 @@
 import bz2
 import gzip
 import io
+import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from skinlesion.errors import UserError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 #: Bytes of a table, unpacked: 400,000 predictions have about 60 million.
 LARGEST_PLAIN = 2 << 30
 LARGEST_UNPACKED = 512 << 20
 
 _BLOCK = 1 << 20
+
+#: What a spreadsheet takes for a formula, behind the apostrophes that were put before it; a number is none.
+_FORMULA = re.compile(r"'*(?:[=@\t\r]|[+-](?!\d*\.?\d+(?:e[+-]?\d+)?$))", re.IGNORECASE)
+_BEFORE = "'"
+_FIRST = ("=", "+", "-", "@", "\t", "\r", _BEFORE)
 
 #: What files of these kinds begin with.
 _GZIP, _BZIP2 = b"\x1f\x8b", b"BZh"
@@ -64,3 +73,27 @@ def _unpacked(stream: BinaryIO, head: bytes, path: Path, remedy: str) -> BinaryI
         raise UserError(f"{path}: damaged or cut off ({reason}); copy it again, or {remedy}") from None
     content.seek(0)
     return content
+
+
+def without_formula(cell: str) -> str:
+    """Return a cell as it is written: with an apostrophe before what a spreadsheet would run as a formula."""
+    return _BEFORE + cell if _FORMULA.match(cell) else cell
+
+
+def with_formula(cell: str) -> str:
+    """Return the cell that `without_formula` made into `cell`."""
+    return cell[1:] if cell.startswith(_BEFORE) and _FORMULA.match(cell) else cell
+
+
+def map_cells(table: "pd.DataFrame", change: Callable[[str], str]) -> "pd.DataFrame":
+    """Return a table with `change` made to the cells of text that one of the two functions above concerns."""
+    changed = {}
+    for place, name in enumerate(table.columns):
+        column = table.iloc[:, place]
+        if column.dtype.kind != "O":  # no text
+            continue
+        cells = column.astype(object)
+        concerned = [isinstance(cell, str) and cell.startswith(_FIRST) for cell in cells]
+        if any(concerned):
+            changed[name] = [change(cell) if own else cell for cell, own in zip(cells, concerned, strict=True)]
+    return table.assign(**changed) if changed else table

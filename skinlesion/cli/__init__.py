@@ -6,6 +6,7 @@ stage without options needs none (`other_stages`).
 """
 
 import errno
+import io
 import os
 import signal
 import sys
@@ -33,6 +34,8 @@ def main() -> None:
     """Run the command line; a UserError becomes one line and exit code 2."""
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, _terminated)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # names of files need not be text
     if "" in sys.argv[1:]:  # a path of no name is the current folder, for Python
         _fail("an argument is empty; give a value or leave it out")
     try:

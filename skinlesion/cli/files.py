@@ -7,7 +7,7 @@ import typer
 
 from skinlesion.choices import LARGEST_SEED, MOST_REPLICATES
 from skinlesion.cli.app import ParamsOption, app, load
-from skinlesion.errors import UserError
+from skinlesion.errors import UserError, printable
 from skinlesion.outputs import check_folder
 
 ReplicatesOption = Annotated[
@@ -102,7 +102,7 @@ def score(
     from skinlesion import console
     from skinlesion.params import Params
     from skinlesion.params_file import load_params
-    from skinlesion.stages.compare import score_file
+    from skinlesion.stages import score as stage
 
     if validation is None and (metadata_table or out):
         raise UserError("score: --metadata and --out belong to the assessment; give --validation too")
@@ -111,21 +111,15 @@ def score(
     loaded = Params() if params is None else load_params(params)
     changes = {"replicates": replicates, "seed": seed}
     settings = loaded.evaluate.model_copy(update={name: value for name, value in changes.items() if value is not None})
-    values, notes = score_file(file, truth, settings, validation)
-    figures: dict[str, float] = {}
-    if validation is not None:
-        from skinlesion.stages.assess import assess_files, write_named_tables
-
-        figures, tables, assessed = assess_files(file, validation, truth, metadata_table, settings, loaded.assess)
-        notes["without_interval"] |= assessed["without_interval"]
-        notes["undefined_replicates"] = assessed["undefined_replicates"]
-        if out is not None:
-            write_named_tables(out, tables)
+    scored = stage.score(file, truth, settings, validation, metadata_table, loaded.assess)
+    if out is not None:
+        stage.write_named_tables(out, scored.tables)
     if as_json:
-        content = {"metrics": values, **notes} | ({"assessment": figures} if figures else {})
+        content = {"metrics": scored.values, **scored.notes}
+        content |= {"assessment": scored.figures} if scored.figures else {}
         print(json.dumps(content, indent=2, sort_keys=True))
         return
-    console.show_scores(values, notes, figures)
+    console.show_scores(scored.values, scored.notes, scored.figures)
 
 
 @app.command()
@@ -146,8 +140,8 @@ def diff(
     plan = dataclasses.replace(plan_of(loaded), replicates=replicates, permutations=0)
     reports, lines = run_diff(workspace.root, first, second, plan)
     for name, report in reports.items():
-        print(f"== {name}")
+        print(f"== {printable(name)}")
         console.show_comparison(report)
         print()
     for line in lines:
-        print(line)
+        print(printable(line))

@@ -18,6 +18,8 @@ METADATA_NAME = "metadata.csv"
 COLUMNS = ("image_id", "lesion_id", "dx", "age", "sex", "localization")
 AUDIT_COLUMNS = ("dx_type", "dataset", "patient_id")
 
+_CONTROL = r"[\x00-\x1f\x7f-\x9f]"  # would end a line of a table, or be acted upon by a terminal
+
 #: Highest age accepted, in years.
 OLDEST = 120.0
 
@@ -48,6 +50,10 @@ def check_records(table: pd.DataFrame, has_image: Callable[[str], bool]) -> list
     problems: dict[str, pd.Series] = {
         "no image_id": table["image_id"].isna() | (table["image_id"] == ""),
         "no lesion_id": table["lesion_id"].isna() | (table["lesion_id"] == ""),
+        "image_id or lesion_id with a control character": table[["image_id", "lesion_id"]]
+        .astype(str)
+        .apply(lambda ids: ids.str.contains(_CONTROL, regex=True))
+        .any(axis=1),
         "image_id listed twice": table["image_id"].duplicated(keep=False),
         f"unknown diagnosis dx, not one of {', '.join(CLASSES)}": ~table["dx"].isin(CLASSES),
         "lesion with two diagnoses": two_diagnoses,

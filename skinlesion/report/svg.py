@@ -6,6 +6,7 @@ import re
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 # Okabe & Ito's palette: told apart with every common form of colour blindness.
 INK, BLUE, ORANGE, GREY, LIGHT = "#222222", "#0072B2", "#D55E00", "#8a8a8a", "#9ecae1"
@@ -26,7 +27,11 @@ def row_axes(rows: int, label_room: float = 0.25) -> tuple[Figure, Axes]:
 def to_svg(figure: Figure) -> str:
     """Return the figure as SVG text: no date and fixed ids, so that the same figure gives the same bytes."""
     stream = io.StringIO()
-    with mpl.rc_context({"svg.hashsalt": "skinlesion", "svg.fonttype": "none", "font.family": "sans-serif"}):
+    for words in figure.findobj(Text):
+        words.set_parse_math(False)  # names and claims are what they are, dollar signs too
+    with mpl.rc_context(
+        {"text.parse_math": False, "svg.hashsalt": "skinlesion", "svg.fonttype": "none", "font.family": "sans-serif"}
+    ):
         figure.savefig(stream, format="svg", metadata={"Date": None}, transparent=False)
     text = stream.getvalue()
     return re.sub(r"^.*?(?=<svg)", "", text, flags=re.DOTALL)

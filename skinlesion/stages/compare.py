@@ -2,16 +2,12 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from skinlesion.analysis.pair_report import ComparisonReport, report_pairs
 from skinlesion.analysis.plan import Plan
-from skinlesion.analysis.summary import mean_temperature, summarise
 from skinlesion.errors import UserError, choices, name_some, printable
-from skinlesion.evaluation.minimum_sizes import interval_warnings
-from skinlesion.evaluation.predictions import Predictions, check_lesions, read_predictions, read_validation
+from skinlesion.evaluation.predictions import Predictions, read_predictions
 from skinlesion.evaluation.registry import SCHEMA
-from skinlesion.params import EvaluateParams
 
 
 def compare_files(
@@ -41,27 +37,6 @@ def compare_files(
         predictions[name], own = read_predictions(path, truth)
         warnings += own
     return report_pairs(predictions, cluster, plan, warnings)
-
-
-def score_file(
-    path: Path, truth: Path | None, settings: EvaluateParams, validation: Path | None = None
-) -> tuple[dict[str, float], dict[str, Any]]:
-    """Return metrics and notes of one predictions file: the same figures as metrics.json.
-
-    Args:
-        validation: predictions of validation parts by the same runs; `temperature` needs them.
-
-    Raises:
-        UserError: a file cannot be read, or validation lacks a run.
-    """
-    predictions, warnings = read_predictions(path, truth)
-    check_lesions(predictions, str(path))
-    values, notes = summarise(predictions, settings)
-    if validation is not None:
-        fitting, _ = read_validation(validation, truth)
-        values["temperature"] = mean_temperature(predictions, fitting)
-    cautions = interval_warnings(notes["without_interval"], notes["approximate"])
-    return values, notes | {"warnings": [*warnings, *cautions]}
 
 
 def _names(files: Sequence[Path]) -> list[str]:

@@ -21,7 +21,7 @@ from scipy.sparse import csc_array, csr_array, issparse
 from skinlesion.stats.bootstrap import BLOCK, draw_weights
 
 _EXACT = 2**22  # integer sums below this stay exact in float32 in every resample
-_ROWS = 512  # resamples multiplied at once
+_LESIONS = 8192  # multiplied at once: their weights are converted to float64
 _COLUMNS = 128  # columns summed at once
 _RESAMPLED_IMAGES = 200_000_000
 _FEWEST_REPLICATES = 500
@@ -100,25 +100,34 @@ class LesionBootstrap:
 
     def totals(self, columns: np.ndarray | csc_array) -> np.ndarray:
         """Return the sums (R, K) of columns (N, K) over the images of each resample."""
+        if issparse(columns):
+            return self._sparse_totals(self._sums @ columns)
         sums = np.empty((self.replicates, columns.shape[1]))
         for start in range(0, columns.shape[1], _COLUMNS):
             chosen = slice(start, start + _COLUMNS)
-            part = columns[:, chosen]
-            by_lesion = self._sums @ part  # (L, K'), sparse where columns are
-            sums[:, chosen] = self._resampled(by_lesion.toarray() if issparse(part) else by_lesion.astype(float))
+            sums[:, chosen] = self._dense_totals(np.asarray(self._sums @ columns[:, chosen], dtype=float))
         return sums
 
-    def _resampled(self, by_lesion: np.ndarray) -> np.ndarray:
-        """Return the sums (R, K) of the sums of lesions (L, K)."""
+    def _sparse_totals(self, by_lesion: Any) -> np.ndarray:
+        """Return the sums (R, K) of the sparse sums of lesions (L, K)."""
+        turned = by_lesion.T.tocsr()
         sums = np.empty((self.replicates, by_lesion.shape[1]))
+        for start in range(0, self.replicates, BLOCK):
+            rows = slice(start, start + BLOCK)
+            sums[rows] = (turned @ self.weights[:, rows].astype(float)).T
+        return sums
+
+    def _dense_totals(self, by_lesion: np.ndarray) -> np.ndarray:
+        """Return the sums (R, K) of the sums of lesions (L, K)."""
+        sums = np.zeros((self.replicates, by_lesion.shape[1]))
         # Sums of integers are exact in float32 below 2²⁴, and take half the time.
         whole = (by_lesion == np.rint(by_lesion)).all(axis=0) & (np.abs(by_lesion).sum(axis=0) < _EXACT)
         for chosen, kind in ((whole, np.float32), (~whole, np.float64)):
             if chosen.any():
                 part: Any = by_lesion[:, chosen].astype(kind)
-                for start in range(0, self.replicates, _ROWS):
-                    rows = slice(start, start + _ROWS)
-                    sums[rows, chosen] = self.weights[:, rows].T.astype(kind, copy=False) @ part
+                for start in range(0, self.lesions, _LESIONS):
+                    rows = slice(start, start + _LESIONS)
+                    sums[:, chosen] += self.weights[rows].T.astype(kind, copy=False) @ part[rows]
         return sums
 
     def over_images(self, statistic: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:

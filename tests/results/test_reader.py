@@ -26,7 +26,7 @@ def write(path, content):
 def test_a_file_is_read_once_and_again_when_it_has_changed(results, monkeypatch):
     reads = []
     read = reader.read_json
-    monkeypatch.setattr(reader, "read_json", lambda path, remedy: reads.append(path) or read(path, remedy))
+    monkeypatch.setattr(reader, "read_json", lambda path, *rest: reads.append(path) or read(path, *rest))
     path = results.folder("image") / "metrics.json"
     write(path, {"accuracy": 0.5})
     assert results.metrics("image") == results.metrics("image") == {"accuracy": 0.5}
