@@ -111,7 +111,7 @@ def train(
         return
     if experiment and changes and out is None:
         raise UserError(f"--experiment {experiment}: flags are not in params.yaml; add --out DIR, or edit params.yaml")
-    prints = int(os.environ.get("RANK", "0")) == 0  # under torchrun one process alone
+    prints = os.environ.get("RANK", "0") == "0"  # under torchrun one process alone
     from skinlesion.stages import train as stage
     from skinlesion.training.device import device_line
 

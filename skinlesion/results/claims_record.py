@@ -67,12 +67,12 @@ def _judging(text: str) -> Any:
     """Return the claims and the settings of their judgement in a params.yaml, None where it is not one."""
     try:
         content = parse_yaml(text)
-    except (YAMLError, ValueError):
+    except YAMLError:
         return None
     if not isinstance(content, dict):
         return None
-    stats = content.get("stats") or {}
-    return content.get("claims"), {name: stats.get(name) for name in _FIELDS}
+    stats = content.get("stats")
+    return content.get("claims"), {name: stats.get(name) if isinstance(stats, dict) else None for name in _FIELDS}
 
 
 def _committed_at(folder: Path, path: Path) -> int | None:
@@ -86,7 +86,13 @@ def _committed_at(folder: Path, path: Path) -> int | None:
 def _git(folder: Path, *arguments: str) -> str | None:
     """Return what git prints, None where it fails or is not there."""
     try:
-        done = subprocess.run(["git", "-C", str(folder), *arguments], capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            ["git", "-C", str(folder), *arguments],
+            capture_output=True,
+            text=True,
+            errors="replace",  # a former params.yaml may be anything
+            check=False,
+        )
     except OSError:
         return None
     return done.stdout if done.returncode == 0 else None

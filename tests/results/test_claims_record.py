@@ -88,3 +88,12 @@ def test_outside_a_repository(tmp_path, monkeypatch):
     (tmp_path / "params.yaml").write_text(PARAMS % (0.1, 0.02))
     record = claims_record(tmp_path / "params.yaml", [])
     assert (record.note, record.commit, record.before_predictions) == ("not in a git repository", "", None)
+
+
+@pytest.mark.parametrize("former", [b"\xff\xfe", b"stats: [1]\n", b"stats: 3\nclaims: {}\n", b"[a]: 3\n", b"\x00", b""])
+def test_a_former_params_file_may_be_anything(repository, former):
+    (repository / "params.yaml").write_bytes(former)
+    git(repository, "add", "-A")
+    git(repository, "commit", "-qm", "x", day=1)
+    fixed = commit(repository, 2, params_yaml=PARAMS % (0.1, 0.02))
+    assert claims_record(repository / "params.yaml", []).commit == fixed
