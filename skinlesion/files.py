@@ -226,7 +226,7 @@ def read_csv(
     """Return a CSV as a table.
 
     Args:
-        numbers: columns that hold numbers or empty cells, where the table has them.
+        numbers: columns that hold finite numbers or empty cells, where the table has them.
         options: those of `pandas.read_csv`.
 
     Raises:
@@ -247,8 +247,11 @@ def read_csv(
     return table
 
 
-def check_numbers(path: Path, table: pd.DataFrame, remedy: str) -> None:
+def check_numbers(path: Path, table: pd.DataFrame, remedy: str, *, finite: bool = True) -> None:
     """Check that columns of a CSV hold numbers or empty cells.
+
+    Args:
+        finite: refuse infinities too.
 
     Raises:
         UserError: one does not; the message names the line and ends with `remedy`.
@@ -257,12 +260,29 @@ def check_numbers(path: Path, table: pd.DataFrame, remedy: str) -> None:
     import pandas as pd
 
     for name, column in table.items():
-        if pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column):
+        if table.empty:
             continue
-        text = pd.to_numeric(column.astype(str), errors="coerce").isna() & column.notna()
-        place = int(np.flatnonzero(text)[0]) if text.any() else 0
-        given = shown(column.iloc[place]) if len(column) else "empty"
-        raise UserError(f"{path}: line {place + 2}: {shown(name)} is {given}, not a number; {remedy}")
+        if pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column):
+            wrong = np.isinf(column.to_numpy(dtype=float)) & finite
+        else:
+            wrong = (pd.to_numeric(column.astype(str), errors="coerce").isna() & column.notna()).to_numpy(dtype=bool)
+            wrong[0] |= not wrong.any()  # true and false
+        if wrong.any():
+            place = int(np.flatnonzero(wrong)[0])
+            given = shown(column.iloc[place])
+            raise UserError(f"{path}: line {place + 2}: {shown(name)} is {given}, not a number; {remedy}")
+
+
+def check_words(path: Path, table: pd.DataFrame, columns: tuple[str, ...], remedy: str) -> None:
+    """Check that those of `columns` that a CSV has hold words, no cell of them empty.
+
+    Raises:
+        UserError: one does not; the message names the line and ends with `remedy`.
+    """
+    for name in sorted(set(columns).intersection(table.columns)):
+        for place, value in enumerate(table[name]):
+            if not isinstance(value, str):
+                raise UserError(f"{path}: line {place + 2}: {name} is {shown(value)}, not a word; {remedy}")
 
 
 def open_array(path: Path, remedy: str) -> np.ndarray:
