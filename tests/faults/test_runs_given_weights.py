@@ -105,13 +105,14 @@ def test_a_damaged_record_of_pretraining_is_refused(workspace_folder, given_weig
 def test_a_damaged_checkpoint_is_not_used(tmp_path):
     path, device = tmp_path / "checkpoint-head.safetensors", torch.device("cpu")
     state = {"weight": torch.ones(3)}
-    progress = Progress(1, state, state, {"state": {}, "param_groups": [{"lr": 0.1}]}, 1, 0.5, [{"epoch": 1}])
+    best = {"weight": torch.ones(3)}
+    progress = Progress(1, state, best, {"state": {}, "param_groups": [{"lr": 0.1}]}, 1, 0.5, [{"epoch": 1}])
     save_checkpoint(path, progress, "mine")
     whole = path.read_bytes()
     assert load_checkpoint(path, "mine", device).epoch == 1
-    for old, new in ((b'\\"epoch\\": 1, \\"best', b'\\"epoch\\": [], \\"bes'), (b"history", b"histori"), (b"best_epoch", b"best_epok_")):  # fmt: skip
+    for old, new in ((b'"epoch\\": 1, ', b'"epoch\\": [],'), (b"history", b"histori"), (b"best_epoch", b"best_epok_")):
         assert old in whole
-        path.write_bytes(whole.replace(old, new[: len(old)].ljust(len(old))))
+        path.write_bytes(whole.replace(old, new))
         assert load_checkpoint(path, "mine", device) is None, old
     for seed in range(200):
         path.write_bytes(mutate_bytes(whole, seed))
