@@ -265,7 +265,8 @@ def check_numbers(path: Path, table: pd.DataFrame, remedy: str, *, finite: bool 
         if pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column):
             wrong = np.isinf(column.to_numpy(dtype=float)) & finite
         else:
-            wrong = (pd.to_numeric(column.astype(str), errors="coerce").isna() & column.notna()).to_numpy(dtype=bool)
+            text = pd.to_numeric(column.astype(str), errors="coerce").isna() & column.notna()
+            wrong = text.to_numpy(dtype=bool, copy=True)
             wrong[0] |= not wrong.any()  # true and false
         if wrong.any():
             place = int(np.flatnonzero(wrong)[0])

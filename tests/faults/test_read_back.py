@@ -3,6 +3,7 @@
 import json
 import shutil
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -33,6 +34,7 @@ from skinlesion.report.tables import describe, results_table
 from skinlesion.results.reader import Results
 from skinlesion.results.workspace import Workspace
 from skinlesion.stages import ensemble, stats
+from skinlesion.stages import metadata as metadata_stage
 from skinlesion.training import runs
 from skinlesion.training.runs import Run
 from tests.faults.harness import check_refused
@@ -71,6 +73,12 @@ def predicted(results):
         assert run.calibrator is not None
 
 
+def masked(results):
+    folder, remedy = results.workspace.results("concat"), "evaluate it"
+    versions = metadata_stage._read_masked(folder, remedy, results.predictions("concat"))
+    assert all(np.isfinite(version.probabilities).all() for version in versions.values())
+
+
 def external(results):
     stats._external(results.params, results.workspace, [("image", "concat")], stats.plan_of(results.params))
 
@@ -94,6 +102,7 @@ READERS = {
     "reports/runs/concat/metrics.json": [tables, card("concat")],
     "reports/runs/concat/notes.json": [tables, provenance, card("concat"),
                                        lambda results: ensemble._notes(results.workspace, "concat", "evaluate it")],
+    "reports/runs/concat/masked.csv": [masked],
     "reports/ensembles/both/notes.json": [tables, provenance],
     "reports/runs/concat/external/notes.json": [external],
     "reports/stats/stats.json": [claims],
