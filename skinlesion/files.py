@@ -230,7 +230,7 @@ def read_csv(
     """Return a CSV, plain or compressed by gzip or bzip2, as a table.
 
     Args:
-        numbers: columns that hold numbers or empty cells, where the table has them.
+        numbers: columns that hold finite numbers or empty cells, where the table has them.
         options: those of `pandas.read_csv`.
 
     Raises:
@@ -261,8 +261,11 @@ def read_csv(
     return map_cells(table, with_formula)
 
 
-def check_numbers(path: Path, table: pd.DataFrame, remedy: str) -> None:
+def check_numbers(path: Path, table: pd.DataFrame, remedy: str, *, finite: bool = True) -> None:
     """Check that columns of a CSV hold numbers or empty cells.
+
+    Args:
+        finite: refuse infinities too.
 
     Raises:
         UserError: one does not; the message names the line and ends with `remedy`.
@@ -271,12 +274,30 @@ def check_numbers(path: Path, table: pd.DataFrame, remedy: str) -> None:
     import pandas as pd
 
     for name, column in table.items():
-        if pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column):
+        if table.empty:
             continue
-        text = pd.to_numeric(column.astype(str), errors="coerce").isna() & column.notna()
-        place = int(np.flatnonzero(text)[0]) if text.any() else 0
-        given = shown(column.iloc[place]) if len(column) else "empty"
-        raise UserError(f"{path}: line {place + 2}: {shown(name)} is {given}, not a number; {remedy}")
+        if pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column):
+            wrong = np.isinf(column.to_numpy(dtype=float)) & finite
+        else:
+            text = pd.to_numeric(column.astype(str), errors="coerce").isna() & column.notna()
+            wrong = text.to_numpy(dtype=bool, copy=True)
+            wrong[0] |= not wrong.any()  # true and false
+        if wrong.any():
+            place = int(np.flatnonzero(wrong)[0])
+            given = shown(column.iloc[place])
+            raise UserError(f"{path}: line {place + 2}: {shown(name)} is {given}, not a number; {remedy}")
+
+
+def check_words(path: Path, table: pd.DataFrame, columns: tuple[str, ...], remedy: str) -> None:
+    """Check that those of `columns` that a CSV has hold words, no cell of them empty.
+
+    Raises:
+        UserError: one does not; the message names the line and ends with `remedy`.
+    """
+    for name in sorted(set(columns).intersection(table.columns)):
+        for place, value in enumerate(table[name]):
+            if not isinstance(value, str):
+                raise UserError(f"{path}: line {place + 2}: {name} is {shown(value)}, not a word; {remedy}")
 
 
 def open_array(path: Path, remedy: str) -> np.ndarray:

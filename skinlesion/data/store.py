@@ -20,6 +20,7 @@ from skinlesion.data.frames import SquareImages, frame_sizes
 from skinlesion.errors import UserError
 from skinlesion.files import open_array, read_csv, read_json
 from skinlesion.progress import progress
+from skinlesion.vocabulary import CLASSES
 
 if TYPE_CHECKING:
     from skinlesion.data.decode import Photograph
@@ -165,6 +166,16 @@ def open_images(path: Path) -> np.ndarray:
     return array
 
 
+def _has_all_classes(counts: dict[str, int]) -> dict[str, int]:
+    missing = [dx for dx in CLASSES if dx not in counts]
+    if missing:
+        raise ValueError(f"{', '.join(missing)} missing")
+    return counts
+
+
+_Count = Annotated[int, pydantic.Field(ge=0)]
+
+
 class Prepared(TypedDict):
     """prepared.json: what `prepare` says of the data set; `stages.prepare` writes it."""
 
@@ -175,8 +186,8 @@ class Prepared(TypedDict):
     image_size: Annotated[int, pydantic.Field(ge=1)]
     adjusted: NotRequired[list[str]]
     images: Annotated[int, pydantic.Field(ge=1)]
-    lesions: int
-    images_by_class: dict[str, int]
+    lesions: _Count
+    images_by_class: Annotated[dict[str, _Count], pydantic.AfterValidator(_has_all_classes)]
     dropped: NotRequired[dict[str, int]]
     rejected: dict[str, list[str]]
     joined_pairs: NotRequired[int]

@@ -266,14 +266,15 @@ def _fitted(workspace: Workspace, name: str) -> dict[Run, Fitted]:
     if not path.exists():
         return {}
     notes = read_json(path, f"run `skinlesion assess {name}`", AssessmentNotes)
+    remedy = f"run `skinlesion assess {name}`"
     fitted = {}
     for run in notes["runs"]:
         try:
             fitted[Run(run["fold"], run["seed"], run.get("repeat", 0))] = Fitted.read(run)
         except UserError as error:
-            raise UserError(
-                f"{path}: fold {run['fold']}, seed {run['seed']}: {error}; run `skinlesion assess {name}`"
-            ) from None
+            raise UserError(f"{path}: fold {run['fold']}, seed {run['seed']}: {error}; {remedy}") from None
+    if len({frozenset(run.thresholds) for run in fitted.values()}) > 1:
+        raise UserError(f"{path}: runs with thresholds of other rules; {remedy}")
     return fitted
 
 

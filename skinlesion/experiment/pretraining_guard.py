@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from skinlesion.data.splits import of_repeat, table_hash
-from skinlesion.errors import UserError
+from skinlesion.errors import UserError, name_some
 from skinlesion.experiment.inputs import Inputs
 from skinlesion.training.pretraining_record import pretraining_records
 from skinlesion.training.runs import Run
@@ -43,4 +43,6 @@ def check_pretraining(inputs: Inputs, runs: Sequence[Run]) -> None:
 
 
 def _words(name: str, seen: object, own: object) -> str:
-    return "another split" if name == "split" else f"{name} {seen}, not {own}"
+    if name == "split":
+        return "another split"
+    return f"{name} {name_some([seen])}, not {own}"

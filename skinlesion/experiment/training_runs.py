@@ -15,6 +15,7 @@ from skinlesion.data.store import cores
 from skinlesion.errors import UserError
 from skinlesion.experiment.inputs import Inputs
 from skinlesion.experiment.pretraining_guard import check_pretraining
+from skinlesion.files import shown_problem
 from skinlesion.models.backbones import has_fixed_input
 from skinlesion.models.losses import Loss, make_loss
 from skinlesion.models.metadata_encoders import MetadataEncoder, fit_encoder
@@ -134,6 +135,13 @@ def train_runs(
                     _train_run(folder, run, examples, experiment, world, watcher)
             except torch.cuda.OutOfMemoryError:
                 raise UserError(_too_large(settings, inputs)) from None
+            except RuntimeError as error:  # what torch raises where a CPU's memory is full
+                if "allocate memory" not in str(error):
+                    raise
+                raise UserError(
+                    f"{experiment}: out of memory ({shown_problem(error)}); take a smaller head, input_size or "
+                    "batch size in train"
+                ) from None
 
 
 def _too_large(settings: TrainParams, inputs: Inputs) -> str:

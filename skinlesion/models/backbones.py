@@ -15,6 +15,8 @@ from torch import nn
 from torch.nn import functional
 
 from skinlesion.errors import UserError, choices
+from skinlesion.files import shown_problem
+from skinlesion.models.finite import check_finite
 from skinlesion.models.pretrained import hash_state, hub_file, load_by_position, local_file, pip_file
 from skinlesion.transfer import constant
 
@@ -218,7 +220,9 @@ def _create(name: str, weights: str, input_size: int | None) -> Any:
         path = hub_file(name, config)
     else:
         path = local_file(weights)
-    return _from_file(name, path, sized)
+    model = _from_file(name, path, sized)
+    check_finite(model.state_dict(), f"train.weights: {path}", "give undamaged weights")
+    return model
 
 
 def _from_file(name: str, path: Path, sized: dict[str, Any]) -> Any:
@@ -235,9 +239,9 @@ def _from_file(name: str, path: Path, sized: dict[str, Any]) -> Any:
             name, pretrained=True, num_classes=classes, pretrained_cfg_overlay=overlay, **sized
         )
         model.reset_classifier(0)
-    except SafetensorError as error:
-        raise UserError(f"train.weights: {path}: not a safetensors file ({error})") from None
-    except (RuntimeError, KeyError) as error:
+    except (SafetensorError, OSError) as error:
+        raise UserError(f"train.weights: {path}: not a safetensors file ({shown_problem(error)})") from None
+    except (RuntimeError, KeyError, IndexError, AttributeError, TypeError, ValueError) as error:  # timm's, by the names
         reason = " ".join(str(error).split())[:160]
         raise UserError(
             f"train.weights: {path} does not fit {name} ({reason} …); give weights of this backbone"

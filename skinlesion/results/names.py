@@ -66,3 +66,14 @@ PAIR_COLUMNS = (
 OVERLAP_NAME = "overlap.csv"
 OVERLAP_COLUMNS = ("external", "image_id", "training_image_id", "reason", "hash_distance", "cosine")
 SHORTCUTS_NAME = "shortcuts.csv"
+
+#: Columns that hold words, in any table of reports/ that is read back; all others hold numbers.
+WORDS = frozenset({
+    "a", "about", "actual", "adjustment", "answer", "b", "caution", "certainty", "claim", "classes", "column",
+    "columns", "direction", "dx", "experiment", "external", "family", "first", "first_dx", "first_lesion", "group",
+    "image_id", "kind", "lesion_id", "method", "metric", "note", "part", "phase", "predicted", "predictor",
+    "probabilities", "promise", "question", "reason", "rule", "second", "second_dx", "second_lesion", "shown",
+    "source", "target", "training_image_id", "trainings", "unit", "verdict", "worst",
+})  # fmt: skip
+#: Those without which a row says nothing.
+NEVER_EMPTY = frozenset({"a", "answer", "b", "claim", "dx", "experiment", "metric", "phase", "predictor", "question"})

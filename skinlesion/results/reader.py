@@ -29,7 +29,7 @@ from skinlesion.data.store import (
 from skinlesion.errors import UserError
 from skinlesion.evaluation.metrics import confusion_matrix
 from skinlesion.evaluation.predictions import Predictions, read_predictions, read_validation
-from skinlesion.files import check_readable, read_csv, read_json
+from skinlesion.files import check_numbers, check_readable, check_words, read_csv, read_json
 from skinlesion.params import Params
 from skinlesion.params_file import load_params
 from skinlesion.results import names
@@ -57,6 +57,10 @@ _EFFECT = "run `skinlesion effect` first"
 _AUDIT = "run `skinlesion audit` first"
 _PAIR_TEXT = ("first", "second", "first_lesion", "second_lesion")
 _OVERLAP_TEXT = ("external", "image_id", "training_image_id")
+_SHORTCUT_COLUMNS = ("predictor", "balanced_accuracy", "macro_auc")
+_SUBGROUP_COLUMNS = (
+    "column", "group", "images", "lesions", "metric", "value", "low", "high", "rest", "p_adjusted", "worst", "note",
+)  # fmt: skip
 _EXPLAIN = "run `skinlesion explain` first"
 
 #: Tables of reports/stats and the columns that their readers rely on.
@@ -66,7 +70,7 @@ _STATISTICS_COLUMNS = {
     "claims": CLAIM_COLUMNS,
     "external": ("a", "b", "external", "metric", "difference", "low_adjusted", "high_adjusted", "verdict"),
     "flips": ("a", "b", "dx", "lost", "gained"),
-    "variance": ("a", "b", "difference", "seed", "fold", "lesion", "seeds_needed"),
+    "variance": ("a", "b", "difference", "low", "high", "seed", "fold", "lesion", "seeds", "seeds_needed"),
     "detectable": ("a", "b", "dx", "lesions", "detectable"),
 }
 
@@ -96,8 +100,7 @@ class Results:
     @property
     def prepared(self) -> Prepared:
         """Return prepared.json: source, counts and checksums of the prepared images."""
-        path = self.workspace.prepared / PREPARED_NAME
-        return self._keep(path, lambda path: read_prepared(path.parent), _PREPARE)
+        return self._keep(self.workspace.prepared / PREPARED_NAME, lambda path: read_prepared(path.parent), _PREPARE)
 
     @property
     def synthetic(self) -> bool:
@@ -152,7 +155,7 @@ class Results:
     @property
     def shortcuts(self) -> pd.DataFrame:
         """Return shortcuts.csv: what predicts the diagnosis without the lesion."""
-        return self._csv(self.workspace.audit / names.SHORTCUTS_NAME, ("predictor",), _AUDIT)
+        return self._csv(self.workspace.audit / names.SHORTCUTS_NAME, _SHORTCUT_COLUMNS, _AUDIT)
 
     # Systems: experiments and ensembles
 
@@ -185,11 +188,10 @@ class Results:
         """Return metrics.json: flat figures, with `_low` and `_high` where they have an interval."""
         return self._figures(self.folder(name) / names.METRICS_NAME, self._evaluate(name))
 
-    def notes(self, name: str) -> dict[str, Any]:
+    def notes(self, name: str) -> Any:
         """Return notes.json: how the metrics came about."""
         shape = EnsembleNotes if name in self.params.ensembles else RunNotes
-        notes: dict[str, Any] = self._json(self.folder(name) / names.NOTES_NAME, self._evaluate(name), shape)
-        return notes
+        return self._json(self.folder(name) / names.NOTES_NAME, self._evaluate(name), shape)
 
     def predictions(self, name: str) -> Predictions:
         """Return predictions.csv: the test parts."""
@@ -221,11 +223,10 @@ class Results:
         path = self.workspace.results(name) / names.EXTERNAL_NAME
         return Figures(self._of_external(path, name, external, FIGURES), path, self._evaluate(name))
 
-    def external_notes(self, name: str, external: str) -> dict[str, Any]:
+    def external_notes(self, name: str, external: str) -> Any:
         """Return what an external data set holds and what was left out of it."""
         path = self.workspace.results(name) / names.EXTERNAL_FOLDER / names.EXTERNAL_NOTES_NAME
-        notes: dict[str, Any] = self._of_external(path, name, external, ExternalNotes)
-        return notes
+        return self._of_external(path, name, external, ExternalNotes)
 
     def _of_external(self, path: Path, name: str, external: str, shape: Any) -> Any:
         """Return one data set's part of a file; a UserError where it was added since the experiment was evaluated."""
@@ -289,7 +290,7 @@ class Results:
     def subgroups(self, name: str) -> pd.DataFrame:
         """Return subgroups.csv; `worst` and `note` are empty text where they say nothing."""
         return self._csv(
-            self.workspace.assessment(name) / "subgroups.csv", ("column", "group", "metric"), _assess(name),
+            self.workspace.assessment(name) / "subgroups.csv", _SUBGROUP_COLUMNS, _assess(name),
             text=("group", "worst", "note"), empty=("worst", "note"),
         )  # fmt: skip
 
@@ -375,6 +376,8 @@ class Results:
 
         def read(path: Path) -> pd.DataFrame:
             table = read_csv(path, columns, remedy, dtype=dict.fromkeys(text, str))
+            check_words(path, table, tuple(names.NEVER_EMPTY.difference(empty)), remedy)
+            check_numbers(path, table.drop(columns=[*names.WORDS.intersection(table.columns)]), remedy)
             there = [name for name in empty if name in table.columns]
             return table.assign(**{name: table[name].astype(object).fillna("") for name in there})
 

@@ -14,7 +14,7 @@ from typing_extensions import TypedDict
 from skinlesion.errors import UserError, shown
 
 #: metrics.json, assessment.json and the figures of one data set: flat, name → value.
-FIGURES = dict[str, float]
+FIGURES = Annotated[dict[str, float], pydantic.Field(min_length=1)]
 
 _Count = Annotated[int, pydantic.Field(ge=0)]
 _Whole = Annotated[list[int], pydantic.Field(min_length=1)]

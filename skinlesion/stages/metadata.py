@@ -84,7 +84,16 @@ def _read_masked(folder: Path, remedy: str, whole: Predictions) -> dict[str, Pre
     """
     required = tuple(name for name in MASKED_COLUMNS if name != "repeat")  # older files have none
     text = {"image_id": str, "shown": str}
-    table = with_run_columns(read_csv(folder / MASKED_NAME, required, remedy, dtype=text, keep_default_na=False))
+    path, numbers = folder / MASKED_NAME, tuple(name for name in MASKED_COLUMNS if name not in text)
+    table = read_csv(
+        path, required, remedy, numbers=numbers, dtype=text, keep_default_na=False, na_values={
+            name: [""] for name in numbers
+        },
+    )  # fmt: skip
+    answers = table[list(PROBABILITY_COLUMNS)]
+    if not answers.ge(0).all(axis=None) or not answers.sum(axis=1).gt(0).all():
+        raise UserError(f"{path}: probabilities that are none; {remedy}")
+    table = with_run_columns(table)
     versions: dict[str, Predictions] = {}
     for version, rows in table.groupby("shown"):
         ordered = rows.sort_values(["repeat", "seed", "image_id"])

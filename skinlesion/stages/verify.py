@@ -10,7 +10,7 @@ from typing import Any
 
 from skinlesion.analysis.summary import mean_temperature, summarise
 from skinlesion.errors import UserError
-from skinlesion.files import read_json, write_json
+from skinlesion.files import read_json, read_text, write_json
 from skinlesion.numbers import count
 from skinlesion.params import Params
 from skinlesion.progress import progress
@@ -141,7 +141,7 @@ def _pages(params: Params, workspace: Workspace, again: Workspace) -> Iterator[s
 
 
 def _readme(readme: Path, again: Workspace) -> Iterator[str]:
-    text = readme.read_text(encoding="utf-8")
+    text = read_text(readme, "name the README that holds the table")
     written = text.partition(BEGIN)[2].partition(END)[0].strip()
     recomputed = (again.reports / f"{TABLE_NAME}.md").read_text(encoding="utf-8").strip()
     yield from _line_differences(str(readme), written, recomputed)
@@ -157,7 +157,7 @@ def _differences(written: Path, recomputed: Path) -> Iterator[str]:
             if not _equal(before.get(key), after.get(key)):
                 yield f"{written}: {key} is {before.get(key)}, recomputed {after.get(key)}"
     else:
-        texts = (path.read_text(encoding="utf-8") for path in (written, recomputed))
+        texts = (read_text(path, "run `dvc repro`") for path in (written, recomputed))
         yield from _line_differences(str(written), *texts)
 
 

@@ -8,8 +8,10 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
+from typing_extensions import TypedDict
 
-from skinlesion.files import replacing
+from skinlesion.errors import UserError
+from skinlesion.files import fitting, replacing
 
 State = dict[str, torch.Tensor]
 
@@ -27,6 +29,18 @@ class Progress:
     history: list[dict[str, Any]]
     average: State = field(default_factory=dict)  # of the weights, where there is one
     average_steps: int = 0
+
+
+class _Header(TypedDict):
+    """What a checkpoint says besides tensors."""
+
+    fingerprint: str
+    epoch: int
+    best_epoch: int
+    best_value: float
+    average_steps: int
+    history: list[dict[str, Any]]
+    param_groups: list[dict[str, Any]]
 
 
 def save_checkpoint(path: Path, progress: Progress, fingerprint: str) -> None:
@@ -55,11 +69,11 @@ def load_checkpoint(path: Path, fingerprint: str, device: torch.device) -> Progr
         return None
     try:
         with safe_open(path, framework="pt") as stored:
-            header = json.loads(stored.metadata()["run"])
+            header: _Header = fitting(json.loads(stored.metadata()["run"]), _Header, str(path), "")
             if header["fingerprint"] != fingerprint:
                 return None
             tensors = {name: stored.get_tensor(name).to(device) for name in stored.keys()}  # noqa: SIM118
-    except (SafetensorError, KeyError, TypeError, json.JSONDecodeError):
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError, RecursionError, UserError):
         return None
 
     def part(prefix: str) -> State:

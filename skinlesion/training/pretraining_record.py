@@ -37,7 +37,7 @@ def pretraining_records(path: Path) -> list[dict[str, Any]]:
     try:
         with safe_open(path, framework="pt") as stored:
             found.append(json.loads((stored.metadata() or {}).get(_KEY, "null")))
-    except (SafetensorError, FileNotFoundError, json.JSONDecodeError):
+    except (SafetensorError, OSError, ValueError, RecursionError):
         pass  # loading the weights says what is wrong with the file
     beside = path.with_suffix(".json")
     if beside.exists():

@@ -22,6 +22,7 @@ from skinlesion.errors import UserError
 from skinlesion.files import (
     check_numbers,
     check_readable,
+    check_words,
     read_csv,
     read_json,
     replacing,
@@ -239,11 +240,14 @@ def read_history(out: Path, run: Run) -> pd.DataFrame:
         UserError: there are none, or they are damaged.
     """
     path, remedy = run_folder(out, run) / HISTORY_NAME, "run `skinlesion train` first"
-    table = read_csv(path, ("phase", "epoch", "validation_loss"), remedy, dtype={"phase": str})
-    if table.empty or table["phase"].isna().any():
-        raise UserError(f"{path}: an epoch without a phase, or no epoch; {_AGAIN}")
+    table = read_csv(path, ("phase", "epoch", "validation_loss"), remedy)
+    if table.empty:
+        raise UserError(f"{path}: no epoch; {_AGAIN}")
+    check_words(path, table, ("phase",), remedy)
     values = ["epoch", *(name for name in table.columns if name.startswith(("train_", "validation_")))]
-    check_numbers(path, table[values], remedy)
+    check_numbers(path, table[values], remedy, finite=False)  # a loss may have been infinite
+    if table["epoch"].isna().any():
+        raise UserError(f"{path}: a row without its epoch; {_AGAIN}")
     return table
 
 

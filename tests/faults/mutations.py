@@ -1,4 +1,4 @@
-"""Damaged copies of the files that commands read back: a number decides the damage, so that a failure can be repeated."""
+"""Damaged copies of the files that commands read back: a number decides the damage, which can so be repeated."""
 
 import json
 import random
@@ -33,7 +33,7 @@ ODD_CELLS = (
 
 
 def mutate_json(text: str, seed: int) -> str:
-    """Return JSON in which one entry at any depth is missing or of another kind, or text that is not that file at all."""
+    """Return JSON in which one entry at any depth is missing or of another kind, or text that is no such file."""
     rng = random.Random(seed)
     if rng.random() < 0.2:
         return rng.choice((*ODD_TEXTS, text[: rng.randrange(len(text))]))

@@ -299,8 +299,13 @@ def test_a_torn_lesion_is_refused(workspace_folder, run):
     assert not (workspace_folder / "models").exists()
 
 
-@pytest.mark.parametrize(("column", "value"), [("lesion_id", "another"), ("dx", "nv"), ("dx", "rubbish"), ("part", "1.5"),
-                                               ("part", ""), ("image_id", "x\x1b[2J")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("lesion_id", "another"), ("dx", "nv"), ("dx", "rubbish"), ("part", "1.5"), ("part", ""),
+        ("image_id", "x\x1b[2J"),
+    ],
+)  # fmt: skip
 def test_a_split_that_contradicts_the_data_is_refused(workspace_folder, run, column, value):
     path = workspace_folder / "data/splits/lesion.csv"
     split = pd.read_csv(path, dtype=str)
