@@ -6,11 +6,13 @@ too large, damaged or of another shape in one line.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
 import re
 import stat
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,20 +25,93 @@ if TYPE_CHECKING:
 
 _BLOCK = 1 << 20
 _LARGEST_TEXT = 64 << 20  # bytes of a JSON, YAML or Markdown file; the largest that is written has some hundred kB
+_LONGEST_NAME = 225  # bytes: file systems take 255, and a temporary name is longer than the file's
+_ELSEWHERE = "choose another path"
 _PARTIAL = re.compile(r"\.(?P<name>.+)\.(?P<process>\d+)\.partial")
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Yield a temporary name beside `path`; it becomes `path` when the block ends well, and vanishes when not."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    sweep_partials(path)
+    """Yield a temporary name beside `path`; it becomes `path` when the block ends well, and vanishes when not.
+
+    The file has the permissions that the umask gives, whatever a library gives it (safetensors: 0600).
+
+    Raises:
+        UserError: a folder, pipe or device has the name, or no file of that name can be made.
+    """
+    _refuse_other_kinds(path)
     temporary = partial_of(path)
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        sweep_partials(path)
+        temporary.touch()
+    except (OSError, ValueError) as error:
+        if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise UserError(f"{path}: cannot be written ({_reason(error)}); {_ELSEWHERE}") from None
+    mode = temporary.stat().st_mode
+    try:
         yield temporary
+        if temporary.stat().st_mode != mode:
+            temporary.chmod(stat.S_IMODE(mode))
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def check_output(path: Path, option: str) -> None:
+    """Check that a file can be written as `path`, before the work that it is to hold; nothing is left behind.
+
+    Raises:
+        UserError: it cannot; the message names the option that gave the path.
+    """
+    try:
+        _refuse_other_kinds(path)
+    except UserError as error:
+        raise UserError(f"{option} {error}") from None
+    check_output_folder(path.parent, option, path)
+
+
+def check_output_folder(folder: Path, option: str, asked: Path | None = None) -> None:
+    """Check that files can be written into a folder, which is made later where it is not there; nothing is left behind.
+
+    Raises:
+        UserError: they cannot; the message names the option that gave the path, and `asked` instead of the folder.
+    """
+    existing = folder
+    try:
+        if any(len(os.fsencode(part)) > _LONGEST_NAME for part in (asked or folder).parts):
+            raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG))
+        while not _is_there(existing) and existing != existing.parent:
+            existing = existing.parent
+        if not stat.S_ISDIR(existing.stat().st_mode):
+            raise NotADirectoryError(errno.ENOTDIR, "a file where a folder is to be")
+        with tempfile.TemporaryFile(dir=existing):
+            pass
+    except (OSError, ValueError) as error:
+        raise UserError(f"{option} {asked or folder}: cannot be written ({_reason(error)}); {_ELSEWHERE}") from None
+
+
+def _is_there(path: Path) -> bool:
+    """Return whether there is anything, a broken link included; raises OSError for an impossible name."""
+    try:
+        path.lstat()
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def _refuse_other_kinds(path: Path) -> None:
+    """Raise UserError where a file cannot, or must not, take the place of what has its name."""
+    try:
+        mode = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return  # making the folder says what is wrong, if anything is
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}: cannot be written ({_reason(error)}); {_ELSEWHERE}") from None
+    if not stat.S_ISREG(mode):
+        kind = "a folder" if stat.S_ISDIR(mode) else "a pipe, socket or device"
+        raise UserError(f"{path}: {kind}, not a file; {_ELSEWHERE}")
 
 
 def partial_of(path: Path) -> Path:

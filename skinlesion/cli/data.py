@@ -7,6 +7,7 @@ import typer
 
 from skinlesion.cli.app import ParamsOption, app, load
 from skinlesion.errors import UserError
+from skinlesion.files import check_output_folder
 
 
 @app.command()
@@ -24,6 +25,7 @@ def fetch(
 
     if dataset != "ham10000":
         raise UserError(f"fetch {dataset}: not a data set that can be fetched; {choices(['ham10000'], dataset)}")
+    check_output_folder(out, "--out")
     files = module.fetch(origin, out, masks=masks, test_set=test_set)
     print(f"{count(len(files), 'file')} in {out}; next: `skinlesion prepare`")
 

@@ -7,6 +7,7 @@ import typer
 
 from skinlesion.cli.app import ParamsOption, app, load
 from skinlesion.errors import UserError
+from skinlesion.files import check_output_folder
 
 
 @app.command()
@@ -89,6 +90,8 @@ def score(
 
     if validation is None and (metadata_table or out):
         raise UserError("score: --metadata and --out belong to the assessment; give --validation too")
+    if out is not None:
+        check_output_folder(out, "--out")
     loaded = Params() if params is None else load_params(params)
     changes = {"replicates": replicates, "seed": seed}
     settings = loaded.evaluate.model_copy(update={name: value for name, value in changes.items() if value is not None})

@@ -80,6 +80,8 @@ def report(
     from skinlesion.stages import report as stage
 
     loaded, workspace = load(params)
+    if readme is not None:
+        stage.read_readme(readme)  # what is wrong with it is said before the work
     page = stage.report(loaded, workspace)
     if readme is not None:
         stage.write_readme_table(workspace, readme)

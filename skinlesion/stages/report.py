@@ -4,7 +4,7 @@ import shutil
 from pathlib import Path
 
 from skinlesion.errors import UserError
-from skinlesion.files import write_csv, write_text
+from skinlesion.files import read_text, write_csv, write_text
 from skinlesion.params import Params
 from skinlesion.report.effect_page import effect_page
 from skinlesion.report.model_card import model_card
@@ -49,16 +49,26 @@ def report(params: Params, workspace: Workspace) -> Path:
     return out / REPORT_PAGE_NAME
 
 
+def read_readme(readme: Path) -> str:
+    """Return a text that has the markers of the results table.
+
+    Raises:
+        UserError: it cannot be read, or the markers are not there.
+    """
+    text = read_text(readme, f"give a file with the lines {BEGIN} and {END}")
+    if BEGIN not in text or END not in text.partition(BEGIN)[2]:
+        raise UserError(f"{readme}: the lines {BEGIN} and {END} are missing; add them where the table belongs")
+    return text
+
+
 def write_readme_table(workspace: Workspace, readme: Path) -> None:
     """Put reports/results.md between the markers in `readme`.
 
     Raises:
         UserError: the markers are not there.
     """
-    text = readme.read_text(encoding="utf-8")
-    if BEGIN not in text or END not in text:
-        raise UserError(f"{readme}: the lines {BEGIN} and {END} are missing; add them where the table belongs")
+    text = read_readme(readme)
     before, _, rest = text.partition(BEGIN)
     after = rest.partition(END)[2]
-    table = (workspace.reports / f"{TABLE_NAME}.md").read_text(encoding="utf-8")
+    table = read_text(workspace.reports / f"{TABLE_NAME}.md", "run `skinlesion report` first")
     write_text(readme, f"{before}{BEGIN}\n{table}{END}{after}")
