@@ -218,8 +218,10 @@ def test_files_follow_the_umask(tmp_path):
 
 
 PART = st.one_of(
-    st.sampled_from(["folder", "file", "pipe", "loop", "nowhere", "..", ".", "~", "/", "", " ", "*", "-", "--", "n" * 256,
-                     "/dev/stdin", "/dev/fd/0", "/proc/self/mem", "\x1b[2J", "\u202e", "\udcff", "\n", "$(x)", "%s", "{}"]),
+    st.sampled_from(
+        ["folder", "file", "pipe", "loop", "nowhere", "..", ".", "~", "/", "", " ", "*", "-", "--", "n" * 256, "{}",
+         "/dev/zero", "/dev/full", "/proc/self/mem", "\x1b[2J", "\u202e", "\udcff", "\n", "$(x)", "%s"]
+    ),
     st.text(max_size=8),
 )  # fmt: skip
 
