@@ -6,6 +6,7 @@ regular file, too large, damaged or of another shape in one line.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import math
@@ -28,17 +29,35 @@ if TYPE_CHECKING:
 _BLOCK = 1 << 20
 _LARGEST_TEXT = 64 << 20  # bytes of a JSON, YAML or Markdown file; the largest that is written has some hundred kB
 _LARGEST_INTEGER = 2**64
+LONGEST_NAME = 225  # bytes: file systems take 255, and a temporary name is longer than the file's
+ELSEWHERE = "choose another path"
 _PARTIAL = re.compile(r"\.(?P<name>.+)\.(?P<process>\d+)\.partial")
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Yield a temporary name beside `path`; it becomes `path` when the block ends well, and vanishes when not."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    sweep_partials(path)
+    """Yield a temporary name beside `path`; it becomes `path` when the block ends well, and vanishes when not.
+
+    The file has the permissions that the umask gives, whatever a library gives it (safetensors: 0600).
+
+    Raises:
+        UserError: a folder, pipe or device has the name, or no file of that name can be made.
+    """
+    check_replaceable(path)
     temporary = partial_of(path)
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        sweep_partials(path)
+        temporary.touch()
+    except (OSError, ValueError) as error:
+        if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise UserError(f"{path}: cannot be written ({system_reason(error)}); {ELSEWHERE}") from None
+    mode = temporary.stat().st_mode
+    try:
         yield temporary
+        if temporary.stat().st_mode != mode:
+            temporary.chmod(stat.S_IMODE(mode))
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
@@ -64,6 +83,19 @@ def replacing_folder(path: Path) -> Iterator[Path]:
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
         shutil.rmtree(old, ignore_errors=True)
+
+
+def check_replaceable(path: Path) -> None:
+    """Raise UserError where a file cannot, or must not, take the place of what has its name."""
+    try:
+        mode = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return  # making the folder says what is wrong, if anything is
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}: cannot be written ({system_reason(error)}); {ELSEWHERE}") from None
+    if not stat.S_ISREG(mode):
+        kind = "a folder" if stat.S_ISDIR(mode) else "a pipe, socket or device"
+        raise UserError(f"{path}: {kind}, not a file; {ELSEWHERE}")
 
 
 def partial_of(path: Path) -> Path:
@@ -128,7 +160,7 @@ def check_readable(path: Path, remedy: str, largest: int | None = None) -> None:
     except FileNotFoundError:
         raise UserError(f"{path}: no such file; {remedy}") from None
     except (OSError, ValueError) as error:  # ValueError: a null character in the name
-        raise UserError(f"{path}: cannot be read ({_reason(error)}); {remedy}") from None
+        raise UserError(f"{path}: cannot be read ({system_reason(error)}); {remedy}") from None
     if stat.S_ISDIR(found.st_mode):
         raise UserError(f"{path}: a folder, not a file; {remedy}")
     if not stat.S_ISREG(found.st_mode):
@@ -139,7 +171,7 @@ def check_readable(path: Path, remedy: str, largest: int | None = None) -> None:
         raise UserError(f"{path}: cannot be read (Permission denied); {remedy}")
 
 
-def _reason(error: Exception) -> str:
+def system_reason(error: Exception) -> str:
     return getattr(error, "strerror", None) or str(error).partition("\n")[0]
 
 
@@ -155,7 +187,7 @@ def read_text(path: Path, remedy: str) -> str:
     except UnicodeDecodeError:
         raise UserError(f"{path}: not UTF-8 text; {remedy}") from None
     except OSError as error:
-        raise UserError(f"{path}: cannot be read ({_reason(error)}); {remedy}") from None
+        raise UserError(f"{path}: cannot be read ({system_reason(error)}); {remedy}") from None
 
 
 def read_json(path: Path, remedy: str, shape: Any = dict[str, Any]) -> Any:

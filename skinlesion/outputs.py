@@ -1,10 +1,14 @@
 """Outputs that a user names: what lies there already is replaced only where the same command wrote it."""
 
+import errno
 import os
+import stat
+import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from skinlesion.errors import UserError
+from skinlesion.files import ELSEWHERE, LONGEST_NAME, check_replaceable, system_reason
 
 
 def check_outputs(paths: Iterable[Path], option: str, is_own: Callable[[Path], bool]) -> None:
@@ -19,7 +23,7 @@ def check_outputs(paths: Iterable[Path], option: str, is_own: Callable[[Path], b
         UserError: something else lies there, or no file can be made there.
     """
     for path in paths:
-        check_folder(path.parent, option)
+        check_output_folder(path.parent, option, path)
         if not os.path.lexists(path):
             continue
         if path.is_dir():
@@ -37,22 +41,45 @@ def first_bytes(path: Path, most: int) -> bytes:
         return b""
 
 
-def check_folder(folder: Path, option: str) -> None:
-    """Check that files can be written to a folder, or that the folder can be made.
+def check_output(path: Path, option: str) -> None:
+    """Check that a file can be written as `path`, before the work that it is to hold; nothing is left behind.
 
     Raises:
-        UserError: it is something else, or cannot be written to.
+        UserError: it cannot; the message names the option that gave the path.
     """
-    while True:
-        try:
-            os.lstat(folder)
-            break
-        except FileNotFoundError:
-            folder = folder.parent
-        except (OSError, ValueError) as error:  # ValueError: a null character in the name
-            reason = getattr(error, "strerror", None) or str(error)
-            raise UserError(f"{option}: {folder} cannot be used ({reason}); choose another path") from None
-    if not folder.is_dir():
-        raise UserError(f"{option}: {folder} is not a folder; choose another path")
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise UserError(f"{option}: {folder} cannot be written to (Permission denied); choose another path")
+    try:
+        check_replaceable(path)
+    except UserError as error:
+        raise UserError(f"{option} {error}") from None
+    check_output_folder(path.parent, option, path)
+
+
+def check_output_folder(folder: Path, option: str, asked: Path | None = None) -> None:
+    """Check that files can be written into a folder, which is made later where it is not there; nothing is left behind.
+
+    Raises:
+        UserError: they cannot; the message names the option that gave the path, and `asked` instead of the folder.
+    """
+    existing = folder
+    try:
+        if any(len(os.fsencode(part)) > LONGEST_NAME for part in (asked or folder).parts):
+            raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG))
+        while not _is_there(existing) and existing != existing.parent:
+            existing = existing.parent
+        if not stat.S_ISDIR(existing.stat().st_mode):
+            raise NotADirectoryError(errno.ENOTDIR, "a file where a folder is to be")
+        with tempfile.TemporaryFile(dir=existing):
+            pass
+    except (OSError, ValueError) as error:
+        raise UserError(
+            f"{option} {asked or folder}: cannot be written ({system_reason(error)}); {ELSEWHERE}"
+        ) from None
+
+
+def _is_there(path: Path) -> bool:
+    """Return whether there is anything, a broken link included; raises OSError for an impossible name."""
+    try:
+        path.lstat()
+    except FileNotFoundError:
+        return False
+    return True

@@ -7,6 +7,7 @@ import typer
 
 from skinlesion.cli.app import ParamsOption, app, load
 from skinlesion.errors import UserError, name_some
+from skinlesion.outputs import check_output_folder
 
 
 @app.command()
@@ -26,6 +27,7 @@ def fetch(
         raise UserError(
             f"fetch {name_some([dataset])}: not a data set that can be fetched; {choices(['ham10000'], dataset)}"
         )
+    check_output_folder(out, "--out")
     files = module.fetch(origin, out, masks=masks, test_set=test_set)
     print(f"{count(len(files), 'file')} in {out}; next: `skinlesion prepare`")
 

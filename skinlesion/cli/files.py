@@ -8,7 +8,7 @@ import typer
 from skinlesion.choices import LARGEST_SEED, MOST_REPLICATES
 from skinlesion.cli.app import ParamsOption, app, load
 from skinlesion.errors import UserError, printable
-from skinlesion.outputs import check_folder
+from skinlesion.outputs import check_output_folder
 
 ReplicatesOption = Annotated[
     int | None,
@@ -107,7 +107,7 @@ def score(
     if validation is None and (metadata_table or out):
         raise UserError("score: --metadata and --out belong to the assessment; give --validation too")
     if out is not None:
-        check_folder(out, "--out")
+        check_output_folder(out, "--out")
     loaded = Params() if params is None else load_params(params)
     changes = {"replicates": replicates, "seed": seed}
     settings = loaded.evaluate.model_copy(update={name: value for name, value in changes.items() if value is not None})

@@ -20,6 +20,7 @@ from skinlesion.cli.app import ParamsOption, app, load
 from skinlesion.errors import UserError
 from skinlesion.folds import FOLDS
 from skinlesion.numbers import number, scientific
+from skinlesion.outputs import check_output, check_output_folder
 
 if TYPE_CHECKING:
     from skinlesion.params import TrainParams
@@ -52,6 +53,7 @@ def pretrain(
     from skinlesion.stages import pretrain as stage
     from skinlesion.training.pretraining import PretrainSettings
 
+    check_output(out, "--out")
     loaded, workspace = load(params, required=False)
     # What a run of images alone needs: `train` may ask for more, records say, that has no part in this.
     changes: dict[str, Any] = {
@@ -93,6 +95,8 @@ def train(
     from skinlesion import console
     from skinlesion.params_file import parse_setting
 
+    if out is not None:
+        check_output_folder(out, "--out")
     loaded, workspace = load(params, required=experiment is not None)
     flags: dict[str, Any] = {
         "backbone": backbone, "weights": weights, "regime": regime, "fusion": fusion, "metadata": metadata,
@@ -146,6 +150,8 @@ def evaluate(
     loaded, workspace = load(params, required=experiment is not None)
     if (experiment is None) == (models is None):
         raise UserError("evaluate: give either --experiment NAME or --models DIR")
+    if out is not None:
+        check_output_folder(out, "--out")
     from skinlesion import console
     from skinlesion.stages import evaluate as stage
 
@@ -182,6 +188,7 @@ def export(
     """Write one trained model as ONNX (extra `onnx`), checked against torch."""
     from skinlesion.stages import export as stage
 
+    check_output(out, "--out")
     loaded, workspace = load(params)
     written = stage.export(loaded, workspace, experiment, fold, out)
     difference = scientific(written["largest_difference"])

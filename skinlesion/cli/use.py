@@ -9,6 +9,7 @@ import typer
 
 from skinlesion.cli.app import ParamsOption, app, load
 from skinlesion.errors import UserError
+from skinlesion.outputs import check_output_folder
 
 
 @app.command()
@@ -46,6 +47,8 @@ def predict(
 
     if as_json and as_csv:
         raise UserError("predict: give either --json or --csv")
+    if cam is not None:
+        check_output_folder(cam, "--cam")
     loaded, workspace = load(params)
     predicted = stage.predict(
         loaded,

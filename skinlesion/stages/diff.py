@@ -3,6 +3,7 @@
 import tempfile
 from pathlib import Path
 
+import numpy as np
 from dvc.exceptions import DvcException
 from dvc.repo import Repo
 from dvc.repo.brancher import switch
@@ -10,8 +11,9 @@ from scmrepo.exceptions import SCMError
 
 from skinlesion.analysis.pair_report import ComparisonReport, report_pairs
 from skinlesion.analysis.plan import Plan
-from skinlesion.errors import UserError
+from skinlesion.errors import UserError, shown
 from skinlesion.evaluation.predictions import Predictions, read_predictions
+from skinlesion.files import shown_problem
 
 WORKSPACE = "workspace"
 _FOLDERS = ("runs", "ensembles")  # of reports/
@@ -30,6 +32,9 @@ def diff(root: Path, first: str, second: str, plan: Plan) -> tuple[dict[str, Com
     Raises:
         UserError: no DVC repository, or no such revision.
     """
+    for revision in (first, second):
+        if not revision.strip() or not revision.isprintable():
+            raise UserError(f"diff: {shown(revision)} is no revision; see `git log --oneline`")
     try:
         repo = Repo(str(root))
     except DvcException as error:
@@ -47,7 +52,7 @@ def diff(root: Path, first: str, second: str, plan: Plan) -> tuple[dict[str, Com
                 lines.append(f"{first if name in of_first else second} {name}: only this revision has it")
             continue
         a, b = of_first[name], of_second[name]
-        if a.probabilities.shape == b.probabilities.shape and (a.probabilities == b.probabilities).all():
+        if _same(a, b):
             lines.append(f"{name}: unchanged")
             continue
         try:
@@ -55,6 +60,12 @@ def diff(root: Path, first: str, second: str, plan: Plan) -> tuple[dict[str, Com
         except UserError as error:
             lines.append(f"{name}: {error}")
     return reports, lines
+
+
+def _same(a: Predictions, b: Predictions) -> bool:
+    """Return whether two sets of predictions say the same: of which images, with which truth, and what."""
+    arrays = ("image_ids", "lesions", "labels", "folds", "probabilities")
+    return a.layers == b.layers and all(np.array_equal(getattr(a, name), getattr(b, name)) for name in arrays)
 
 
 def _predictions(repo: Repo, root: Path, revision: str) -> tuple[dict[str, Predictions], list[str]]:
@@ -85,7 +96,15 @@ def _predictions(repo: Repo, root: Path, revision: str) -> tuple[dict[str, Predi
                         f"get them with `dvc fetch`, or `git switch --detach {revision} && dvc repro`"
                     )
                     continue
-                predictions[name] = read_predictions(copy)[0]
+                try:
+                    predictions[name] = read_predictions(copy)[0]
+                except UserError as error:  # it names the copy, which nobody has seen
+                    missing.append(f"{revision} {name}: {str(error).replace(str(copy), 'predictions.csv')}")
     except SCMError:
         raise UserError(f"diff: {revision} is not a revision of this repository; see `git log --oneline`") from None
+    except (DvcException, OSError) as error:
+        reason = shown_problem(error)
+        raise UserError(
+            f"diff: {revision} has no DVC pipeline here that can be read ({reason}); take a later revision"
+        ) from None
     return predictions, missing

@@ -58,7 +58,7 @@ def write_readme_table(workspace: Workspace, readme: Path) -> None:
         UserError: as `check_readme`.
     """
     before, after = check_readme(readme)
-    table = (workspace.reports / f"{TABLE_NAME}.md").read_text(encoding="utf-8")
+    table = read_text(workspace.reports / f"{TABLE_NAME}.md", "run `skinlesion report` first")
     with replacing(readme.resolve()) as temporary:  # what a link leads to
         temporary.write_bytes(before + f"{BEGIN}\n{table}{END}".encode() + after)
 

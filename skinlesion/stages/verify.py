@@ -31,7 +31,7 @@ from skinlesion.results.workspace import Workspace
 from skinlesion.stages.assess import assess
 from skinlesion.stages.effect import effect
 from skinlesion.stages.metadata import metadata
-from skinlesion.stages.report import BEGIN, END, report
+from skinlesion.stages.report import BEGIN, END, check_readme, report
 from skinlesion.stages.stats import stats
 
 _TOLERANCE = 1e-9
@@ -50,6 +50,8 @@ def verify(params: Params, workspace: Workspace, readme: Path | None, *, quick: 
     Raises:
         UserError: predictions or another file of an earlier stage are missing.
     """
+    if readme is not None:
+        check_readme(readme)  # what is wrong with it is said before the work
     with tempfile.TemporaryDirectory(prefix="skinlesion-verify-") as name:
         again = _copy(params, workspace, Path(name), quick=quick)
         problems = list(_metrics(params, workspace, again))
@@ -141,8 +143,7 @@ def _pages(params: Params, workspace: Workspace, again: Workspace) -> Iterator[s
 
 
 def _readme(readme: Path, again: Workspace) -> Iterator[str]:
-    text = read_text(readme, "name the README that holds the table")
-    written = text.partition(BEGIN)[2].partition(END)[0].strip()
+    written = readme.read_text(encoding="utf-8").partition(BEGIN)[2].partition(END)[0].strip()
     recomputed = (again.reports / f"{TABLE_NAME}.md").read_text(encoding="utf-8").strip()
     yield from _line_differences(str(readme), written, recomputed)
 

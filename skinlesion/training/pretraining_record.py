@@ -33,6 +33,8 @@ def pretraining_records(path: Path) -> list[dict[str, Any]]:
     Raises:
         UserError: the JSON file beside the weights is not JSON.
     """
+    if not path.is_file():  # a folder or pipe, which loading the weights refuses
+        return []
     found: list[Any] = []
     try:
         with safe_open(path, framework="pt") as stored:

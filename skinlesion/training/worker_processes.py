@@ -21,7 +21,8 @@ def run_on_devices(
 
     A device that is named several times gets as many processes.
 
-    A process that fails, or is killed, leaves the others to finish before the error is passed on; Ctrl-C and SIGTERM end all.
+    A process that fails, or is killed, leaves the others to finish before the error is passed on; Ctrl-C and SIGTERM
+    end all.
 
     Raises:
         Exception: the first that `work` raised, with its traceback in that process as the cause.

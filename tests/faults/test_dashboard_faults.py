@@ -1,4 +1,4 @@
-"""The dashboard's server: pages of other sites get no connection, uploads keep their limit, and it ends when stopped."""
+"""The dashboard's server: pages of other sites get no connection, uploads keep their limit, and stopping it ends it."""
 
 import http.client
 import os

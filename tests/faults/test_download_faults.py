@@ -116,7 +116,10 @@ def test_an_answer_that_is_no_answer(tmp_path, answer, part):
         assert part in refused(url, tmp_path) or part == "PK"
 
 
-@pytest.mark.parametrize("url", ["http://[::1", "http://", "http://127.0.0.1:port/x", "nonsense", "http://a b/", "gopher://x/", "http://\x00/"])  # fmt: skip
+@pytest.mark.parametrize(
+    "url",
+    ["http://[::1", "http://", "http://127.0.0.1:port/x", "nonsense", "http://a b/", "gopher://x/", "http://\x00/"],
+)
 def test_an_odd_address(tmp_path, url):
     refused(url, tmp_path)
 
@@ -226,8 +229,7 @@ def _answers_of_any_kind(examples):
         with answering(answer if whole else answer[: int(cut * len(answer))]) as url:
             try:
                 path = get(url, folder)
-            except UserError as error:
-                assert one_line(error).isprintable()
+            except UserError:
                 assert set(snapshot(folder)) <= {"file.zip.part"}
             else:
                 assert hashlib.md5(path.read_bytes()).hexdigest() == MD5

@@ -7,7 +7,7 @@ from PIL import Image
 
 from skinlesion.data.photographs import distinct_names, find_photographs
 from skinlesion.errors import UserError
-from skinlesion.outputs import check_folder, check_outputs
+from skinlesion.outputs import check_output_folder, check_outputs
 from tests.evaluation.test_predictions import make_table
 from tests.faults.harness import check_refused, snapshot
 
@@ -179,10 +179,10 @@ def test_only_what_is_between_the_markers_of_a_readme_changes(tmp_path):
 def test_folders_that_cannot_be_used(tmp_path):
     (tmp_path / "file").write_text("")
     (tmp_path / "closed").mkdir(mode=0o500)
-    check_folder(tmp_path / "new/below", "--out")
+    check_output_folder(tmp_path / "new/below", "--out")
     for name in ("file", "file/below", "nu\0ll", "n" * 300):
         with pytest.raises(UserError, match="--out"):
-            check_folder(tmp_path / name, "--out")
+            check_output_folder(tmp_path / name, "--out")
     with pytest.raises(UserError, match="choose another"):
         check_outputs([tmp_path / "file"], "--out", lambda path: False)
     check_outputs([tmp_path / "file"], "--out", lambda path: True)

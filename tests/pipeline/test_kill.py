@@ -1,12 +1,16 @@
 """SIGKILL at any moment, then the same command again: the same weights, byte for byte."""
 
+import os
 import random
 import signal
 import subprocess
 import sys
 import time
 
+import pytest
+
 from tests.conftest import small_params, write_params
+from tests.faults.harness import snapshot
 
 TRAIN = [sys.executable, "-m", "skinlesion", "train", "--experiment", "concat"]
 
@@ -82,3 +86,53 @@ def test_memory_that_runs_out_names_the_batch_and_what_to_try(workspace_folder, 
     assert outcome.code == 2
     assert "train.finetune_batch_size: 48 images at 32 px do not fit" in outcome.err
     assert "try 24" in outcome.err
+
+
+STEPS = (
+    "prepare", "split", "train --experiment image", "train --experiment concat", "evaluate --experiment image",
+    "evaluate --experiment concat", "stats",
+)  # fmt: skip
+
+
+def begin(step, folder):
+    return subprocess.Popen(
+        [sys.executable, "-m", "skinlesion", *step.split()],
+        cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True,
+    )  # fmt: skip
+
+
+def finish(step, folder):
+    process = begin(step, folder)
+    _, said = process.communicate()
+    assert process.returncode == 0, said.decode()
+
+
+def results(folder):
+    """Return the content of every file by name, without how long things took."""
+    return {name: content for name, content in snapshot(folder).items() if not name.endswith("timing.json")}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(3))
+def test_a_pipeline_that_is_killed_at_every_stage_ends_in_the_same_bytes(tmp_path, seed):
+    """Seven kills for each seed, each followed by the same command again: 21 in all."""
+    params = small_params(train={"epochs": 20, "patience": 20, "batch_size": 8})
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    rng, inside = random.Random(seed), 0
+    for folder in (whole, killed):
+        folder.mkdir()
+        write_params(folder, params)
+    for step in STEPS:
+        began = time.monotonic()
+        finish(step, whole)
+        seconds = time.monotonic() - began
+        process = begin(step, killed)
+        time.sleep(rng.uniform(0.2, 1.0) * seconds)
+        inside += process.poll() is None
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+        finish(step, killed)
+        left = [name for name in snapshot(killed) if name.endswith((".partial", ".lock")) or "checkpoint" in name]
+        assert left == []
+    assert inside >= 4
+    assert results(killed) == results(whole)

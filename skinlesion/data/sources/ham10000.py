@@ -37,7 +37,7 @@ def open_source(data: DataParams, root: Path) -> "Ham10000":
     folder = root / data.path
     outside = os.environ.get(ENVIRONMENT)
     if outside:
-        _link(folder, Path(outside).expanduser().resolve())
+        _link(folder, Path(os.path.realpath(os.path.expanduser(outside))))
     elif data.download and is_absent(folder):
         print(f"no HAM10000 in {folder}: fetching it (data.download: false leaves that to you)", flush=True)
         try:
@@ -117,7 +117,8 @@ def _link(folder: Path, target: Path) -> None:
     if not target.is_dir():
         raise UserError(f"{ENVIRONMENT}: {target} is not a folder; name the folder that holds the HAM10000 archive")
     link = folder / LINK_NAME
-    if folder.resolve() == target or link.resolve() == target:
+    # Not Path.resolve, which raises RuntimeError where a link leads to itself.
+    if str(target) in (os.path.realpath(folder), os.path.realpath(link)):
         return
     if link.exists() and not link.is_symlink():
         raise UserError(f"{ENVIRONMENT}: {link} is a folder of its own; remove it, or unset {ENVIRONMENT}")
