@@ -1,5 +1,8 @@
 """code: write code.json, one hash per stage of the modules it imports, and create the folders that DVC expects."""
 
+import os
+from pathlib import Path
+
 from skinlesion.code_version import stage_versions
 from skinlesion.files import write_json, write_text
 from skinlesion.params import DataParams, Params
@@ -19,7 +22,8 @@ def code(params: Params, workspace: Workspace) -> dict[str, str]:
     write_json(workspace.root / CODE_NAME, versions)
     root = workspace.root.resolve()
     may_be_empty = [data for data in (params.data, *params.external) if data.source == "phantom" or _fetches(data)]
-    sources = [(root / data.path).resolve() for data in may_be_empty]
+    # Not Path.resolve, which Python 3.11 and 3.12 end with RuntimeError at a link that leads to itself.
+    sources = [Path(os.path.realpath(root / data.path)) for data in may_be_empty]
     folders = [root / "data" / "external", workspace.reports / "ensembles"]
     for folder in (*folders, *(path for path in sources if path.is_relative_to(root))):
         if not folder.exists():
