@@ -20,6 +20,7 @@ def code(params: Params, workspace: Workspace) -> dict[str, str]:
     """
     versions = stage_versions()
     write_json(workspace.root / CODE_NAME, versions)
+    # Not Path.resolve, which Python 3.11 and 3.12 end with RuntimeError at a link that leads to itself.
     root = Path(os.path.realpath(workspace.root))
     may_be_empty = [data for data in (params.data, *params.external) if data.source == "phantom" or _fetches(data)]
     sources = [Path(os.path.realpath(root / data.path)) for data in may_be_empty]

@@ -1,6 +1,7 @@
 """Values of params.yaml of a wrong type, range or length: refused in one line that names the field."""
 
 import copy
+import os
 from typing import Any
 
 import pytest
@@ -101,6 +102,18 @@ def _write(folder, content):
 def test_a_value_that_is_refused(tmp_path, run, content, parts):
     _write(tmp_path, content)
     check_refused(run("experiments", cwd=tmp_path), "params.yaml" if "experiments" not in content else "", *parts)
+
+
+@pytest.mark.parametrize(
+    "path", ["loop", "loop/below", "params.yaml/below", "pipe/below", "/dev/null/below", "d" * 300]
+)
+def test_a_folder_that_cannot_be_made(tmp_path, run, monkeypatch, path):
+    """The stage `code` makes the folder of a phantom where there is none."""
+    monkeypatch.setattr("skinlesion.stages.code.stage_versions", dict)
+    (tmp_path / "loop").symlink_to("loop")
+    os.mkfifo(tmp_path / "pipe")
+    _write(tmp_path, {"data": {"source": "phantom", "path": path}})
+    check_ended(run("code", cwd=tmp_path))
 
 
 def test_what_strict_types_must_take():
