@@ -3,6 +3,7 @@
 import tempfile
 from pathlib import Path
 
+import numpy as np
 from dvc.exceptions import DvcException
 from dvc.repo import Repo
 from dvc.repo.brancher import switch
@@ -10,7 +11,7 @@ from scmrepo.exceptions import SCMError
 
 from skinlesion.analysis.pair_report import ComparisonReport, report_pairs
 from skinlesion.analysis.plan import Plan
-from skinlesion.errors import UserError
+from skinlesion.errors import UserError, shown
 from skinlesion.evaluation.predictions import Predictions, read_predictions
 
 WORKSPACE = "workspace"
@@ -47,7 +48,7 @@ def diff(root: Path, first: str, second: str, plan: Plan) -> tuple[dict[str, Com
                 lines.append(f"{first if name in of_first else second} {name}: only this revision has it")
             continue
         a, b = of_first[name], of_second[name]
-        if a.probabilities.shape == b.probabilities.shape and (a.probabilities == b.probabilities).all():
+        if _same(a, b):
             lines.append(f"{name}: unchanged")
             continue
         try:
@@ -55,6 +56,14 @@ def diff(root: Path, first: str, second: str, plan: Plan) -> tuple[dict[str, Com
         except UserError as error:
             lines.append(f"{name}: {error}")
     return reports, lines
+
+
+def _same(a: Predictions, b: Predictions) -> bool:
+    """Return whether two files say the same: of the images, their lesions and diagnoses too."""
+    return a.layers == b.layers and all(
+        np.array_equal(getattr(a, name), getattr(b, name))
+        for name in ("image_ids", "lesions", "labels", "folds", "probabilities")
+    )
 
 
 def _predictions(repo: Repo, root: Path, revision: str) -> tuple[dict[str, Predictions], list[str]]:
@@ -86,6 +95,9 @@ def _predictions(repo: Repo, root: Path, revision: str) -> tuple[dict[str, Predi
                     )
                     continue
                 predictions[name] = read_predictions(copy)[0]
+    except DvcException as error:  # NotDvcRepoError: the revision is older than .dvc; others: its dvc.yaml is broken
+        reason = str(error).partition("\n")[0]
+        raise UserError(f"diff: {shown(revision)} cannot be read by DVC ({reason}); give another revision") from None
     except SCMError:
         raise UserError(f"diff: {revision} is not a revision of this repository; see `git log --oneline`") from None
     return predictions, missing
