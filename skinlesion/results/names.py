@@ -70,9 +70,9 @@ SHORTCUTS_NAME = "shortcuts.csv"
 #: Columns that hold words, in any table of reports/ that is read back; all others hold numbers.
 WORDS = frozenset({
     "a", "about", "actual", "adjustment", "answer", "b", "caution", "certainty", "claim", "classes", "column",
-    "columns", "direction", "dx", "experiment", "external", "family", "first", "first_dx", "first_lesion", "group",
+    "columns", "direction", "dx", "experiment", "external", "family", "field", "first", "first_dx", "first_lesion", "group",
     "image_id", "kind", "lesion_id", "method", "metric", "note", "part", "phase", "predicted", "predictor",
-    "probabilities", "promise", "question", "reason", "rule", "second", "second_dx", "second_lesion", "shown",
+    "probabilities", "promise", "question", "reason", "rule", "right", "second", "second_dx", "second_lesion", "shown", "twin",
     "source", "target", "training_image_id", "trainings", "unit", "verdict", "worst",
 })  # fmt: skip
 #: Those without which a row says nothing.
