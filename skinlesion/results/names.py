@@ -69,11 +69,11 @@ SHORTCUTS_NAME = "shortcuts.csv"
 
 #: Columns that hold numbers or empty cells, in any table of reports/ that is read back.
 NUMBERS = frozenset({
-    "a_value", "as_labelled", "b_value", "balanced_accuracy", "balanced_accuracy_high",
-    "balanced_accuracy_low", "cosine", "detectable", "difference", "fold", "gained",
-    "gap", "gap_high", "gap_low", "hash_distance", "high", "high_adjusted", "images", "lesion", "lesions", "lost",
-    "low", "low_adjusted", "macro_auc", "macro_auc_high", "macro_auc_low", "margin", "mean", "p", "p_adjusted", "rate", "rest", "runs", "same_sign",
-    "seed", "seeds", "seeds_needed", "step", "train_accuracy", "train_loss", "twin_value",
+    "a_value", "as_labelled", "b_value", "balanced_accuracy", "balanced_accuracy_high", "balanced_accuracy_low",
+    "cosine", "detectable", "difference", "fold", "gained", "gap", "gap_high", "gap_low", "hash_distance", "high",
+    "high_adjusted", "images", "lesion", "lesions", "lost", "low", "low_adjusted", "macro_auc", "macro_auc_high",
+    "macro_auc_low", "margin", "mean", "p", "p_adjusted", "rate", "rest", "runs", "same_sign", "seed", "seeds",
+    "seeds_needed", "step", "train_accuracy", "train_loss", "twin_value", "undefined",
     "validation_balanced_accuracy", "validation_loss", "value",
 })  # fmt: skip
 #: Columns of words without which a row says nothing.
