@@ -67,13 +67,14 @@ OVERLAP_NAME = "overlap.csv"
 OVERLAP_COLUMNS = ("external", "image_id", "training_image_id", "reason", "hash_distance", "cosine")
 SHORTCUTS_NAME = "shortcuts.csv"
 
-#: Columns that hold words, in any table of reports/ that is read back; all others hold numbers.
-WORDS = frozenset({
-    "a", "about", "actual", "adjustment", "answer", "b", "caution", "certainty", "claim", "classes", "column",
-    "columns", "direction", "dx", "experiment", "external", "family", "first", "first_dx", "first_lesion", "group",
-    "image_id", "kind", "lesion_id", "method", "metric", "note", "part", "phase", "predicted", "predictor",
-    "probabilities", "promise", "question", "reason", "rule", "second", "second_dx", "second_lesion", "shown",
-    "source", "target", "training_image_id", "trainings", "unit", "verdict", "worst",
+#: Columns that hold numbers or empty cells, in any table of reports/ that is read back.
+NUMBERS = frozenset({
+    "a_value", "as_labelled", "b_value", "balanced_accuracy", "balanced_accuracy_high", "balanced_accuracy_low",
+    "cosine", "detectable", "difference", "fold", "gained", "gap", "gap_high", "gap_low", "hash_distance", "high",
+    "high_adjusted", "images", "lesion", "lesions", "lost", "low", "low_adjusted", "macro_auc", "macro_auc_high",
+    "macro_auc_low", "margin", "mean", "p", "p_adjusted", "rate", "rest", "runs", "same_sign", "seed", "seeds",
+    "seeds_needed", "step", "train_accuracy", "train_loss", "twin_value", "undefined",
+    "validation_balanced_accuracy", "validation_loss", "value",
 })  # fmt: skip
-#: Those without which a row says nothing.
+#: Columns of words without which a row says nothing.
 NEVER_EMPTY = frozenset({"a", "answer", "b", "claim", "dx", "experiment", "metric", "phase", "predictor", "question"})

@@ -291,7 +291,7 @@ class Results:
         """Return subgroups.csv; `worst` and `note` are empty text where they say nothing."""
         return self._csv(
             self.workspace.assessment(name) / "subgroups.csv", _SUBGROUP_COLUMNS, _assess(name),
-            text=("group", "worst", "note"), empty=("worst", "note"),
+            text=("group", "metric", "worst", "note"), empty=("worst", "note"),
         )  # fmt: skip
 
     @property
@@ -376,8 +376,8 @@ class Results:
 
         def read(path: Path) -> pd.DataFrame:
             table = read_csv(path, columns, remedy, dtype=dict.fromkeys(text, str))
-            check_words(path, table, tuple(names.NEVER_EMPTY.difference(empty)), remedy)
-            check_numbers(path, table.drop(columns=[*names.WORDS.intersection(table.columns)]), remedy)
+            check_words(path, table, tuple(names.NEVER_EMPTY.difference(empty, text)), remedy)
+            check_numbers(path, table[sorted(names.NUMBERS.intersection(table.columns))], remedy)
             there = [name for name in empty if name in table.columns]
             return table.assign(**{name: table[name].astype(object).fillna("") for name in there})
 

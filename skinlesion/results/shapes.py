@@ -82,6 +82,9 @@ class _Machine(TypedDict):
 
 
 class _Config(TypedDict):
+    backbone: str
+    weights: str
+    folds: _Whole
     seeds: _Whole
 
 

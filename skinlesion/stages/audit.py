@@ -11,7 +11,7 @@ from skinlesion.data.duplicates import Whitening
 from skinlesion.data.known_pairs import read_known_pairs
 from skinlesion.data.shortcuts import PREDICTORS, facts, out_of_fold
 from skinlesion.data.store import FILES_NAME, read_files
-from skinlesion.errors import UserError, name_some
+from skinlesion.errors import ManyErrors, name_some
 from skinlesion.experiment.inputs import Inputs
 from skinlesion.files import write_csv, write_json
 from skinlesion.params import AuditParams, Params, TrainParams
@@ -99,11 +99,11 @@ def _shortcuts(inputs: Inputs, settings: AuditParams) -> pd.DataFrame:
 
 
 def _stop_if_asked(settings: AuditParams, pair_audit: PairAudit, folder: Path) -> None:
-    """Raise UserError where near-duplicates lie across parts and the settings forbid it."""
+    """Raise ManyErrors where near-duplicates lie across parts and the settings forbid it."""
     crossing = pair_audit.crossing_near_duplicates
     if settings.on_near_duplicates == "stop" and len(crossing):
         listed = name_some(f"{pair.first} and {pair.second}" for pair in crossing.itertuples())
-        raise UserError(
+        raise ManyErrors(
             f"audit: near-duplicates across parts: {listed}; they are in {folder / PAIRS_NAME}; look at them with "
             "`skinlesion audit --page`, give pairs of one lesion one lesion_id, or set audit.on_near_duplicates: report"
         )

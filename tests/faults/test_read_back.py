@@ -65,7 +65,7 @@ def card(name):
 
 def history(results):
     table = runs.read_history(results.workspace.model("concat"), Run(0, 0))
-    assert table["epoch"].sum() > 0
+    assert table["epoch"].notna().all()
 
 
 def predicted(results):
