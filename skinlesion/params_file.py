@@ -10,11 +10,11 @@ from pydantic import ValidationError
 from ruamel.yaml.error import YAMLError
 
 from skinlesion.errors import UserError, choices, name_some, printable, shorten, shown
-from skinlesion.files import read_text
 from skinlesion.params import Params, TrainParams
 from skinlesion.params.problems import describe
 from skinlesion.params.section import NAME, NAME_IN_WORDS
 from skinlesion.params.yaml_text import parse_yaml
+from skinlesion.reading import read_text
 
 
 def load_params(path: Path = Path("params.yaml"), *, required: bool = True) -> Params:

@@ -39,7 +39,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 
 #: Small modules that any room may import, in the order in which they may import each other.
 BASE = (
-    "__init__", "errors", "vocabulary", "choices", "folds", "costs", "table_files", "files", "numbers", "progress",
+    "__init__", "errors", "vocabulary", "choices", "folds", "costs", "table_files", "files", "reading", "numbers", "progress",
     "params", "params_file", "code_version", "transfer", "outputs",
 )  # fmt: skip
 

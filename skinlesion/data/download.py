@@ -16,8 +16,9 @@ from typing import Any, BinaryIO
 
 import skinlesion
 from skinlesion.errors import UserError, shown
-from skinlesion.files import check_readable, read_json, shown_problem, write_json
+from skinlesion.files import write_json
 from skinlesion.progress import Advance, progress
+from skinlesion.reading import check_readable, read_json, shown_problem
 
 #: Hashes of the first download of files without a published checksum, stored beside them.
 CHECKSUMS_NAME = "checksums.json"

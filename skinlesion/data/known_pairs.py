@@ -12,7 +12,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from skinlesion.errors import UserError, name_some
-from skinlesion.files import read_csv
+from skinlesion.reading import read_csv
 from skinlesion.vocabulary import PAIR_COLUMNS
 
 #: Of public data sets.

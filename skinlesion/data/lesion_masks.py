@@ -8,7 +8,7 @@ import numpy as np
 from skinlesion.data.frames import resize, to_square
 from skinlesion.data.sources.images import ImageIndex
 from skinlesion.errors import UserError
-from skinlesion.files import shown_problem
+from skinlesion.reading import shown_problem
 
 _ENDING = "_segmentation"
 

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from skinlesion.errors import UserError, name_some
-from skinlesion.files import read_csv
+from skinlesion.reading import read_csv
 from skinlesion.vocabulary import CLASSES, LOCALIZATIONS, SEXES, UNKNOWN
 
 METADATA_NAME = "metadata.csv"

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 
 from skinlesion.errors import UserError, choices, name_some, shown
-from skinlesion.files import read_csv
 from skinlesion.numbers import count, number
+from skinlesion.reading import read_csv
 from skinlesion.vocabulary import LOCALIZATIONS, SEXES, UNKNOWN
 
 COLUMNS = ["age", "sex", "localization"]

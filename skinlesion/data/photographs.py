@@ -9,8 +9,8 @@ import numpy as np
 from skinlesion.data.decode import decode
 from skinlesion.data.sources.images import MOST_BYTES, SUFFIXES
 from skinlesion.errors import UserError, name_some
-from skinlesion.files import check_readable
 from skinlesion.params import PrepareParams
+from skinlesion.reading import check_readable
 
 
 def find_photographs(paths: Sequence[Path]) -> tuple[list[Path], list[str]]:

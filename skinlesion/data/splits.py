@@ -16,8 +16,8 @@ from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 from skinlesion.choices import Protocol, names
 from skinlesion.data.duplicates import across_parts
 from skinlesion.errors import UserError, name_some
-from skinlesion.files import read_csv
 from skinlesion.folds import FOLDS, PARTS, role_of
+from skinlesion.reading import read_csv
 from skinlesion.vocabulary import CLASSES
 
 PROTOCOLS = names(Protocol)

@@ -18,8 +18,8 @@ from typing_extensions import TypedDict
 from skinlesion.data.array_files import create_array
 from skinlesion.data.frames import SquareImages, frame_sizes
 from skinlesion.errors import UserError
-from skinlesion.files import open_array, read_csv, read_json
 from skinlesion.progress import progress
+from skinlesion.reading import open_array, read_csv, read_json
 from skinlesion.vocabulary import CLASSES
 
 if TYPE_CHECKING:

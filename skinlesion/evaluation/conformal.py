@@ -19,7 +19,7 @@ import pydantic
 from typing_extensions import TypedDict
 
 from skinlesion.errors import UserError, choices
-from skinlesion.files import fitting
+from skinlesion.reading import fitting
 from skinlesion.vocabulary import CLASSES
 
 METHODS = ("lac", "aps", "raps")

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from skinlesion.errors import UserError, name_some
-from skinlesion.files import read_csv
+from skinlesion.reading import read_csv
 from skinlesion.vocabulary import CLASSES, PROBABILITY_COLUMNS
 
 COLUMNS = ("image_id", "lesion_id", "fold", "seed", "repeat", "dx", *PROBABILITY_COLUMNS)

@@ -17,7 +17,7 @@ from typing_extensions import TypedDict
 
 from skinlesion.choices import Calibration, names
 from skinlesion.errors import UserError, choices, shown
-from skinlesion.files import fitting
+from skinlesion.reading import fitting
 from skinlesion.vocabulary import CLASSES
 
 METHODS = names(Calibration)

@@ -11,7 +11,7 @@ from skinlesion.data.splits import independent_groups
 from skinlesion.errors import UserError
 from skinlesion.experiment.inputs import Inputs
 from skinlesion.experiment.trained_run import TrainedRun
-from skinlesion.files import read_csv
+from skinlesion.reading import read_csv
 from skinlesion.results.names import OVERLAP_COLUMNS, OVERLAP_NAME
 from skinlesion.vocabulary import CLASSES, PROBABILITY_COLUMNS, UNKNOWN
 

@@ -26,10 +26,10 @@ from skinlesion.evaluation.recalibration import Calibrator, restore_calibrator
 from skinlesion.experiment.inputs import Inputs, test_view
 from skinlesion.experiment.probabilities import ImageBatch, probabilities
 from skinlesion.experiment.trained_run import TrainedRun
-from skinlesion.files import read_json
 from skinlesion.interpret.neighbours import Neighbours
 from skinlesion.models.batch_norm_folding import fold_batch_norm
 from skinlesion.params import Params
+from skinlesion.reading import read_json
 from skinlesion.results.names import NOTES_NAME, VALIDATION_NAME
 from skinlesion.results.shapes import AssessmentNotes
 from skinlesion.results.workspace import Workspace

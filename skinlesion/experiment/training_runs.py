@@ -15,12 +15,12 @@ from skinlesion.data.store import cores
 from skinlesion.errors import UserError
 from skinlesion.experiment.inputs import Inputs
 from skinlesion.experiment.pretraining_guard import check_pretraining
-from skinlesion.files import shown_problem
 from skinlesion.models.backbones import has_fixed_input
 from skinlesion.models.losses import Loss, make_loss
 from skinlesion.models.metadata_encoders import MetadataEncoder, fit_encoder
 from skinlesion.params import SplitParams, TrainParams
 from skinlesion.progress import Watcher, training_progress
+from skinlesion.reading import shown_problem
 from skinlesion.results.workspace import Workspace
 from skinlesion.tracking.live import Live, live_tracking
 from skinlesion.training import runs

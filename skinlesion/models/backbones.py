@@ -15,9 +15,9 @@ from torch import nn
 from torch.nn import functional
 
 from skinlesion.errors import UserError, choices
-from skinlesion.files import shown_problem
 from skinlesion.models.finite import check_finite
 from skinlesion.models.pretrained import hash_state, hub_file, load_by_position, local_file, pip_file
+from skinlesion.reading import shown_problem
 from skinlesion.transfer import constant
 
 _IMAGENET_CLASSES = 1000

@@ -14,7 +14,7 @@ import pydantic
 from typing_extensions import TypedDict
 
 from skinlesion.errors import UserError, choices
-from skinlesion.files import fitting
+from skinlesion.reading import fitting
 from skinlesion.vocabulary import LOCALIZATIONS, SEXES, UNKNOWN
 
 FIELDS = ("age", "sex", "localization")

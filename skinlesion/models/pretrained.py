@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from skinlesion.errors import UserError
-from skinlesion.files import shown_problem
+from skinlesion.reading import shown_problem
 
 #: Longest wait for the model hub's first answer, in seconds.
 HUB_PATIENCE = 6.0

@@ -29,9 +29,9 @@ from skinlesion.data.store import (
 from skinlesion.errors import UserError
 from skinlesion.evaluation.metrics import confusion_matrix
 from skinlesion.evaluation.predictions import Predictions, read_predictions, read_validation
-from skinlesion.files import check_numbers, check_readable, check_words, read_csv, read_json
 from skinlesion.params import Params
 from skinlesion.params_file import load_params
+from skinlesion.reading import check_numbers, check_readable, check_words, read_csv, read_json
 from skinlesion.results import names
 from skinlesion.results.selection import best_of_each_kind, mean_balanced_accuracy
 from skinlesion.results.shapes import (

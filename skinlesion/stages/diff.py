@@ -13,7 +13,7 @@ from skinlesion.analysis.pair_report import ComparisonReport, report_pairs
 from skinlesion.analysis.plan import Plan
 from skinlesion.errors import UserError, shown
 from skinlesion.evaluation.predictions import Predictions, read_predictions
-from skinlesion.files import shown_problem
+from skinlesion.reading import shown_problem
 
 WORKSPACE = "workspace"
 _FOLDERS = ("runs", "ensembles")  # of reports/

@@ -8,8 +8,9 @@ import pandas as pd
 from skinlesion.errors import UserError, choices
 from skinlesion.evaluation.ensembles import MemberPredictions, combine_runs
 from skinlesion.evaluation.prediction_rows import FLOAT_FORMAT, read_rows
-from skinlesion.files import read_json, write_csv, write_json
+from skinlesion.files import write_csv, write_json
 from skinlesion.params import EnsembleParams, Params
+from skinlesion.reading import read_json
 from skinlesion.results.names import METRICS_NAME, NOTES_NAME, PREDICTIONS_NAME, VALIDATION_NAME
 from skinlesion.results.shapes import RunNotes
 from skinlesion.results.summary_files import write_results

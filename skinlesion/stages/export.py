@@ -6,9 +6,10 @@ from typing import Any
 from skinlesion.errors import UserError
 from skinlesion.experiment.onnx_export import is_onnx, write_onnx
 from skinlesion.experiment.predictor import Predictor
-from skinlesion.files import read_json, write_json
+from skinlesion.files import write_json
 from skinlesion.outputs import check_outputs
 from skinlesion.params import Params
+from skinlesion.reading import read_json
 from skinlesion.results.workspace import Workspace
 from skinlesion.vocabulary import CLASSES
 

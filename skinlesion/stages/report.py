@@ -4,8 +4,9 @@ import shutil
 from pathlib import Path
 
 from skinlesion.errors import UserError
-from skinlesion.files import read_text, replacing, write_csv, write_text
+from skinlesion.files import replacing, write_csv, write_text
 from skinlesion.params import Params
+from skinlesion.reading import read_text
 from skinlesion.report.effect_page import effect_page
 from skinlesion.report.model_card import model_card
 from skinlesion.report.page import report_page

@@ -16,9 +16,10 @@ from skinlesion.analysis.pair_tables import Pair, cochran, detectable_table, fli
 from skinlesion.analysis.plan import Plan
 from skinlesion.errors import UserError
 from skinlesion.evaluation.predictions import Predictions, read_predictions, read_validation, restrict_images
-from skinlesion.files import read_json, write_csv, write_json
+from skinlesion.files import write_csv, write_json
 from skinlesion.folds import TEST_PARTS, TRAINING_PARTS
 from skinlesion.params import Params
+from skinlesion.reading import read_json
 from skinlesion.results.claims_record import claims_record
 from skinlesion.results.names import (
     EXTERNAL_FOLDER,

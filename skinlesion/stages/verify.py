@@ -10,10 +10,11 @@ from typing import Any
 
 from skinlesion.analysis.summary import mean_temperature, summarise
 from skinlesion.errors import UserError
-from skinlesion.files import read_json, read_text, write_json
+from skinlesion.files import write_json
 from skinlesion.numbers import count
 from skinlesion.params import Params
 from skinlesion.progress import progress
+from skinlesion.reading import read_json, read_text
 from skinlesion.results.names import (
     ASSESSMENT_NAME,
     EFFECT_NAME,

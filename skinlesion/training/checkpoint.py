@@ -11,7 +11,8 @@ from safetensors.torch import save_file
 from typing_extensions import TypedDict
 
 from skinlesion.errors import UserError
-from skinlesion.files import fitting, replacing
+from skinlesion.files import replacing
+from skinlesion.reading import fitting
 
 State = dict[str, torch.Tensor]
 

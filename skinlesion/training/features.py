@@ -21,9 +21,10 @@ from skinlesion.data.array_files import create_array
 from skinlesion.data.augment import Augmentation, Draw, augment, draw, view_draw
 from skinlesion.data.frames import SquareImages
 from skinlesion.errors import UserError
-from skinlesion.files import open_array, read_json, read_text, sha256_json, write_json, write_text
+from skinlesion.files import sha256_json, write_json, write_text
 from skinlesion.models.backbones import Backbone
 from skinlesion.progress import progress
+from skinlesion.reading import open_array, read_json, read_text
 from skinlesion.training.batch_sizes import FEATURES
 from skinlesion.training.device import check_precision, device_name, resolve_device
 from skinlesion.training.memory import keep_freed_memory

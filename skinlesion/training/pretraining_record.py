@@ -8,7 +8,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from skinlesion.files import read_json, replacing, write_json
+from skinlesion.files import replacing, write_json
+from skinlesion.reading import read_json
 
 _KEY = "pretraining"  # in the header and in the JSON file
 _REMEDY = "restore it from where the weights came from, or run `skinlesion pretrain` again"

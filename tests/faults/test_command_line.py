@@ -12,7 +12,8 @@ import pytest
 
 from skinlesion import cli
 from skinlesion.errors import UserError, one_line, printable, shorten, shown
-from skinlesion.files import read_csv, read_json, read_text, replacing
+from skinlesion.files import replacing
+from skinlesion.reading import read_csv, read_json, read_text
 from tests.faults.harness import check_refused
 
 

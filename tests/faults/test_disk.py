@@ -14,6 +14,7 @@ from skinlesion import files
 from skinlesion.data import array_files
 from skinlesion.data.array_files import create_array, keep_rows
 from skinlesion.errors import UserError
+from skinlesion.reading import read_json
 from tests.conftest import small_params, write_params
 from tests.faults.harness import check_refused, snapshot
 
@@ -78,7 +79,7 @@ def test_a_full_disk_leaves_the_old_file(tmp_path):
     with largest_file(1000), pytest.raises(OSError, match="File too large"):
         files.write_text(path, "x" * 5000)
     assert snapshot(tmp_path).keys() == {"metrics.json"}
-    assert files.read_json(path, "") == {"a": 1}
+    assert read_json(path, "") == {"a": 1}
 
 
 @pytest.mark.parametrize("shape", [(10**9, 10**6), (2**40, 2**40), (5000, 100)])

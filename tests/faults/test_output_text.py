@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from skinlesion import console
-from skinlesion.files import read_csv, write_csv
+from skinlesion.files import write_csv
+from skinlesion.reading import read_csv
 from skinlesion.table_files import with_formula, without_formula
 from tests.archive import records, write_archive
 from tests.conftest import small_params, write_params

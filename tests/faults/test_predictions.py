@@ -17,7 +17,7 @@ from skinlesion import table_files
 from skinlesion.errors import UserError
 from skinlesion.evaluation import predictions as module
 from skinlesion.evaluation.predictions import check_lesions, read_predictions, read_validation
-from skinlesion.files import read_csv
+from skinlesion.reading import read_csv
 from tests.evaluation.test_predictions import make_table
 from tests.faults.harness import check_ended, check_refused, snapshot
 

@@ -14,10 +14,10 @@ from skinlesion.errors import UserError, one_line
 from skinlesion.evaluation.recalibration import restore_calibrator
 from skinlesion.experiment.inputs import Inputs
 from skinlesion.experiment.predictor import _fitted
-from skinlesion.files import read_csv
 from skinlesion.models.metadata_encoders import restore_encoder
 from skinlesion.params import DataParams
 from skinlesion.params_file import load_params
+from skinlesion.reading import read_csv
 from skinlesion.report.effect_page import effect_page
 from skinlesion.report.model_card import model_card
 from skinlesion.report.sections.claims import claims

@@ -195,7 +195,7 @@ def test_diff_says_plainly_what_it_cannot_have(repository, tmp_path):
 STAGE = '''"""hello: one line that names the data set."""
 
 from skinlesion.data.store import PREPARED_NAME
-from skinlesion.files import read_json
+from skinlesion.reading import read_json
 from skinlesion.params import Params
 from skinlesion.results.workspace import Workspace
 

@@ -8,8 +8,8 @@ from skinlesion.data.sources.images import ImageIndex
 from skinlesion.data.sources.mapping import drop_unmapped, map_sexes, map_sites
 from skinlesion.data.sources.table_source import TableSource
 from skinlesion.errors import UserError, choices
-from skinlesion.files import read_csv
 from skinlesion.params import DataParams
+from skinlesion.reading import read_csv
 from skinlesion.vocabulary import CLASSES
 
 

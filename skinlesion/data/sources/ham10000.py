@@ -13,8 +13,9 @@ from skinlesion.data.decode import Photograph, decode, frame_of
 from skinlesion.data.fetch import fetch
 from skinlesion.data.sources.images import ImageIndex, files_below
 from skinlesion.errors import UserError
-from skinlesion.files import read_csv, sha256_file
+from skinlesion.files import sha256_file
 from skinlesion.params import DataParams, PrepareParams
+from skinlesion.reading import read_csv
 from skinlesion.vocabulary import ATTRIBUTION
 
 ENVIRONMENT = "SKINLESION_DATA"

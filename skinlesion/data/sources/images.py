@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from skinlesion.errors import UserError
-from skinlesion.files import check_readable, sha256_file, shown_problem
+from skinlesion.files import sha256_file
+from skinlesion.reading import check_readable, shown_problem
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff"})
 

@@ -14,8 +14,8 @@ from skinlesion.data.sources.images import ImageIndex
 from skinlesion.data.sources.mapping import ISIC_SITES, drop_unmapped, map_sexes, map_sites, map_words
 from skinlesion.data.sources.table_source import TableSource, find
 from skinlesion.errors import UserError, name_some
-from skinlesion.files import read_csv, read_json
 from skinlesion.params import DataParams
+from skinlesion.reading import read_csv, read_json
 from skinlesion.vocabulary import UNKNOWN
 
 #: The archive's finest diagnosis that says which class it is. Squamous cell carcinoma has no class here.

@@ -11,8 +11,8 @@ from skinlesion.data.sources.images import ImageIndex
 from skinlesion.data.sources.mapping import ISIC_SITES, drop_unmapped, map_sexes, map_sites
 from skinlesion.data.sources.table_source import TableSource, find
 from skinlesion.errors import UserError, name_some
-from skinlesion.files import read_csv, shown_problem
 from skinlesion.params import DataParams
+from skinlesion.reading import read_csv, shown_problem
 from skinlesion.vocabulary import UNKNOWN
 
 #: Ground-truth columns of 2018 (AKIEC) and 2019 (AK, SCC, UNK). Squamous cell carcinoma has no class here.

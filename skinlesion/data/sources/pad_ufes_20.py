@@ -10,8 +10,8 @@ import pandas as pd
 from skinlesion.data.sources.images import ImageIndex
 from skinlesion.data.sources.mapping import drop_unmapped, map_sexes, map_sites
 from skinlesion.data.sources.table_source import TableSource, find
-from skinlesion.files import read_csv
 from skinlesion.params import DataParams
+from skinlesion.reading import read_csv
 
 #: SCC counts as akiec by convention: its in-situ form is Bowen's disease, which HAM10000 files there.
 DIAGNOSES = {"ACK": "akiec", "SCC": "akiec", "BCC": "bcc", "SEK": "bkl", "MEL": "mel", "NEV": "nv"}
