@@ -334,7 +334,7 @@ class Results:
     @property
     def explanations(self) -> dict[str, dict[str, float]]:
         """Return explanation.json: figures of the explained experiments."""
-        return self._json(self.workspace.explanations / names.EXPLANATION_NAME, _EXPLAIN, dict[str, FIGURES])
+        return self._json(self.workspace.explanations / names.EXPLANATION_NAME, _EXPLAIN, dict[str, dict[str, float]])
 
     def map_summary(self, name: str) -> pd.DataFrame:
         """Return how an experiment's maps agree with lesion masks."""
