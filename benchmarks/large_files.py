@@ -1,6 +1,6 @@
 """Memory and time of the commands on prediction files of 400,000 images, the size of ISIC 2024.
 
-    python benchmarks/large_files.py [--images 400000]
+    python benchmarks/large_files.py [--images 400000] [--write]      # --write: large_files.md
 
 Lesions have one image or two; the models are simulated. Limits stand beside: of processor time, all threads together,
 and of peak memory.
@@ -8,6 +8,7 @@ and of peak memory.
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -19,6 +20,7 @@ from scipy.special import softmax
 
 from skinlesion.vocabulary import CLASSES, PROBABILITY_COLUMNS
 
+PAGE = Path(__file__).with_suffix(".md")
 _SHARES = np.array([0.03, 0.05, 0.11, 0.02, 0.11, 0.66, 0.02])
 _MEASURED = """
 import json, resource, sys
@@ -58,7 +60,10 @@ def write(path: Path, images: int, seed: int) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--images", type=int, default=400_000)
-    images = parser.parse_args().images
+    parser.add_argument("--write", action="store_true", help="Write large_files.md.")
+    options = parser.parse_args()
+    images = options.images
+    rows = []
     with tempfile.TemporaryDirectory() as folder:
         for seed, name in enumerate(("a", "b"), start=1):
             write(Path(folder) / f"{name}.csv", images, seed)
@@ -71,6 +76,19 @@ def main() -> None:
                 f"{name:20} {images:,} images: {seconds:4.0f} s of processor time (limit {most_seconds:g}), "
                 f"{memory:.2f} GB (limit {most_memory:g})"
             )
+            rows.append(f"| `{name}` | {seconds:.0f} s | {most_seconds:g} s | {memory:.2f} GB | {most_memory:g} GB |")
+    if options.write:
+        PAGE.write_text("\n".join([
+            "# Prediction files of many images",
+            "",
+            f"Written by `python benchmarks/large_files.py --images {images} --write` on a machine with {os.cpu_count()} "
+            f"cores: files of {images:,} images each.",
+            "",
+            "| command | processor time | limit | peak memory | limit |",
+            "|---|---|---|---|---|",
+            *rows,
+            "",
+        ]))  # fmt: skip
 
 
 if __name__ == "__main__":
