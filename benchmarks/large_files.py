@@ -81,8 +81,8 @@ def main() -> None:
         PAGE.write_text("\n".join([
             "# Prediction files of many images",
             "",
-            f"Written by `python benchmarks/large_files.py --images {images} --write` on a machine with {os.cpu_count()} "
-            f"cores: files of {images:,} images each.",
+            f"Written by `python benchmarks/large_files.py --images {images} --write` on {os.cpu_count()} cores: files "
+            f"of {images:,} images each.",
             "",
             "| command | processor time | limit | peak memory | limit |",
             "|---|---|---|---|---|",

@@ -249,7 +249,7 @@ class TrainParams(Section):
         "whole image and of its middle.",
     )
     checkpoint_seconds: float = Field(
-        15.0, ge=0, le=86_400, description="Least time between checkpoints of a run; 0 writes one every epoch."
+        15.0, ge=0, le=1e9, description="Least time between checkpoints of a run; 0 writes one every epoch."
     )
 
     @field_validator("folds", "seeds", "repeats")

@@ -31,7 +31,7 @@ from skinlesion.evaluation.metrics import confusion_matrix
 from skinlesion.evaluation.predictions import Predictions, read_predictions, read_validation
 from skinlesion.params import Params
 from skinlesion.params_file import load_params
-from skinlesion.reading import check_numbers, check_readable, check_words, read_csv, read_json
+from skinlesion.reading import check_numbers, check_readable, check_words, fitting, read_csv, read_json
 from skinlesion.results import names
 from skinlesion.results.selection import best_of_each_kind, mean_balanced_accuracy
 from skinlesion.results.shapes import (
@@ -230,10 +230,10 @@ class Results:
 
     def _of_external(self, path: Path, name: str, external: str, shape: Any) -> Any:
         """Return one data set's part of a file; a UserError where it was added since the experiment was evaluated."""
-        content = self._json(path, self._evaluate(name), dict[str, shape])
+        content = self._json(path, self._evaluate(name), dict[str, dict[str, Any]])
         if external not in content:
             raise UserError(f"{path}: holds nothing of {external}; {self._evaluate(name)}")
-        return content[external]
+        return fitting(content[external], shape, f"{path}: {external}", self._evaluate(name))
 
     @cached_property
     def best(self) -> dict[str, str]:

@@ -10,7 +10,7 @@ from skinlesion.analysis.assessment.assess import assess_predictions
 from skinlesion.analysis.summary import mean_temperature, summarise
 from skinlesion.data.metadata import read_metadata
 from skinlesion.evaluation.minimum_sizes import interval_warnings
-from skinlesion.evaluation.predictions import read_predictions, read_validation
+from skinlesion.evaluation.predictions import check_lesions, read_predictions, read_validation
 from skinlesion.outputs import check_outputs, first_bytes
 from skinlesion.params import AssessParams, EvaluateParams
 from skinlesion.stages.assess import write_tables
@@ -50,9 +50,11 @@ def score(
         assess: how it is assessed; by default as `AssessParams` says.
 
     Raises:
-        UserError: a file cannot be read, validation lacks a run, or metadata an image.
+        UserError: a file cannot be read, images of one lesion differ in diagnosis, validation lacks a run, or metadata
+            an image.
     """
     tested, warnings = read_predictions(path, truth)
+    check_lesions(tested, str(path))
     values, notes = summarise(tested, evaluate)
     cautions = interval_warnings(notes["without_interval"], notes["approximate"])
     notes["warnings"] = [*warnings, *cautions]

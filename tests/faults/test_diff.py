@@ -90,7 +90,7 @@ def test_predictions_that_cannot_be_read_are_named_by_revision(repository, run):
 
 
 @pytest.mark.parametrize(
-    "revision", ["broken_pipeline", "nonsense", "", "--all", "HEAD~99", "a..b", "\x00", ":/", "@{"]
+    "revision", ["broken_pipeline", "nonsense", " ", "--all", "HEAD~99", "a..b", "\x00", ":/", "@{"]
 )
 def test_what_is_no_revision_with_a_pipeline_is_refused(repository, run, revision):
     check_refused(run("diff", "--", revision, cwd=repository), "diff: ")

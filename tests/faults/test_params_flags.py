@@ -11,7 +11,7 @@ from tests.faults.harness import check_ended, check_refused, snapshot
 LONG = "x" * 5000
 
 REFUSED = [
-    (["train", "--experiment", ""], "not in params.yaml"),
+    (["train", "--experiment", ""], "an argument is empty"),
     (["train", "--experiment", LONG], "not in params.yaml; valid: concat"),
     (["train", "--experiment", "a\x1b[2J"], "a\\x1b[2J"),
     (["train", "--backbone", LONG], "train.backbone"),
@@ -22,7 +22,7 @@ REFUSED = [
     (["train", "--regime", LONG], "train.regime: 'xxx"),
     (["train", "--seed", "9" * 30], "train.seeds.0"),
     (["train", "--seed", "9" * 5000], "--seed"),
-    (["train", "--set", ""], "FIELD=VALUE"),
+    (["train", "--set", "lr"], "FIELD=VALUE"),
     (["train", "--set", LONG], "FIELD=VALUE"),
     (["train", "--set", f"{LONG}=1"], "unknown field"),
     (["train", "--set", "l\x1br=1"], "unknown field"),

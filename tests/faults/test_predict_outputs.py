@@ -112,7 +112,7 @@ def test_score_replaces_its_own_tables_and_nothing_else(scored, run, tmp_path):
     (tmp_path / "mine/reliability.csv").write_text("my,own\n1,2\n")
     before = snapshot(tmp_path)
     check_refused(run(*command, "mine", cwd=tmp_path), "--out", "reliability.csv")
-    check_refused(run(*command, "p.csv", cwd=tmp_path), "--out", "not a folder")
+    check_refused(run(*command, "p.csv", cwd=tmp_path), "--out", "where a folder is to be")
     assert snapshot(tmp_path) == before
 
 

@@ -69,7 +69,7 @@ def test_tables_that_are_wrong(finished, run, photos, unopened, table, part):
         (("--table", "nowhere.csv"), "no such file"),
         (("--table", "."), "a folder"),
         (("--table", ""), "empty"),
-        (("--cam", "params.yaml"), "not a folder"),
+        (("--cam", "params.yaml"), "where a folder is to be"),
         (("--experiment", "x"), "x"),
     ],
 )

@@ -36,4 +36,4 @@ def test_a_revision_before_dvc(tmp_path, run):
     write_params(folder, small_params())
     git("add", ".")
     git("commit", "-qm", "after")
-    check_refused(run("diff", "HEAD~1", cwd=folder), "HEAD~1", "another revision")
+    check_refused(run("diff", "HEAD~1", cwd=folder), "HEAD~1", "take a later revision")

@@ -85,7 +85,8 @@ def test_a_table_without_a_column_is_refused(results):
 def test_words_not_given_are_empty_text_and_groups_stay_words(results):
     write(
         results.workspace.assessment("image") / "subgroups.csv",
-        "column,group,metric,value,worst,note\nage,30,accuracy,0.5,,\nsex,male,,,worst,too small\n",
+        "column,group,images,lesions,metric,value,low,high,rest,p_adjusted,worst,note\n"
+        "age,30,9,8,accuracy,0.5,0.4,0.6,0.5,1,,\nsex,male,2,1,,,,,,,worst,too small\n",
     )
     table = results.subgroups("image")
     assert list(table["group"]) == ["30", "male"]
