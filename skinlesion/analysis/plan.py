@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from skinlesion.stats.bootstrap import enough_replicates
+
 _REPLICATES = 10_000
-_RESAMPLED_IMAGES = 400_000_000
-_FEWEST_REPLICATES = 1_000
 
 
 @dataclass(frozen=True)
@@ -38,9 +38,6 @@ class Plan:
     def replicates_for(self, images: int) -> int:
         """Return the replicates of a comparison of so many images.
 
-        Unless the plan says another number it is 10,000, and beyond 40,000 images as many as draw 400 million images in
-        all, at least 1,000: with so many lesions the resampled metrics are normal, and the t intervals say the same.
+        Unless the plan says another number it is 10,000, or fewer of more than 20,000 images.
         """
-        if self.replicates is not None:
-            return self.replicates
-        return max(_FEWEST_REPLICATES, min(_REPLICATES, _RESAMPLED_IMAGES // max(1, images)))
+        return enough_replicates(_REPLICATES, images) if self.replicates is None else self.replicates

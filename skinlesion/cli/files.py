@@ -15,7 +15,7 @@ ReplicatesOption = Annotated[
     typer.Option(
         min=100,
         max=MOST_REPLICATES,
-        help="Bootstrap replicates.  [default: 10000, fewer beyond 40,000 images]",
+        help="Bootstrap replicates.  [default: 10000, fewer beyond 20,000 images]",
     ),
 ]
 

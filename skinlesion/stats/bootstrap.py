@@ -20,6 +20,9 @@ from skinlesion.stats.resampling import LayerPlan, Schema, check_predictions, pl
 #: Replicates per child of the seed: fixed, so that the number of threads never changes a result.
 BLOCK = 64
 
+_RESAMPLED_IMAGES = 200_000_000
+_FEWEST_REPLICATES = 500
+
 
 @dataclass(frozen=True)
 class Interval:
@@ -156,6 +159,14 @@ def bootstrap(
         without = _joined(pool.map(leave_out, range(0, lesions, BLOCK))) if jackknife else None
     point = tuple(values[0] for values in _evaluate(plans, np.ones((lesions, 1), np.float32)))
     return Bootstrap(tuple(metrics), point, drawn, without)
+
+
+def enough_replicates(asked: int, images: int) -> int:
+    """Return the replicates of so many images: those asked for, but no more than draw 200 million images in all.
+
+    At least 500: resampled statistics of so many lesions are normal, and 500 replicates give their spread to 3 %.
+    """
+    return min(asked, max(_FEWEST_REPLICATES, _RESAMPLED_IMAGES // max(1, images)))
 
 
 class _Memory(threading.local):

@@ -18,13 +18,11 @@ from typing import Any
 import numpy as np
 from scipy.sparse import csc_array, csr_array, issparse
 
-from skinlesion.stats.bootstrap import BLOCK, draw_weights
+from skinlesion.stats.bootstrap import BLOCK, draw_weights, enough_replicates
 
 _EXACT = 2**22  # integer sums below this stay exact in float32 in every resample
 _LESIONS = 8192  # multiplied at once: their weights are converted to float64
 _COLUMNS = 128  # columns summed at once
-_RESAMPLED_IMAGES = 200_000_000
-_FEWEST_REPLICATES = 500
 
 
 @dataclass(frozen=True)
@@ -83,10 +81,9 @@ class LesionBootstrap:
 
         Args:
             clusters: (N,) the lesion of each image.
-            replicates: R; beyond 200 million resampled images in all (2,000 replicates of 100,000 images) as many as
-                draw so many, at least 500: the resampled statistics of so many lesions are normal.
+            replicates: R, or fewer of many images (`enough_replicates`).
         """
-        replicates = min(replicates, max(_FEWEST_REPLICATES, _RESAMPLED_IMAGES // max(1, len(clusters))))
+        replicates = enough_replicates(replicates, len(clusters))
         ids, lesion = np.unique(clusters, return_inverse=True)
         self.lesion = lesion
         self.lesions = len(ids)
