@@ -17,7 +17,7 @@ test: $(STAMP)
 	@OMP_NUM_THREADS=1 PATH="$(BIN):$$PATH" pytest -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 test-slow: $(STAMP)
-	@PATH="$(BIN):$$PATH" pytest -q -m slow
+	@HYPOTHESIS_PROFILE=default PATH="$(BIN):$$PATH" pytest -q -m slow
 
 lint: $(STAMP)
 	@PATH="$(BIN):$$PATH" ruff check . && PATH="$(BIN):$$PATH" ruff format --check . && PATH="$(BIN):$$PATH" mypy

@@ -7,10 +7,15 @@ from pathlib import Path
 
 import pytest
 import yaml
+from hypothesis import settings
 
 from skinlesion import cli
 
 ROOT = Path(__file__).parents[1]
+
+# The default run draws the same cases every time; `make test-slow` draws others.
+settings.register_profile("repeatable", derandomize=True)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))
 
 #: A real architecture of 0.4 million parameters: everything runs through timm, quickly.
 TINY = "test_resnet.r160_in1k"

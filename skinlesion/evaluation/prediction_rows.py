@@ -1,5 +1,6 @@
 """The rows of prediction files: reading them, and all checks of single rows, images and lesions."""
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -163,10 +164,18 @@ def _check_diagnoses(table: pd.DataFrame, path: Path) -> None:
         raise UserError(f"{path}: dx missing or not one of {', '.join(CLASSES)} at {ids}")
 
 
+def _numbers(column: Any) -> Any:
+    """Return a column as floats, NaN where it holds no number, or an integer too large for one."""
+    numbers = pd.to_numeric(column, errors="coerce")
+    if numbers.dtype == object:
+        numbers = numbers.map(lambda value: value if abs(value) <= sys.float_info.max else np.nan)
+    return numbers.astype(float)
+
+
 def _with_whole_numbers(table: pd.DataFrame, path: Path) -> pd.DataFrame:
     changed = {}
     for name in RUN_COLUMNS:
-        numbers = pd.to_numeric(table[name], errors="coerce").astype(float)
+        numbers = _numbers(table[name])
         whole = (numbers % 1 == 0) & numbers.between(0, _LARGEST_NUMBER)
         if not whole.all():
             ids = name_some(table.loc[~whole, "image_id"].unique())
@@ -176,7 +185,7 @@ def _with_whole_numbers(table: pd.DataFrame, path: Path) -> pd.DataFrame:
 
 
 def _with_probabilities(table: pd.DataFrame, path: Path) -> pd.DataFrame:
-    values = table[list(PROBABILITY_COLUMNS)].apply(pd.to_numeric, errors="coerce").to_numpy(dtype=float)
+    values = table[list(PROBABILITY_COLUMNS)].apply(_numbers).to_numpy(dtype=float)
     bad = ~((values >= 0) & (values <= 1)).all(axis=1)
     if bad.any():
         raise UserError(f"{path}: not probabilities in 0 to 1 at {name_some(table.loc[bad, 'image_id'].unique())}")

@@ -3,6 +3,7 @@
 import errno
 import os
 import resource
+import shutil
 import subprocess
 import sys
 from contextlib import contextmanager
@@ -64,6 +65,8 @@ def test_prepare_on_a_full_disk_is_no_sigbus(small_disk):
 
 @pytest.mark.parametrize("room", [100, 20_000, 60_000])
 def test_training_without_room_leaves_no_features(workspace_folder, run, room):
+    for name in ("data/features", "models"):  # which another test may have left in the template
+        shutil.rmtree(workspace_folder / name, ignore_errors=True)
     before = snapshot(workspace_folder)
     with largest_file(room):
         check_refused(run("train", "--experiment", "image", cwd=workspace_folder), "free space on the disk")

@@ -46,6 +46,7 @@ def test_numbers_by_the_file_are_read_with_all_their_checks(good):
         (lambda t: t.assign(fold=-1), "fold is not a whole number"),
         (lambda t: t.assign(fold=np.inf), "fold is not a whole number"),
         (lambda t: t.assign(fold="x"), "fold is not a whole number"),
+        (lambda t: t.assign(fold="9" * 400), "fold is not a whole number"),
         (lambda t: t.assign(seed=1e300), "seed is not a whole number"),
         (lambda t: t.assign(p_mel=np.inf), "not probabilities"),
         (lambda t: t.assign(p_mel=-0.1), "not probabilities"),
