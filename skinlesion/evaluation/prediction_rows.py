@@ -1,6 +1,5 @@
 """The rows of prediction files: reading them, and all checks of single rows, images and lesions."""
 
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,7 @@ FLOAT_FORMAT = "%.9g"
 ISIC_COLUMNS = {name.upper(): column for name, column in zip(CLASSES, PROBABILITY_COLUMNS, strict=True)}
 
 _SUM_TOLERANCE = 1e-3
+_LONGEST_NUMBER = 300  # characters: what is longer is too large for a float
 _LARGEST_NUMBER = 2**31 - 1  # of a fold, seed or repeat
 
 #: For pandas: "NA" and "nan" are names as good as any, an empty cell is none.
@@ -166,10 +166,11 @@ def _check_diagnoses(table: pd.DataFrame, path: Path) -> None:
 
 def _numbers(column: Any) -> Any:
     """Return a column as floats, NaN where it holds no number, or an integer too large for one."""
-    numbers = pd.to_numeric(column, errors="coerce")
-    if numbers.dtype == object:
-        numbers = numbers.map(lambda value: value if abs(value) <= sys.float_info.max else np.nan)
-    return numbers.astype(float)
+    try:
+        return pd.to_numeric(column, errors="coerce").astype(float)
+    except OverflowError:
+        text = column.astype(str)
+        return pd.to_numeric(text.where(text.str.len() < _LONGEST_NUMBER), errors="coerce").astype(float)
 
 
 def _with_whole_numbers(table: pd.DataFrame, path: Path) -> pd.DataFrame:
