@@ -3,7 +3,19 @@
 import hashlib
 from pathlib import Path
 
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+
 LONGEST_LINE = 300
+
+#: What `mutations` draws a damage from.
+SEEDS = st.integers(0, 2**32 - 1)
+
+
+def cases(number: int) -> settings:
+    """Return the settings of a test that draws so many cases, each through a command or a reader of files."""
+    checks = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    return settings(max_examples=number, deadline=None, suppress_health_check=checks)
 
 
 def snapshot(folder: Path) -> dict[str, str]:

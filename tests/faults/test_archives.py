@@ -8,7 +8,7 @@ import zipfile
 
 import pandas as pd
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from skinlesion.data.lesion_masks import LesionMasks
@@ -17,7 +17,7 @@ from skinlesion.errors import UserError
 from skinlesion.files import sha256_file
 from tests.archive import jpeg, records, write_archive
 from tests.conftest import small_params, write_params
-from tests.faults.harness import check_ended, check_refused, snapshot
+from tests.faults.harness import cases, check_ended, check_refused, snapshot
 
 ZIP = "HAM10000_images_part_1.zip"
 TABLE = "HAM10000_metadata.csv"
@@ -187,7 +187,7 @@ def test_a_mask_that_is_no_image(tmp_path, content):
             LesionMasks(tmp_path, "crop").read(name, 32)
 
 
-# Damage anywhere: the same strategies quickly by default and at length under the marker `slow`.
+# Damage anywhere: the same strategies casesly by default and at length under the marker `slow`.
 
 BYTES = st.binary(min_size=1, max_size=40)
 DAMAGE = st.one_of(
@@ -234,15 +234,8 @@ def check_damaged_zip(folder, run, archive, damages, on_error):
     assert not list(folder.rglob("*.partial"))
 
 
-def quick(examples):
-    return settings(
-        max_examples=examples, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture],
-        derandomize=examples < 100,
-    )  # fmt: skip
-
-
 def _damaged_zips(examples, marks=()):
-    @quick(examples)
+    @cases(examples)
     @given(damages=st.lists(DAMAGE, min_size=1, max_size=3), on_error=st.sampled_from(["stop", "skip"]))
     def test(tmp_path_factory, run, archive, damages, on_error):
         check_damaged_zip(tmp_path_factory.mktemp("damaged"), run, archive, damages, on_error)
@@ -312,7 +305,7 @@ def check_damaged_table(folder, run, source, damages, on_error):
 
 
 def _damaged_tables(examples):
-    @quick(examples)
+    @cases(examples)
     @given(
         source=st.sampled_from(sorted(LAYOUTS)),
         damages=st.lists(TABLE_DAMAGE, max_size=3),

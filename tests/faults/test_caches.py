@@ -7,8 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from hypothesis import given
 
 from skinlesion.errors import UserError
 from skinlesion.experiment.inputs import Inputs
@@ -16,12 +15,8 @@ from skinlesion.params_file import load_params
 from skinlesion.results.reader import Results
 from skinlesion.results.workspace import Workspace
 from skinlesion.training.features import cached_features
-from tests.faults.harness import check_ended, check_refused
+from tests.faults.harness import SEEDS, cases, check_ended, check_refused
 from tests.faults.mutations import mutate_bytes, mutate_json
-
-SEEDS = st.integers(0, 2**32 - 1)
-FAST = {"max_examples": 12, "deadline": None, "suppress_health_check": [HealthCheck.function_scoped_fixture]}
-SLOW = FAST | {"max_examples": 500}
 
 
 @pytest.fixture(scope="module")
@@ -84,14 +79,14 @@ def check_cache(cached, seed):
     np.testing.assert_array_equal(read_again(cached), cached.right)
 
 
-@settings(**FAST)
+@cases(12)
 @given(SEEDS)
 def test_damaged_caches(cached, seed):
     check_cache(cached, seed)
 
 
 @pytest.mark.slow
-@settings(**SLOW)
+@cases(500)
 @given(SEEDS)
 def test_much_damaged_caches(cached, seed):
     check_cache(cached, seed)
@@ -135,7 +130,7 @@ def check_images(folder, whole, seed):
         assert results.photograph(results.metadata["image_id"].iloc[0]).shape == (32, 32, 3)
 
 
-@settings(**FAST)
+@cases(12)
 @given(SEEDS)
 def test_images_with_any_damage(cached, seed):
     path = cached.folder / "data/prepared/images.npy"

@@ -16,8 +16,7 @@ from skinlesion.data.download import CHECKSUMS_NAME, Remote, download
 from skinlesion.errors import UserError, one_line
 from skinlesion.models import pretrained
 from tests.data.test_download import CONTENT, MD5, Server, answers, serving
-from tests.faults.harness import LONGEST_LINE, check_refused, snapshot
-from tests.faults.test_archives import quick
+from tests.faults.harness import LONGEST_LINE, cases, check_refused, snapshot
 from tests.faults.test_disk import largest_file
 
 
@@ -221,7 +220,7 @@ BODY = st.one_of(st.binary(max_size=200), st.just(CONTENT), st.just(CONTENT[:500
 
 
 def _answers_of_any_kind(examples):
-    @quick(examples)
+    @cases(examples)
     @given(status=STATUS, lines=st.lists(LINES, max_size=4), body=BODY, cut=st.floats(0, 1), whole=st.booleans())
     def test(tmp_path_factory, status, lines, body, cut, whole):
         answer = b"HTTP/1.1 " + status + b" x\r\n" + b"".join(line + b"\r\n" for line in lines) + b"\r\n" + body

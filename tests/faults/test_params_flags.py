@@ -1,12 +1,12 @@
 """Options of the command line that hold rubbish: one line, and nothing is written."""
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from skinlesion.params import TrainParams
 from tests.conftest import small_params, write_params
-from tests.faults.harness import check_ended, check_refused, snapshot
+from tests.faults.harness import cases, check_ended, check_refused, snapshot
 
 LONG = "x" * 5000
 
@@ -89,17 +89,14 @@ def _check_flags(flags, folder, run):
     assert snapshot(folder) == before
 
 
-FIXTURES = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
-
-
-@settings(max_examples=20, deadline=None, suppress_health_check=FIXTURES)
+@cases(20)
 @given(flags=odd_flags())
 def test_odd_flags_end_in_one_line(tmp_path, run, flags):
     _check_flags(flags, tmp_path, run)
 
 
 @pytest.mark.slow
-@settings(max_examples=1000, deadline=None, suppress_health_check=FIXTURES)
+@cases(1000)
 @given(flags=odd_flags())
 def test_many_odd_flags_end_in_one_line(tmp_path, run, flags):
     _check_flags(flags, tmp_path, run)

@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from skinlesion.params import AugmentParams, DataParams, TrainParams
 from skinlesion.params_file import parse_yaml
 from tests.conftest import ROOT
-from tests.faults.harness import check_ended, check_refused, snapshot
+from tests.faults.harness import cases, check_ended, check_refused, snapshot
 
 FILES = ("params.yaml", "examples/offline/params.yaml", "examples/phantom/params.yaml")
 LONG = "x" * 6000
@@ -242,30 +242,27 @@ def _check_odd(content, folder, run):
     assert snapshot(folder) == before
 
 
-FIXTURES = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large]
-
-
-@settings(max_examples=6, deadline=None, suppress_health_check=FIXTURES)
+@cases(6)
 @given(case=wrong_types())
 def test_wrong_types_are_refused(tmp_path, run, case):
     _check_wrong_type(case, tmp_path, run)
 
 
-@settings(max_examples=6, deadline=None, suppress_health_check=FIXTURES)
+@cases(6)
 @given(content=odd_contents())
 def test_odd_values_end_in_one_line(tmp_path, run, content):
     _check_odd(content, tmp_path, run)
 
 
 @pytest.mark.slow
-@settings(max_examples=800, deadline=None, suppress_health_check=FIXTURES)
+@cases(800)
 @given(case=wrong_types())
 def test_many_wrong_types_are_refused(tmp_path, run, case):
     _check_wrong_type(case, tmp_path, run)
 
 
 @pytest.mark.slow
-@settings(max_examples=800, deadline=None, suppress_health_check=FIXTURES)
+@cases(800)
 @given(content=odd_contents())
 def test_many_odd_values_end_in_one_line(tmp_path, run, content):
     _check_odd(content, tmp_path, run)

@@ -3,12 +3,12 @@
 import time
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from skinlesion.params_file import load_params
 from tests.conftest import ROOT
-from tests.faults.harness import check_ended, check_refused, snapshot
+from tests.faults.harness import cases, check_ended, check_refused, snapshot
 
 FILES = ("params.yaml", "examples/offline/params.yaml", "examples/phantom/params.yaml")
 LONGEST_SECONDS = 20  # of a machine that does something else besides
@@ -146,17 +146,14 @@ def _check_text(text, folder, run):
     assert snapshot(folder) == before
 
 
-FIXTURES = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large]
-
-
-@settings(max_examples=12, deadline=None, suppress_health_check=FIXTURES)
+@cases(12)
 @given(text=spoilt_texts())
 def test_spoilt_text_ends_in_one_line(tmp_path, run, text):
     _check_text(text, tmp_path, run)
 
 
 @pytest.mark.slow
-@settings(max_examples=1500, deadline=None, suppress_health_check=FIXTURES)
+@cases(1500)
 @given(text=spoilt_texts())
 def test_much_spoilt_text_ends_in_one_line(tmp_path, run, text):
     _check_text(text, tmp_path, run)

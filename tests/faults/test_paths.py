@@ -14,8 +14,7 @@ from skinlesion.errors import UserError
 from skinlesion.files import replacing
 from skinlesion.outputs import check_output, check_output_folder
 from tests.conftest import small_params, write_params
-from tests.faults.harness import check_ended, check_refused, snapshot
-from tests.faults.test_archives import quick
+from tests.faults.harness import cases, check_ended, check_refused, snapshot
 
 #: Commands that read a file, {} being the path.
 READ = {
@@ -228,7 +227,7 @@ PART = st.one_of(
 
 
 def _paths_of_any_kind(examples):
-    @quick(examples)
+    @cases(examples)
     @given(name=st.sampled_from(sorted(READ)), parts=st.lists(PART, min_size=1, max_size=4))
     def test(workspace, run, name, parts):
         before = snapshot(workspace)

@@ -5,7 +5,7 @@ import shutil
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from skinlesion.data.download import Remote, download
@@ -37,12 +37,8 @@ from skinlesion.stages import ensemble, stats
 from skinlesion.stages import metadata as metadata_stage
 from skinlesion.training import runs
 from skinlesion.training.runs import Run
-from tests.faults.harness import check_refused
+from tests.faults.harness import SEEDS, cases, check_refused
 from tests.faults.mutations import ODD_TEXTS, mutate_csv, mutate_json
-
-SEEDS = st.integers(0, 2**32 - 1)
-FAST = {"max_examples": 40, "deadline": None, "suppress_health_check": [HealthCheck.function_scoped_fixture]}
-SLOW = FAST | {"max_examples": 4000}
 
 
 @pytest.fixture(scope="module")
@@ -145,14 +141,14 @@ def check_read_back(folder, name, seed):
         path.write_text(text)
 
 
-@settings(**FAST)
+@cases(40)
 @given(st.sampled_from(sorted(READERS)), SEEDS)
 def test_damaged_files(whole, name, seed):
     check_read_back(whole, name, seed)
 
 
 @pytest.mark.slow
-@settings(**SLOW)
+@cases(4000)
 @given(st.sampled_from(sorted(READERS)), SEEDS)
 def test_much_damaged_files(whole, name, seed):
     check_read_back(whole, name, seed)
@@ -253,14 +249,14 @@ def test_a_page_of_the_archive_is_read(tmp_path):
     assert list(records["dx"]) == ["nv"] * 3
 
 
-@settings(**FAST)
+@cases(40)
 @given(SEEDS)
 def test_damaged_pages_of_the_archive(tmp_path, seed):
     check_page(tmp_path, seed)
 
 
 @pytest.mark.slow
-@settings(**SLOW)
+@cases(4000)
 @given(SEEDS)
 def test_many_damaged_pages_of_the_archive(tmp_path, seed):
     check_page(tmp_path, seed)

@@ -9,8 +9,7 @@ import pandas as pd
 import pytest
 import torch
 import yaml
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from hypothesis import given
 from safetensors.torch import load_file, save_file
 
 from skinlesion.errors import UserError
@@ -21,7 +20,7 @@ from skinlesion.params_file import load_params
 from skinlesion.results.workspace import Workspace
 from skinlesion.training import runs
 from skinlesion.training.runs import Run
-from tests.faults.harness import check_ended, check_refused, snapshot
+from tests.faults.harness import SEEDS, cases, check_ended, check_refused, snapshot
 from tests.faults.mutations import mutate_bytes, mutate_json
 
 RUN = Run(0, 0)
@@ -192,32 +191,27 @@ def check_weights(damaged, seed):
         damaged.weights.write_bytes(whole)
 
 
-SEEDS = st.integers(0, 2**32 - 1)
-FAST = {"max_examples": 15, "deadline": None, "suppress_health_check": [HealthCheck.function_scoped_fixture]}
-SLOW = FAST | {"max_examples": 1000}
-
-
-@settings(**FAST)
+@cases(15)
 @given(SEEDS)
 def test_damaged_run_json(damaged, seed):
     check_run_json(damaged, seed)
 
 
-@settings(**FAST)
+@cases(15)
 @given(SEEDS)
 def test_damaged_weights(damaged, seed):
     check_weights(damaged, seed)
 
 
 @pytest.mark.slow
-@settings(**SLOW)
+@cases(1000)
 @given(SEEDS)
 def test_much_damaged_run_json(damaged, seed):
     check_run_json(damaged, seed)
 
 
 @pytest.mark.slow
-@settings(**SLOW)
+@cases(1000)
 @given(SEEDS)
 def test_much_damaged_weights(damaged, seed):
     check_weights(damaged, seed)

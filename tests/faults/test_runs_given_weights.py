@@ -4,8 +4,7 @@ import shutil
 
 import pytest
 import torch
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from hypothesis import given
 from safetensors.torch import save_file
 
 from skinlesion.errors import UserError
@@ -16,12 +15,8 @@ from skinlesion.results.workspace import Workspace
 from skinlesion.training.checkpoint import Progress, load_checkpoint, save_checkpoint
 from skinlesion.training.pretraining_record import pretraining_records
 from tests.conftest import TINY
-from tests.faults.harness import check_refused
+from tests.faults.harness import SEEDS, cases, check_refused
 from tests.faults.mutations import mutate_bytes
-
-SEEDS = st.integers(0, 2**32 - 1)
-FAST = {"max_examples": 15, "deadline": None, "suppress_health_check": [HealthCheck.function_scoped_fixture]}
-SLOW = FAST | {"max_examples": 500}
 
 
 @pytest.fixture(scope="module")
@@ -76,14 +71,14 @@ def check_given(path, seed):
         path.write_bytes(whole)
 
 
-@settings(**FAST)
+@cases(15)
 @given(SEEDS)
 def test_weights_with_any_damage(given_weights, seed):
     check_given(given_weights, seed)
 
 
 @pytest.mark.slow
-@settings(**SLOW)
+@cases(500)
 @given(SEEDS)
 def test_weights_with_much_damage(given_weights, seed):
     check_given(given_weights, seed)
