@@ -4,7 +4,6 @@ from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
-from scipy.sparse import issparse
 
 from skinlesion.evaluation.minimum_sizes import replicates_say_nothing
 from skinlesion.evaluation.sums import SumStatistic
@@ -36,15 +35,9 @@ def estimate_sums(bootstrap: LesionBootstrap, figures: Figures[Key]) -> dict[Key
 def _resample(bootstrap: LesionBootstrap, batch: Iterable[tuple[Key, Sequence[SumStatistic]]]) -> dict[Key, Estimate]:
     # Several statistics can read the same columns.
     columns = {id(statistic.columns): statistic.columns for _, statistics in batch for statistic in statistics}
-    parts = {identity: bootstrap.totals(array) for identity, array in columns.items() if issparse(array)}
-    dense = {identity: array for identity, array in columns.items() if identity not in parts}
-    if dense:
-        totals = bootstrap.totals(np.hstack(list(dense.values())))
-        ends = np.cumsum([array.shape[1] for array in dense.values()])
-        parts |= {
-            identity: totals[:, end - array.shape[1] : end]
-            for (identity, array), end in zip(dense.items(), ends, strict=True)
-        }
+    totals = bootstrap.totals_of_units(np.hstack([bootstrap.by_unit(array) for array in columns.values()]))
+    ends = np.cumsum([array.shape[1] for array in columns.values()])
+    parts = dict(zip(columns, np.split(totals, ends[:-1], axis=1), strict=True))
     return {
         key: mean_estimate(
             [Estimate(statistic.value, statistic.function(parts[id(statistic.columns)])) for statistic in statistics]
@@ -59,12 +52,12 @@ def estimate_weighted(
     """Return figures that need an order of the images, as means over seeds.
 
     Args:
-        statistics: one per seed: image weights (N, B) → (B, K), K the number of names.
+        statistics: one per seed: unit weights (U, B) → (B, K), K the number of names.
     """
-    ones = np.ones((len(bootstrap.lesion), 1), np.float32)
+    ones = np.ones((bootstrap.units, 1), np.float32)
     by_seed = []
     for statistic in statistics:
-        point, draws = statistic(ones)[0], bootstrap.over_images(statistic)
+        point, draws = statistic(ones)[0], bootstrap.over_units(statistic)
         by_seed.append([Estimate(float(point[place]), draws[:, place]) for place in range(len(names))])
     return {name: mean_estimate([estimates[place] for estimates in by_seed]) for place, name in enumerate(names)}
 

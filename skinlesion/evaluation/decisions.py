@@ -70,7 +70,7 @@ def net_benefit(positive: np.ndarray, scores: np.ndarray, threshold: float) -> S
     In units of true positives per image: t sets how many false positives one true positive is worth.
     """
     called = scores >= threshold
-    columns = np.stack([called & positive, called & ~positive, np.ones(len(scores))], axis=1).astype(float)
+    columns = np.array([called & positive, called & ~positive, np.ones(len(scores))], dtype=float).T
     odds = threshold / (1 - threshold)
     return SumStatistic(columns, lambda totals: divide(totals[..., 0] - odds * totals[..., 1], totals[..., 2]))
 

@@ -81,7 +81,7 @@ def _with_clean_text(table: pd.DataFrame, path: Path) -> pd.DataFrame:
     changed = {}
     for name in ("image_id", "lesion_id", "dx"):
         if name in table.columns:
-            text = table[name].astype(object)
+            text = table[name].astype("str")
             odd = text.str.contains(_CONTROL, regex=True).eq(True)
             if odd.any():
                 raise UserError(f"{path}: {name} has a control character in row {_rows(odd)}; correct it")

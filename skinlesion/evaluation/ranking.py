@@ -16,7 +16,7 @@ from skinlesion.evaluation.sums import divide
 class Ranking:
     """Images by falling score, tied ones together, and the places between which the ROC curve is straight."""
 
-    order: np.ndarray  # (N,)
+    unit: np.ndarray  # (N,) whose weight counts for each image, in that order
     positive: np.ndarray  # (N,) bool, in that order
     ends: np.ndarray  # (K,) the last place of each distinct score with positives and of the score before it, and N − 1
 
@@ -24,33 +24,36 @@ class Ranking:
         """Return weight of positives and of negatives at or above the scores of `ends`, (K, B) each.
 
         Args:
-            weights: (N, B), of the images in their first order.
+            weights: (U, B), of the units.
         """
-        ranked = weights[self.order]
-        answered = np.cumsum(ranked, axis=0, dtype=float)[self.ends]
-        among = np.searchsorted(np.flatnonzero(self.positive), self.ends, side="right")  # positives up to each end
-        hits = np.zeros_like(answered)
-        counted = np.cumsum(ranked[self.positive], axis=0, dtype=float)
-        hits[among > 0] = counted[among[among > 0] - 1]
-        return hits, answered - hits
+        positives = np.flatnonzero(self.positive)
+        among = np.searchsorted(positives, self.ends, side="right")  # positives up to each end
+        answered = np.empty((weights.shape[1], len(self.ends)))
+        hits = np.empty_like(answered)
+        for row, column in enumerate(weights.T):  # one by one: arrays stay in the processor's cache
+            ranked = column.astype(float)[self.unit]
+            answered[row] = np.cumsum(ranked)[self.ends]
+            hits[row] = np.append(0, np.cumsum(ranked[positives]))[among]
+        return hits.T, (answered - hits).T
 
 
-def rank(positive: np.ndarray, scores: np.ndarray) -> Ranking:
+def rank(positive: np.ndarray, scores: np.ndarray, unit: np.ndarray | None = None) -> Ranking:
     """Return images by falling score.
 
     Args:
         positive: (N,) bool.
         scores: (N,).
+        unit: (N,) the unit, from 0, that is weighted as a whole; each image by itself by default.
     """
     order = np.argsort(-scores, kind="stable")
     ends = np.append(np.flatnonzero(np.diff(scores[order])), len(scores) - 1)
     with_positives = np.unique(np.searchsorted(ends, np.flatnonzero(positive[order])))
     kept = np.union1d(with_positives, np.maximum(with_positives - 1, 0))
-    return Ranking(order, positive[order], np.union1d(ends[kept], ends[-1:]))
+    return Ranking(order if unit is None else unit[order], positive[order], np.union1d(ends[kept], ends[-1:]))
 
 
 def average_precision(ranking: Ranking, weights: np.ndarray) -> np.ndarray:
-    """Return average precision (B,) in 0..1 for image weights (N, B), NaN without positives [1]."""
+    """Return average precision (B,) in 0..1 for unit weights (U, B), NaN without positives [1]."""
     return _average_precision(*ranking.steps(weights))
 
 

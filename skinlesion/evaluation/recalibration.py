@@ -112,11 +112,11 @@ def fit_temperature(labels: np.ndarray, probabilities: np.ndarray) -> float:
         labels: (N,) positions of the true classes, of validation images.
         probabilities: (N, C); log p differs from the logits by a constant per row, which softmax ignores.
     """
-    logits = np.log(np.clip(probabilities, _SMALLEST, 1))
+    logits = np.ascontiguousarray(log_probabilities(probabilities).T)  # (C, N): faster to normalise
     rows = np.arange(len(labels))
 
     def loss(log_temperature: float) -> float:
-        return float(-log_softmax(logits / np.exp(log_temperature), axis=1)[rows, labels].mean())
+        return float(-log_softmax(logits / np.exp(log_temperature), axis=0)[labels, rows].mean())
 
     return float(np.exp(minimize_scalar(loss, bounds=_TEMPERATURES, method="bounded", options={"xatol": 1e-6}).x))
 
@@ -172,15 +172,16 @@ def log_probabilities(probabilities: np.ndarray) -> np.ndarray:
 
 
 def _fit_vector(labels: np.ndarray, probabilities: np.ndarray) -> VectorScaling:
-    logits = log_probabilities(probabilities)
+    logits = np.ascontiguousarray(log_probabilities(probabilities).T)  # (C, N): faster to normalise
     rows, classes = np.arange(len(labels)), probabilities.shape[1]
-    truth = np.eye(classes)[labels]
 
     def loss(parameters: np.ndarray) -> tuple[float, np.ndarray]:
-        scale, shift = parameters[:classes], parameters[classes:]
-        logs = log_softmax(logits * scale + shift, axis=1)
-        slope = (np.exp(logs) - truth) / len(labels)  # (N, C) of the shifted logits
-        return float(-logs[rows, labels].mean()), np.concatenate([(slope * logits).sum(axis=0), slope.sum(axis=0)])
+        scale, shift = parameters[:classes, None], parameters[classes:, None]
+        logs = log_softmax(logits * scale + shift, axis=0)
+        slope = np.exp(logs)  # (C, N) of the shifted logits
+        slope[labels, rows] -= 1
+        gradient = np.concatenate([np.einsum("cn,cn->c", slope, logits), slope.sum(axis=1)]) / len(labels)
+        return float(-logs[labels, rows].mean()), gradient
 
     start = np.concatenate([np.full(classes, 1 / fit_temperature(labels, probabilities)), np.zeros(classes)])
     bounds = [_SCALE] * classes + [_SHIFT] * classes

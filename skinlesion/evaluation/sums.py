@@ -13,7 +13,7 @@ Totals = Callable[[np.ndarray], np.ndarray]
 class SumStatistic:
     """A function of column sums: `columns` (N, K) are added over images, `function` turns (…, K) into (…).
 
-    Columns of which an image has a value in few are a sparse array.
+    Columns of which an image has a value in few are a sparse array; those of others are added fastest if contiguous.
     """
 
     columns: np.ndarray | csc_array
@@ -27,7 +27,7 @@ class SumStatistic:
 
 def ratio(above: np.ndarray, below: np.ndarray) -> SumStatistic:
     """Return Σ above / Σ below for above and below (N,); NaN where the sum below is 0."""
-    return SumStatistic(np.stack([above, below], axis=1).astype(float), _ratio)
+    return SumStatistic(np.array([above, below], dtype=float).T, _ratio)
 
 
 def mean(values: np.ndarray) -> SumStatistic:

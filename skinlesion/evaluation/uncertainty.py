@@ -32,8 +32,8 @@ def mutual_information(probabilities: np.ndarray) -> np.ndarray:
 class Selective:
     """Images by falling certainty, and the errors of a model on them."""
 
-    order: np.ndarray  # (N,)
-    errors: np.ndarray  # (N,) float32 in that order, 0 or 1
+    unit: np.ndarray  # (N,) whose weight counts for each image, in that order
+    errors: np.ndarray  # (N,) in that order, 0 or 1
 
     def curve(self) -> tuple[np.ndarray, np.ndarray]:
         """Return coverage (N,) and the error rate (N,) among the images answered so far [2]."""
@@ -41,33 +41,35 @@ class Selective:
         return answered / len(self.errors), np.cumsum(self.errors) / answered
 
     def figures(self, coverages: Sequence[float]) -> Callable[[np.ndarray], np.ndarray]:
-        """Return a function of image weights (N, B): AURC and the accuracy at each coverage, as (B, 1 + len).
+        """Return a function of unit weights (U, B): AURC and the accuracy at each coverage, as (B, 1 + len).
 
         AURC is the mean error rate over all coverages, lower is better [2]; the accuracy at a coverage is that among
         the most certain images that make it up.
         """
 
         def evaluate(weights: np.ndarray) -> np.ndarray:
-            ranked = weights[self.order]  # (N, B)
-            answered = np.cumsum(ranked, axis=0, dtype=float)
-            risk = np.cumsum(ranked * self.errors[:, None], axis=0, dtype=float)
-            np.divide(risk, answered, out=risk, where=answered > 0)
-            figures = [np.einsum("nb,nb->b", ranked, risk) / answered[-1]]
-            for coverage in coverages:
-                wanted = coverage * answered[-1] * (1 - 1e-9)
-                last = (answered < wanted).sum(axis=0)  # the first place that reaches it
-                figures.append(1 - risk[last, np.arange(risk.shape[1])])
-            return np.stack(figures, axis=1)
+            return np.stack([self._figures(column, coverages) for column in weights.T])
 
         return evaluate
 
+    def _figures(self, weights: np.ndarray, coverages: Sequence[float]) -> np.ndarray:
+        """Return `figures` of one resample's weights (U,): one by one, arrays stay in the processor's cache."""
+        ranked = weights.astype(float)[self.unit]
+        answered = np.cumsum(ranked)
+        risk = np.cumsum(ranked * self.errors)
+        np.divide(risk, answered, out=risk, where=answered > 0)
+        wanted = np.multiply(coverages, answered[-1] * (1 - 1e-9))
+        last = np.searchsorted(answered, wanted)  # the first place that reaches it
+        return np.append(ranked @ risk / answered[-1], 1 - risk[last])
 
-def select(correct: np.ndarray, certainty: np.ndarray) -> Selective:
+
+def select(correct: np.ndarray, certainty: np.ndarray, unit: np.ndarray | None = None) -> Selective:
     """Return the images by falling certainty; ties keep their order.
 
     Args:
         correct: (N,) bool.
         certainty: (N,), higher is more certain.
+        unit: (N,) the unit, from 0, that is weighted as a whole; each image by itself by default.
     """
     order = np.argsort(-certainty, kind="stable")
-    return Selective(order, 1 - correct[order].astype(np.float32))
+    return Selective(order if unit is None else unit[order], 1.0 - correct[order])

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import ndtr, ndtri
 
-from skinlesion.stats.resampling import LayerPlan, Schema, check_predictions, plan_layer
+from skinlesion.stats.resampling import LayerPlan, Schema, check_predictions, plan_layer, resampled_units
 
 #: Replicates per child of the seed: fixed, so that the number of threads never changes a result.
 BLOCK = 64
@@ -119,7 +119,8 @@ def bootstrap(
     Args:
         labels: (N,) positions in `schema.class_names`.
         models: per model the probabilities (S, N, C), one layer per training seed.
-        clusters: (N,) the lesion of each image; all different for the naive bootstrap of images.
+        clusters: (N,) the lesion of each image; all different for the naive bootstrap of images. Of many lesions,
+            groups are resampled (`resampled_units`), unless stratified.
         metrics: names from `schema.metrics()`.
         stratified: resample lesions within the class of their first image, which keeps the number of lesions per class.
         jackknife: also compute the leave-one-lesion-out values that BCa intervals need.
@@ -129,7 +130,8 @@ def bootstrap(
         ValueError: input that `check_predictions` refuses.
     """
     check_predictions(labels, models, clusters, metrics, schema)
-    ids, first, lesion = np.unique(clusters, return_index=True, return_inverse=True)
+    units = clusters if stratified else resampled_units(clusters, seed)
+    ids, first, lesion = np.unique(units, return_index=True, return_inverse=True)
     lesions = len(ids)
     # Lesions are numbered stratum by stratum: each stratum is a range of numbers.
     strata = labels[first] if stratified else np.zeros(lesions, dtype=int)

@@ -48,17 +48,18 @@ def placements(
         weights: (N,) of the images, of which fractions are then taken; all equal by default.
     """
     weights = np.ones(len(scores)) if weights is None else weights
-    case, control = scores[positive], scores[~positive]
-    below = _share_below(control, weights[~positive], case)
-    return below, 1 - _share_below(case, weights[positive], control)
+    order = np.argsort(scores, kind="stable")
+    ranked = scores[order]
+    starts = np.flatnonzero(np.append(True, ranked[1:] != ranked[:-1]))  # of equal scores
+    ends, level = np.append(starts[1:], len(ranked)), np.empty(len(ranked), dtype=int)
+    level[order] = np.repeat(np.arange(len(starts)), ends - starts)
 
+    def share_below(counted: np.ndarray) -> np.ndarray:
+        """Return for each distinct score the weight of the images below it, and half of that at it, as a share."""
+        cumulated = np.append(0.0, np.cumsum(np.where(counted, weights, 0.0)[order]))
+        return np.asarray((cumulated[starts] + cumulated[ends]) / (2 * cumulated[-1]))
 
-def _share_below(values: np.ndarray, weights: np.ndarray, limits: np.ndarray) -> np.ndarray:
-    """Return for each limit the weight of the values below it, and half of that at it, as a share of all."""
-    order = np.argsort(values, kind="stable")
-    cumulated = np.concatenate([[0.0], np.cumsum(weights[order])])
-    ranks = [np.searchsorted(values[order], limits, side) for side in ("left", "right")]
-    return np.asarray((cumulated[ranks[0]] + cumulated[ranks[1]]) / (2 * cumulated[-1]))
+    return share_below(~positive)[level[positive]], 1 - share_below(positive)[level[~positive]]
 
 
 def auc_covariance(positive: np.ndarray, scores: np.ndarray, clusters: np.ndarray | None = None) -> AucCovariance:

@@ -180,7 +180,7 @@ def _count_terms(images: _Images, predicted: np.ndarray, metrics: Sequence[str],
     table = Counts(*np.split(rows, 3, axis=1))
     places = _by_class(schema)
     evaluated = {kind: schema.by_class[kind](table) for kind in {places[name][0] for name in metrics if name in places}}
-    terms = {}
+    terms, counted = {}, counted[:, moved]
     for metric in metrics:
         if metric in places:
             kind, position = places[metric]
@@ -191,7 +191,7 @@ def _count_terms(images: _Images, predicted: np.ndarray, metrics: Sequence[str],
         gradient = (up - down) / (2 * _STEP * totals[moved])
         terms[metric] = _Term(
             float(values[0]),
-            counted[:, moved] @ gradient,
+            counted @ gradient,
             _why_not(float(values[0]), values[1 + 2 * len(moved) :].reshape(-1, 2), list(lone.values()), images),
         )
     return terms
@@ -211,7 +211,7 @@ def _auc_term(images: _Images, positive: np.ndarray, scores: np.ndarray, name: s
     """Return the AUC of scores (N,) for `positive` (N,) bool."""
     weights = images.weights
     sides = [side & (weights > 0) for side in (positive, ~positive)]
-    lesions = [len(np.unique(images.lesion[side])) for side in sides]
+    lesions = [int(np.count_nonzero(np.bincount(images.lesion[side]))) for side in sides]
     if 0 in lesions:
         nothing = np.full(len(images.stratum), np.nan)
         return _Term(float("nan"), nothing, f"{name} needs images of the class and of others")

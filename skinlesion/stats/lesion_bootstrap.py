@@ -2,7 +2,7 @@
 
 Most statistics are functions of sums over images (counts, squared errors, benefits): `totals` computes those sums for
 all resamples as one matrix product. Statistics of the order of images (average precision, risk–coverage curves) receive
-the image weights, a block of resamples at a time.
+the units' weights, a block of resamples at a time.
 
 References:
     [1] Davison AC, Hinkley DV. Bootstrap Methods and their Application (1997), §2.4 (means), §5.2 (basic and
@@ -16,13 +16,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.sparse import csc_array, csr_array, issparse
+from scipy.sparse import csc_array
 
 from skinlesion.stats.bootstrap import BLOCK, draw_weights, enough_replicates
+from skinlesion.stats.resampling import resampled_units
 
 _EXACT = 2**22  # integer sums below this stay exact in float32 in every resample
-_LESIONS = 8192  # multiplied at once: their weights are converted to float64
-_COLUMNS = 128  # columns summed at once
+_UNITS = 8192  # multiplied at once: their weights are converted to float64
 
 
 @dataclass(frozen=True)
@@ -80,62 +80,47 @@ class LesionBootstrap:
         """Draw the resamples.
 
         Args:
-            clusters: (N,) the lesion of each image.
+            clusters: (N,) the lesion of each image. Of many lesions, groups are resampled (`resampled_units`).
             replicates: R, or fewer of many images (`enough_replicates`).
         """
         replicates = enough_replicates(replicates, len(clusters))
         ids, lesion = np.unique(clusters, return_inverse=True)
         self.lesion = lesion
         self.lesions = len(ids)
+        self.unit = resampled_units(clusters, seed)  # (N,)
+        self.units = int(self.unit.max()) + 1
         self.replicates = replicates
         children = np.random.SeedSequence(seed).spawn(-(-replicates // BLOCK))
-        blocks = [draw_weights(np.random.default_rng(child), [self.lesions]).copy() for child in children]
-        self.weights = np.concatenate(blocks, axis=1)[:, :replicates]  # (L, R) float32
-        self._sums = csr_array(
-            (np.ones(len(lesion)), (lesion, np.arange(len(lesion)))), shape=(self.lesions, len(lesion))
-        )
+        blocks = [draw_weights(np.random.default_rng(child), [self.units]).copy() for child in children]
+        self.weights = np.concatenate(blocks, axis=1)[:, :replicates]  # (U, R) float32
+
+    def by_unit(self, columns: np.ndarray | csc_array) -> np.ndarray:
+        """Return the sums (U, K) of columns (N, K) over the images of each unit."""
+        if isinstance(columns, csc_array):
+            places = np.repeat(np.arange(columns.shape[1]), np.diff(columns.indptr)) * self.units
+            size = columns.shape[1] * self.units
+            return np.bincount(places + self.unit[columns.indices], columns.data, size).reshape(-1, self.units).T
+        return np.stack([np.bincount(self.unit, column, self.units) for column in columns.T], axis=1)
 
     def totals(self, columns: np.ndarray | csc_array) -> np.ndarray:
         """Return the sums (R, K) of columns (N, K) over the images of each resample."""
-        if issparse(columns):
-            return self._sparse_totals(self._sums @ columns)
-        sums = np.empty((self.replicates, columns.shape[1]))
-        for start in range(0, columns.shape[1], _COLUMNS):
-            chosen = slice(start, start + _COLUMNS)
-            sums[:, chosen] = self._dense_totals(np.asarray(self._sums @ columns[:, chosen], dtype=float))
-        return sums
+        return self.totals_of_units(self.by_unit(columns))
 
-    def _sparse_totals(self, by_lesion: Any) -> np.ndarray:
-        """Return the sums (R, K) of the sparse sums of lesions (L, K)."""
-        turned = by_lesion.T.tocsr()
-        sums = np.empty((self.replicates, by_lesion.shape[1]))
-        for start in range(0, self.replicates, BLOCK):
-            rows = slice(start, start + BLOCK)
-            sums[rows] = (turned @ self.weights[:, rows].astype(float)).T
-        return sums
-
-    def _dense_totals(self, by_lesion: np.ndarray) -> np.ndarray:
-        """Return the sums (R, K) of the sums of lesions (L, K)."""
-        sums = np.zeros((self.replicates, by_lesion.shape[1]))
+    def totals_of_units(self, sums_of_units: np.ndarray) -> np.ndarray:
+        """Return the sums (R, K) over the units of each resample of what `by_unit` returned (U, K)."""
+        sums = np.zeros((self.replicates, sums_of_units.shape[1]))
         # Sums of integers are exact in float32 below 2²⁴, and take half the time.
-        whole = (by_lesion == np.rint(by_lesion)).all(axis=0) & (np.abs(by_lesion).sum(axis=0) < _EXACT)
+        whole = (sums_of_units == np.rint(sums_of_units)).all(axis=0) & (np.abs(sums_of_units).sum(axis=0) < _EXACT)
         for chosen, kind in ((whole, np.float32), (~whole, np.float64)):
             if chosen.any():
-                part: Any = by_lesion[:, chosen].astype(kind)
-                for start in range(0, self.lesions, _LESIONS):
-                    rows = slice(start, start + _LESIONS)
+                part: Any = sums_of_units[:, chosen].astype(kind)
+                for start in range(0, self.units, _UNITS):
+                    rows = slice(start, start + _UNITS)
                     sums[:, chosen] += self.weights[rows].T.astype(kind, copy=False) @ part[rows]
         return sums
 
-    def over_images(self, statistic: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
-        """Return (R, …): `statistic` maps image weights (N, B) float32 of B resamples to values (B, …)."""
-        return self._evaluate(lambda block: statistic(block[self.lesion]))
-
-    def over_lesions(self, statistic: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
-        """Return (R, …): `statistic` maps lesion weights (L, B) float32 of B resamples to values (B, …)."""
-        return self._evaluate(statistic)
-
-    def _evaluate(self, statistic: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+    def over_units(self, statistic: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+        """Return (R, …): `statistic` maps unit weights (U, B) float32 of B resamples to values (B, …)."""
         blocks = (self.weights[:, start : start + BLOCK] for start in range(0, self.replicates, BLOCK))
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             return np.concatenate(list(pool.map(lambda block: statistic(np.ascontiguousarray(block)), blocks)))

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from skinlesion.stats.counts import Counts
-from skinlesion.stats.resampling import LayerPlan, Schema, check_predictions, plan_layer
+from skinlesion.stats.resampling import LayerPlan, Schema, check_predictions, plan_layer, resampled_units
 from skinlesion.stats.weighted_auc import weighted_auc
 
 #: Permutations per child of the seed: fixed, so that the number of threads never changes a result.
@@ -50,7 +50,7 @@ def permutation_test(
     Args:
         labels: (N,) positions in `schema.class_names`.
         a, b: (S, N, C) probabilities of as many trainings each, or (N, C) of one.
-        clusters: (N,) the lesion of each image.
+        clusters: (N,) the lesion of each image. Of many lesions, groups are swapped (`resampled_units`).
         threads: number of threads; all cores by default. Only `seed` changes the result.
 
     Raises:
@@ -61,19 +61,20 @@ def permutation_test(
     check_predictions(labels, [a, b], clusters, metrics, schema)
     if len(a) != len(b):
         raise ValueError(f"a has {len(a)} trainings and b {len(b)}: a swap needs as many")
-    ids, lesion = np.unique(clusters, return_inverse=True)
-    layers = [_PairedLayer(labels, *pair, lesion, len(ids), metrics, schema) for pair in zip(a, b, strict=True)]
+    lesion = resampled_units(clusters, seed)
+    lesions = int(lesion.max()) + 1
+    layers = [_PairedLayer(labels, *pair, lesion, lesions, metrics, schema) for pair in zip(a, b, strict=True)]
 
     def differences(keep: np.ndarray) -> np.ndarray:  # (R, L) of 0 and 1: 1 does not swap a lesion's predictions
         return np.asarray(np.mean([layer.differences(keep) for layer in layers], axis=0))  # (R, K)
 
-    observed = differences(np.ones((1, len(ids)), np.float32))[0]
+    observed = differences(np.ones((1, lesions), np.float32))[0]
     for k in np.flatnonzero(np.isnan(observed)).tolist():
         raise ValueError(f"{metrics[k]} is undefined on these data: a class is missing")
     children = np.random.SeedSequence(seed).spawn(-(-permutations // BLOCK))
 
     def extreme(block: int) -> np.ndarray:
-        swapped = differences(draw_swaps(children[block], len(ids))[: permutations - block * BLOCK])
+        swapped = differences(draw_swaps(children[block], lesions)[: permutations - block * BLOCK])
         # Float sums in another order differ in the last digits: a tie counts as at least as extreme. So does a
         # permutation without value: it is no evidence.
         return np.asarray((~(np.abs(swapped) < np.abs(observed) - 1e-12)).sum(axis=0))

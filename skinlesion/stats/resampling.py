@@ -39,6 +39,23 @@ class Schema:
         return needed
 
 
+#: Units that are resampled or permuted at most.
+MOST_UNITS = 20_000
+
+
+def resampled_units(clusters: np.ndarray, seed: int) -> np.ndarray:
+    """Return the unit (N,) of each image, from 0, that is resampled or permuted as a whole.
+
+    Units are lesions, in the order of `np.unique(clusters)`. More than MOST_UNITS lesions are joined at random into
+    MOST_UNITS groups of equal size: groups of independent lesions are independent, so what is valid for lesions is
+    valid for groups, and so many of them give the same distribution in less time.
+    """
+    ids, lesion = np.unique(clusters, return_inverse=True)
+    if len(ids) <= MOST_UNITS:
+        return lesion
+    return np.asarray((np.random.default_rng(seed).permutation(len(ids)) % MOST_UNITS)[lesion])
+
+
 @dataclass(frozen=True)
 class LayerPlan:
     """One layer of predictions (a model of one training seed), prepared for weightings of L lesions."""

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.special import softmax
 
 from skinlesion.analysis.estimates import estimate_sums
 from skinlesion.analysis.plan import Plan
@@ -12,8 +13,10 @@ from skinlesion.evaluation.ranking import average_precision, rank
 from skinlesion.evaluation.reliability import brier
 from skinlesion.evaluation.sums import SumStatistic, divide, mean, ratio, sparse_columns
 from skinlesion.stats import bootstrap as bootstrap_module
+from skinlesion.stats import resampling
 from skinlesion.stats.bootstrap import bootstrap
 from skinlesion.stats.lesion_bootstrap import Estimate, LesionBootstrap, mean_estimate, mixture
+from skinlesion.stats.permutation import permutation_test
 from skinlesion.stats.resampling import Schema
 from skinlesion.stats.weighted_auc import plan_auc, weighted_auc
 from skinlesion.vocabulary import CLASSES, MALIGNANT
@@ -48,7 +51,7 @@ def test_figures_from_sums_have_the_draws_of_the_paired_bootstrap(material):
     estimates["malignant_auc"] = mean_estimate([
         Estimate(
             float(weighted_auc(plan, np.ones((resamples.lesions, 1), np.float32))[0]),
-            resamples.over_lesions(lambda weights, plan=plan: weighted_auc(plan, weights)),
+            resamples.over_units(lambda weights, plan=plan: weighted_auc(plan, weights)),
         )
         for plan in plans
     ])  # fmt: skip
@@ -101,8 +104,8 @@ def test_a_comparison_of_many_images_has_fewer_replicates_unless_told():
 def test_an_order_is_resampled_by_image_weights(material):
     one, resamples = material
     positive, scores = one.labels == 4, one.probabilities[0][:, 4]
-    ranking = rank(positive, scores)
-    draws = resamples.over_images(lambda weights: average_precision(ranking, weights))
+    ranking = rank(positive, scores, resamples.unit)
+    draws = resamples.over_units(lambda weights: average_precision(ranking, weights))
     copies = np.repeat(np.arange(len(scores)), resamples.weights[resamples.lesion, 5].astype(int))
     from sklearn.metrics import average_precision_score
 
@@ -145,3 +148,40 @@ def test_a_mixture_leaves_out_what_has_no_weight():
     one, nothing = Estimate(1.0, np.ones(5)), Estimate(float("nan"), np.full(5, np.nan))
     assert mixture([1, 0], [one, nothing]).value == 1
     assert (mixture([0.5, 0.5], [one, one - one]).draws == 0.5).all()
+
+
+def test_many_lesions_are_resampled_in_groups(monkeypatch):
+    lesions = np.repeat(np.arange(4000), 2)
+    of_lesions = LesionBootstrap(lesions, replicates=2000, seed=0)
+    assert of_lesions.units == 4000
+    assert (of_lesions.unit == lesions).all()
+    monkeypatch.setattr(resampling, "MOST_UNITS", 1000)
+    of_groups = LesionBootstrap(lesions, replicates=2000, seed=0)
+    assert of_groups.units == 1000
+    assert of_groups.lesions == 4000
+    assert (of_groups.unit[::2] == of_groups.unit[1::2]).all()  # a lesion is never torn
+    assert (np.bincount(of_groups.unit) == 8).all()
+    # Groups have the spread of lesions, and not that of images.
+    values = np.repeat(np.random.default_rng(1).normal(size=4000), 2)
+    spreads = [resamples.totals(values[:, None])[:, 0].std() / 8000 for resamples in (of_lesions, of_groups)]
+    assert spreads == pytest.approx([4000**-0.5] * 2, rel=0.06)
+
+
+def test_comparisons_of_many_lesions_resample_and_swap_groups(monkeypatch):
+    rng = np.random.default_rng(0)
+    lesions, labels = np.repeat(np.arange(3000), 2), rng.integers(0, 2, 6000)
+    models = [softmax(rng.normal(size=(1, 6000, 2)) + skill * np.eye(2)[labels], axis=2) for skill in (1.0, 1.1)]
+    schema = Schema(("x", "y"))
+
+    def results():
+        drawn = bootstrap(labels, models, lesions, ["accuracy", "macro_auc"], schema, replicates=1000, seed=0)
+        swapped = permutation_test(labels, *models, lesions, ["accuracy"], schema, permutations=2000, seed=0)
+        spreads = [np.std(drawn.draws(1, metric) - drawn.draws(0, metric)) for metric in drawn.metrics]
+        return spreads, swapped["accuracy"].pvalue
+
+    spreads, pvalue = results()
+    monkeypatch.setattr(resampling, "MOST_UNITS", 500)
+    grouped_spreads, grouped_pvalue = results()
+    assert grouped_spreads == pytest.approx(spreads, rel=0.1)
+    assert grouped_spreads != spreads
+    assert grouped_pvalue == pytest.approx(pvalue, abs=0.05)

@@ -78,7 +78,7 @@ def decision_table(inputs: AssessmentInputs) -> pd.DataFrame:
     ]
     for target in TARGETS:
         cases = cases_of(target, inputs.labels)
-        rankings = [rank(cases, layer) for layer in risk_of(target, inputs.calibrated)]
+        rankings = [rank(cases, layer, inputs.bootstrap.unit) for layer in risk_of(target, inputs.calibrated)]
         highest = inputs.assess.partial_auc
         by_seed = [partial(precision_and_partial_auc, ranking, highest=highest) for ranking in rankings]
         ranked = inputs.estimate_weighted(by_seed, ["average_precision", "partial_auc"])

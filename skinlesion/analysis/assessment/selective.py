@@ -51,7 +51,7 @@ def uncertainty_table(inputs: AssessmentInputs) -> pd.DataFrame:
 
 
 def _order(inputs: AssessmentInputs, layer: np.ndarray, certainty: np.ndarray) -> Selective:
-    return select(layer.argmax(axis=1) == inputs.labels, certainty)
+    return select(layer.argmax(axis=1) == inputs.labels, certainty, inputs.bootstrap.unit)
 
 
 def _curve(selected: Selective) -> np.ndarray:

@@ -192,12 +192,12 @@ def _function(metric: str, places: list[int]) -> Totals:
 def _auc(inputs: AssessmentInputs, rows: np.ndarray) -> Estimate:
     """Return the AUC of malignancy among some images, mean over seeds."""
     cases = cases_of("malignant", inputs.labels[rows])
-    lesion, lesions = inputs.bootstrap.lesion[rows], inputs.bootstrap.lesions
+    unit, units = inputs.bootstrap.unit[rows], inputs.bootstrap.units
     estimates = []
     for layer in inputs.calibrated:
-        plan = plan_auc(cases, risk_of("malignant", layer[rows]), lesion, lesions)
-        point = weighted_auc(plan, np.ones((lesions, 1), np.float32))[0]
-        draws = inputs.bootstrap.over_lesions(partial(weighted_auc, plan))
+        plan = plan_auc(cases, risk_of("malignant", layer[rows]), unit, units)
+        point = weighted_auc(plan, np.ones((units, 1), np.float32))[0]
+        draws = inputs.bootstrap.over_units(partial(weighted_auc, plan))
         estimates.append(Estimate(float(point), draws))
     return mean_estimate(estimates)
 
