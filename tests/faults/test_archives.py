@@ -187,7 +187,7 @@ def test_a_mask_that_is_no_image(tmp_path, content):
             LesionMasks(tmp_path, "crop").read(name, 32)
 
 
-# Damage anywhere: the same strategies casesly by default and at length under the marker `slow`.
+# Damage anywhere: the same strategies, short by default and at length under the marker `slow`.
 
 BYTES = st.binary(min_size=1, max_size=40)
 DAMAGE = st.one_of(
