@@ -1,4 +1,4 @@
-"""AUC, average precision and partial AUC: how well a score ranks positives before negatives.
+"""Average precision and partial AUC of weighted images: how well a score ranks positives before negatives.
 
 References:
     [1] scikit-learn, `average_precision_score`: Σ (recall_k − recall_{k−1}) · precision_k, no interpolation.
@@ -87,27 +87,3 @@ def _partial_auc(hits: np.ndarray, false: np.ndarray, highest: float) -> np.ndar
     area = (width * (y[:-1] + slope * width / 2)).sum(axis=0)  # NaN where a side is empty
     chance = highest**2 / 2
     return np.asarray((1 + (area - chance) / (highest - chance)) / 2)
-
-
-def auc(positive: np.ndarray, scores: np.ndarray) -> float:
-    """Return the area under the ROC curve in 0..1, NaN unless there are both positives and negatives.
-
-    Args:
-        positive: (N,) bool.
-        scores: (N,), higher for a likelier positive.
-    """
-    from sklearn.metrics import roc_auc_score  # here: the registry of metrics is imported where sklearn is not needed
-
-    if positive.all() or not positive.any():
-        return float("nan")
-    return float(roc_auc_score(positive, scores))
-
-
-def class_aucs(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
-    """Return the one-vs-rest AUC of each class (C,), NaN for a class without positives or without negatives.
-
-    Args:
-        labels: (N,) positions of the true classes.
-        probabilities: (N, C).
-    """
-    return np.array([auc(labels == place, scores) for place, scores in enumerate(probabilities.T)])

@@ -14,9 +14,9 @@ import numpy as np
 
 from skinlesion import choices
 from skinlesion.evaluation import reliability
+from skinlesion.evaluation.auc import auc, class_aucs
 from skinlesion.evaluation.decisions import malignant_positions
 from skinlesion.evaluation.figure_names import figure_title
-from skinlesion.evaluation.ranking import auc, class_aucs
 from skinlesion.stats import counts
 from skinlesion.stats.counts import CountMetric, Counts, count_answers
 from skinlesion.stats.resampling import Schema

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from skinlesion.evaluation.ranking import class_aucs
+from skinlesion.evaluation.auc import class_aucs
 from skinlesion.models.losses import Loss
 from skinlesion.stats.counts import WHOLE, count_answers
 from skinlesion.training.batch_sizes import EVALUATION
