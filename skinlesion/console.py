@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from skinlesion.analysis.pair_report import ComparisonReport, ComparisonRow, FlipReport
+    from skinlesion.analysis.retest import Retest
     from skinlesion.experiment.answering import AnsweringModel
     from skinlesion.experiment.training_runs import RunSummary
     from skinlesion.params import TrainParams
@@ -190,6 +191,36 @@ def show_comparison(report: "ComparisonReport") -> None:
             _say(f"  design effect (clustered / naive variance): {', '.join(effects)}")
         _show_flips(report.flips[f"{a} vs {b}"])
     warn(report.warnings)
+
+
+def show_retest(result: "Retest", metric: str, page: Path) -> None:
+    """Print what the images share, how many published figures hold, and every model, the best first."""
+    own = result.certificate
+    shared = own["images_of_lesions_with_others_outside"]
+    _say(
+        f"{count(own['images'], 'image')} of {count(own['lesions'], 'lesion')}; "
+        f"{count(shared)} ({percent(shared / own['images'])}) of lesions with other images outside the set"
+    )
+    if own["images_of_trained_lesions"] is not None:
+        _say(f"{count(own['images_of_trained_lesions'], 'image')} of lesions that were trained on")
+    if len(result.figures):
+        unequal = result.figures[~result.figures["equal"]]
+        equal = len(result.figures) - len(unequal)
+        _say(f"{count(equal)} of {count(len(result.figures), 'published figure')} recomputed")
+        for row in unequal.to_dict("records"):
+            published, again = number(row["published"], 4), number(row["recomputed"], 4)
+            mean = " (published: a mean of bootstrap replicates)" if row["is_bootstrap_mean"] else ""
+            _say(f"  {row['model']} {row['column']}: published {published}, recomputed {again}{mean}")
+    table = result.models.sort_values(metric, ascending=False)
+    width = max(len(name) for name in table["model"])
+    _say(metric.replace("_", " "))
+    for row in table.to_dict("records"):
+        _say(f"  {row['model']:{width}}  {figure({str(name): value for name, value in row.items()}, metric)}")
+    if len(result.pairs):
+        pairs = result.pairs[result.pairs["metric"] == metric]
+        differ = int((pairs["p_holm"] < result.level).sum())
+        _say(f"{differ} of {count(len(pairs), 'pair')} differ (p < {result.level}, by lesion, Holm)")
+    _say(f"page: {page}")
 
 
 def _comparison_line(row: "ComparisonRow") -> str:

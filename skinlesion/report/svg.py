@@ -2,6 +2,7 @@
 
 import io
 import re
+import warnings
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
@@ -10,6 +11,8 @@ from matplotlib.text import Text
 
 # Okabe & Ito's palette: told apart with every common form of colour blindness.
 INK, BLUE, ORANGE, GREY, LIGHT = "#222222", "#0072B2", "#D55E00", "#8a8a8a", "#9ecae1"
+
+_NO_XML = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")  # may not stand in XML, or is a control character
 
 
 def row_axes(rows: int, label_room: float = 0.25) -> tuple[Figure, Axes]:
@@ -29,9 +32,20 @@ def to_svg(figure: Figure) -> str:
     stream = io.StringIO()
     for words in figure.findobj(Text):
         words.set_parse_math(False)  # names and claims are what they are, dollar signs too
-    with mpl.rc_context(
-        {"text.parse_math": False, "svg.hashsalt": "skinlesion", "svg.fonttype": "none", "font.family": "sans-serif"}
+    with (
+        warnings.catch_warnings(),
+        mpl.rc_context(
+            {
+                "text.parse_math": False,
+                "svg.hashsalt": "skinlesion",
+                "svg.fonttype": "none",
+                "font.family": "sans-serif",
+            }
+        ),
     ):
+        # Words stay words in SVG: whoever shows it has the fonts.
+        warnings.filterwarnings("ignore", r"Glyph \d+ .* missing from font")
         figure.savefig(stream, format="svg", metadata={"Date": None}, transparent=False)
     text = stream.getvalue()
-    return re.sub(r"^.*?(?=<svg)", "", text, flags=re.DOTALL)
+    text = re.sub(r"^.*?(?=<svg)", "", text, flags=re.DOTALL)
+    return _NO_XML.sub(lambda character: ascii(character[0])[1:-1], text)

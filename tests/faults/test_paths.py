@@ -31,6 +31,8 @@ READ = {
     "metadata of score": "score predictions.csv --validation predictions.csv --metadata {}",
     "file of compare": "compare predictions.csv {}",
     "truth of compare": "compare predictions.csv other.csv --truth {}",
+    "file of retest": "retest {}",
+    "archive of retest": "retest predictions.csv --archive {}",
     "image of predict": "predict {}",
     "table of predict": "predict photo.png --table {}",
     "readme of report": "report --readme {}",
@@ -46,6 +48,7 @@ WRITE = {
     "out of train": "train --out {}",
     "out of evaluate": "evaluate --experiment image --out {}",
     "out of score": "score predictions.csv --validation predictions.csv --out {}",
+    "out of retest": "retest predictions.csv --out {}",
     "out of fetch": "fetch ham10000 --out {}",
     "cam of predict": "predict photo.png --cam {}",
 }
@@ -97,7 +100,7 @@ def call(run, folder, command, path):
 def test_what_is_no_file_is_refused(workspace, run, name):
     before = snapshot(workspace)
     for kind in NO_FILE:
-        if kind == "folder" and name in ("image of predict", "models of evaluate"):
+        if kind == "folder" and name in ("image of predict", "models of evaluate", "file of retest"):
             continue  # folders are what these take
         check_refused(call(run, workspace, READ[name], kind))
     assert snapshot(workspace) == before

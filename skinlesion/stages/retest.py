@@ -1,0 +1,167 @@
+"""retest: published predictions of HAM10000's images judged again; one page and its figures as JSON."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from skinlesion.analysis.plan import Plan
+from skinlesion.analysis.retest import Retest, certify, retest
+from skinlesion.data.known_pairs import joined_lesions, present_pairs, read_known_pairs
+from skinlesion.data.metadata import read_metadata
+from skinlesion.errors import UserError, choices, name_some, printable
+from skinlesion.evaluation.predictions import Predictions, read_predictions, restrict_images
+from skinlesion.evaluation.published_figures import read_figures
+from skinlesion.evaluation.published_predictions import PublishedPredictions, read_ids, read_published
+from skinlesion.evaluation.registry import COMPARED
+from skinlesion.files import write_json, write_text
+from skinlesion.outputs import check_outputs, first_bytes
+from skinlesion.params import EvaluateParams, StatsParams
+from skinlesion.report.retest_page import PAGE_MARK, retest_pages, retest_summary
+
+#: What is written, by ending.
+OUTPUTS = {ending: f"retest.{ending}" for ending in ("html", "md", "svg", "json")}
+
+_RAW = Path("ham10000") / "HAM10000_metadata.csv"
+_ARCHIVES = (Path("data/prepared/metadata.csv"), "data/raw" / _RAW)
+_TABLES = (".csv", ".csv.gz", ".csv.bz2")
+
+
+def retest_files(
+    files: Sequence[Path],
+    metric: str,
+    *,
+    out: Path,
+    archive: Path | None = None,
+    classes: Path | None = None,
+    training: Path | None = None,
+    published: Path | None = None,
+    ours: Sequence[Path] = (),
+    logits: bool = False,
+) -> Retest:
+    """Judge prediction files again and write OUTPUTS.
+
+    Args:
+        files: prediction files of one model each, or one folder of them; in a folder a class table and published
+            figures are found by their columns.
+        metric: the one that pairs are judged by.
+        out: the folder that is written to.
+        archive: HAM10000's metadata, prepared or as published; looked for where `prepare` has them by default.
+        classes: a table of class numbers and names.
+        training: the images that were trained on.
+        published: published figures.
+        ours: prediction files of this project for the same images, shown beside.
+
+    Raises:
+        UserError: nothing can be read, images are unknown or differ, or `out` holds other files; nothing is written.
+    """
+    if metric not in COMPARED:
+        raise UserError(f"--metric {name_some([metric])}: {choices(COMPARED, metric)}")
+    check_outputs([out / name for name in OUTPUTS.values()], "--out", _is_own)
+    files, classes, published = _sorted_files(files, classes, published)
+    table = read_archive(archive)
+    read = {_name(path): read_published(path, table, classes, logits=logits) for path in files}
+    if len(read) < len(files):
+        raise UserError("retest: two files have one name; rename one, names are those of models")
+    models: dict[str, Predictions] = {name: own.predictions for name, own in read.items()}
+    first = next(iter(models.values()))
+    for path in ours:
+        models[f"ours: {_name(path)}"] = _ours(path, table, first)
+    pairs = present_pairs(read_known_pairs(), table["image_id"])
+    certificate = certify(first, table, pairs, None if training is None else read_ids(training))
+    certificate |= {"disagreeing": _disagreeing(read), "layouts": {name: own.layout for name, own in read.items()}}
+    figures = [] if published is None else read_figures(published)
+    plan, evaluate = _plan(metric), EvaluateParams()
+    result = retest(models, table, certificate, figures, plan, evaluate)
+    out.mkdir(parents=True, exist_ok=True)
+    for ending, page in retest_pages(result, plan, evaluate.confidence).items():
+        write_text(out / OUTPUTS[ending], page)
+    write_json(out / OUTPUTS["json"], retest_summary(result))
+    return result
+
+
+def _plan(metric: str) -> Plan:
+    """Return the plan of the comparisons: the defaults of `stats`, without resampling."""
+    defaults = StatsParams()
+    return Plan(
+        metrics=tuple(dict.fromkeys([metric, *defaults.metrics, "accuracy", "weighted_f1"])),
+        primary=metric,
+        margins={str(name): margin for name, margin in defaults.margins.items()},
+        confidence=defaults.confidence,
+        replicates=0,
+        one_sided=defaults.one_sided,
+        naive=False,
+    )
+
+
+def read_archive(path: Path | None) -> pd.DataFrame:
+    """Return the archive's metadata, lesions of known pairs joined.
+
+    Raises:
+        UserError: there is none, or it cannot be read.
+    """
+    root = os.environ.get("SKINLESION_DATA")
+    places = [*_ARCHIVES, *([Path(root) / _RAW, Path(root) / _RAW.name] if root else [])]
+    chosen = path or next((place for place in places if place.is_file()), None)
+    if chosen is None:
+        raise UserError("retest: HAM10000's metadata not found; give HAM10000_metadata.csv by --archive")
+    table = read_metadata(chosen)
+    return table.assign(lesion_id=joined_lesions(table, present_pairs(read_known_pairs(), table["image_id"])))
+
+
+def _sorted_files(
+    given: Sequence[Path], classes: Path | None, published: Path | None
+) -> tuple[list[Path], Path | None, Path | None]:
+    """Return prediction files, class table and published figures, those of a folder told apart by their columns."""
+    files = []
+    for path in given:
+        if not path.is_dir():
+            files.append(path)
+            continue
+        inside = sorted(file for file in path.iterdir() if file.name.lower().endswith(_TABLES) and file.is_file())
+        if not inside:
+            raise UserError(f"{path}: no CSV in this folder; give prediction files")
+        for file in inside:
+            header = first_bytes(file, 4096).decode("utf-8", errors="replace").splitlines()[:1]
+            columns = [name.strip().strip('"').lower() for name in (header or [""])[0].split(",")]
+            if "model" in columns:
+                published = published or file
+            elif len(columns) <= 3 and not file.name.endswith((".gz", ".bz2")):
+                classes = classes or file
+            else:
+                files.append(file)
+    if not files:
+        raise UserError("retest: no prediction file given; give files, or a folder that holds them")
+    return files, classes, published
+
+
+def _name(path: Path) -> str:
+    stem = path.name
+    for ending in sorted(_TABLES, key=len, reverse=True):
+        stem = stem.removesuffix(ending)
+    return printable(path.parent.name if stem == "predictions" else stem)
+
+
+def _ours(path: Path, table: pd.DataFrame, first: Predictions) -> Predictions:
+    """Return this project's predictions of the same images, lesions as in the archive."""
+    predictions, _ = read_predictions(path)
+    missing = first.image_ids[~np.isin(first.image_ids, predictions.image_ids)]
+    if len(missing):
+        raise UserError(f"--ours {path}: {len(missing):,} of the images are not in it; give out-of-fold predictions")
+    own = restrict_images(predictions, first.image_ids)
+    lesions = table.set_index("image_id").loc[own.image_ids, "lesion_id"].to_numpy(dtype=str)
+    return replace(own, lesions=lesions)
+
+
+def _disagreeing(read: dict[str, PublishedPredictions]) -> dict[str, list[str]]:
+    return {name: list(own.disagreeing) for name, own in read.items() if own.disagreeing}
+
+
+def _is_own(path: Path) -> bool:
+    if path.suffix in (".html", ".md"):
+        return PAGE_MARK.encode() in first_bytes(path, 2**16)
+    # The figure has no mark of its own: it lies beside the figures that it shows.
+    return b'"certificate"' in first_bytes(path.with_suffix(".json"), 64)
