@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from skinlesion.analysis.pair_report import ComparisonReport, ComparisonRow, FlipReport
+    from skinlesion.analysis.published_results import Checked
     from skinlesion.analysis.retest import Retest
     from skinlesion.experiment.answering import AnsweringModel
     from skinlesion.experiment.training_runs import RunSummary
@@ -221,6 +222,35 @@ def show_retest(result: "Retest", metric: str, page: Path) -> None:
         differ = int((pairs["p_holm"] < result.level).sum())
         _say(f"{differ} of {count(len(pairs), 'pair')} differ (p < {result.level}, by lesion, Holm)")
     _say(f"page: {page}")
+
+
+def show_registry(entries: "Sequence[Checked]", *, in_full: bool) -> None:
+    """Print published results: source, split and figures that follow from the counts; in full every printed figure."""
+    width = max(len(entry.name) for entry in entries)
+    for checked in entries:
+        entry = checked.entry
+        _say(f"{checked.name:{width}}  {entry.title}")
+        _say(f"{'':{width}}  {entry.source.repository}@{entry.source.commit}; {entry.predicted}; {entry.split.part}")
+        for metric, limits_of in checked.intervals.items():
+            shown = interval(checked.values[metric], *limits_of) if limits_of else number(checked.values[metric])
+            _say(f"{'':{width}}  {metric.replace('_', ' ')} {shown}")
+        if entry.note:
+            _say(f"{'':{width}}  note: {entry.note}")
+        if in_full:
+            for metric, printed in entry.figures.items():
+                stated = (
+                    printed if isinstance(printed, str) else f"{printed.published}, recomputed {printed.recomputed}"
+                )
+                _say(f"{'':{width}}  {metric}: {stated}")
+            for metric, digits in entry.not_recomputed.items():
+                _say(f"{'':{width}}  {metric}: {digits}, not recomputed: that needs probabilities")
+    printed_figures = [own for checked in entries for own in checked.entry.figures.values()]
+    following = sum(isinstance(own, str) for own in printed_figures)
+    _say(
+        f"{count(len(entries), 'entry', 'entries')}: {count(following)} of {count(len(printed_figures))} printed "
+        "figures follow from the counts of answers, the others differ as stated"
+    )
+    _say("intervals: 95% over images, taken as independent")
 
 
 def _comparison_line(row: "ComparisonRow") -> str:

@@ -152,6 +152,18 @@ def retest(
 
 
 @app.command()
+def registry(
+    name: Annotated[str | None, typer.Argument(help="An entry; all of them by default.")] = None,
+    folder: Annotated[Path | None, typer.Option(help="Entries of one's own, one YAML file each.")] = None,
+) -> None:
+    """Published results of HAM10000: where they are from, and every figure recomputed from the counts of answers."""
+    from skinlesion import console
+    from skinlesion.stages import registry as stage
+
+    console.show_registry(stage.registry(folder, name), in_full=name is not None)
+
+
+@app.command()
 def diff(
     first: Annotated[str, typer.Argument(metavar="[REV_A]", help="A revision.")] = "HEAD",
     second: Annotated[str, typer.Argument(metavar="[REV_B]", help="Another, or what is there now.")] = "workspace",
