@@ -98,7 +98,7 @@ class Checked:
     Attributes:
         values: metric → value.
         intervals: metric of HEADLINE → 95 % limits, images taken as independent; None where the whole matrix is needed
-            and not published.
+            and not published. None at all of an entry that is wrong.
         wrong: what contradicts the counts, in words.
     """
 
@@ -161,7 +161,7 @@ def check(name: str, entry: Entry) -> Checked:
                 wrong.append(f"{metric}: published and recomputed are the same; give one")
         elif not _agrees(printed, values[metric]):
             wrong.append(f"{metric}: {printed} printed, {values[metric]:.6f} recomputed")
-    return Checked(name, entry, values, _intervals(entry), tuple(wrong))
+    return Checked(name, entry, values, {} if wrong else _intervals(entry), tuple(wrong))
 
 
 def _agrees(printed: str, value: float) -> bool:
