@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from skinlesion.analysis.pair_report import ComparisonReport, ComparisonRow, FlipReport
-    from skinlesion.analysis.published_results import Checked
-    from skinlesion.analysis.retest import Retest
     from skinlesion.experiment.answering import AnsweringModel
     from skinlesion.experiment.training_runs import RunSummary
     from skinlesion.params import TrainParams
@@ -47,7 +45,7 @@ _PREDICTION_COLUMNS = (
 )  # fmt: skip
 
 
-def _say(text: str, file: TextIO | None = None) -> None:
+def say(text: str, file: TextIO | None = None) -> None:
     """Print lines, in which characters that a terminal would act upon are escaped: ids and names are of the user."""
     print("\n".join(printable(line) for line in text.split("\n")), file=file, flush=True)
 
@@ -68,22 +66,22 @@ def _finite(content: Any) -> Any:
 def warn(warnings: Iterable[str]) -> None:
     """Print warnings to standard error, one line each."""
     for warning in warnings:
-        _say(printable(f"warning: {warning}"), file=sys.stderr)
+        say(printable(f"warning: {warning}"), file=sys.stderr)
 
 
 def show_prepared(summary: Mapping[str, Any], folder: Path) -> None:
     """Print what `prepare` stored in `folder`; `summary` is the content of prepared.json."""
     classes = ", ".join(f"{dx} {number(images, 0)}" for dx, images in summary["images_by_class"].items())
-    _say(summary["attribution"])
+    say(summary["attribution"])
     images, lesions = count(summary["images"], "image"), count(summary["lesions"], "lesion")
-    _say(f"{images} of {lesions} at {summary['image_size']} px: {classes}")
+    say(f"{images} of {lesions} at {summary['image_size']} px: {classes}")
     for word, dropped in summary.get("dropped", {}).items():
-        _say(f"excluded, no matching class: {word} {number(dropped, 0)}")
+        say(f"excluded, no matching class: {word} {number(dropped, 0)}")
     for problem, ids in summary["rejected"].items():
-        _say(f"left out, {problem}: {', '.join(ids)}")
+        say(f"left out, {problem}: {', '.join(ids)}")
     left_out = sum(len(ids) for ids in summary["rejected"].values())
     if left_out:
-        _say(f"{count(left_out, 'finding')} left out; listed in {folder}")
+        say(f"{count(left_out, 'finding')} left out; listed in {folder}")
 
 
 def show_splits(certificate: Mapping[str, Any]) -> None:
@@ -92,47 +90,47 @@ def show_splits(certificate: Mapping[str, Any]) -> None:
         shares = certificate[protocol]["test_images_with_lesion_in_training"].values()
         crossing = count(certificate[protocol]["lesions_across_parts"], "lesion")
         leak = percent(sum(shares) / len(shares), 1)
-        _say(f"{protocol} protocol: {crossing} across parts, {leak} of test images leak")
+        say(f"{protocol} protocol: {crossing} across parts, {leak} of test images leak")
     if "repeats" in certificate:
-        _say(f"{count(1 + len(certificate['repeats']), 'partition')} drawn")
+        say(f"{count(1 + len(certificate['repeats']), 'partition')} drawn")
 
 
 def show_audit(audit: Mapping[str, Any]) -> None:
     """Print the duplicates and overlaps that `audit` found."""
     rule = audit["calibration"]
-    _say(f"exact duplicates: {count(audit['exact_duplicates'], 'pair')}")
-    _say(
+    say(f"exact duplicates: {count(audit['exact_duplicates'], 'pair')}")
+    say(
         f"near-duplicates under different lesion ids: {count(audit['near_duplicates'], 'pair')}, "
         f"{number(audit['near_duplicates_across_parts'], 0)} across parts "
         f"(cosine ≥ {number(rule['cosine_threshold'], 3)}, {scientific(rule['false_positive_rate'])} of "
         f"{count(rule['different_lesion_pairs'], 'pair')} of different lesions)"
     )
     if audit["known_pairs"]:
-        _say(
+        say(
             f"known pairs of one lesion under two ids: {number(audit['known_pairs_found'], 0)} of "
             f"{number(audit['known_pairs'], 0)} detected"
         )
     for name, images in audit["overlap"].items():
         verb = "is" if images == 1 else "are"
-        _say(f"{name}: {count(images, 'image')} {verb} also in the data set and left out")
+        say(f"{name}: {count(images, 'image')} {verb} also in the data set and left out")
 
 
 def show_settings(settings: "TrainParams", folder: Path) -> None:
     """Print every field that a training run uses, and the folder it writes to."""
     fields = settings.model_dump(mode="json")
     width = max(len(name) for name in fields)
-    _say("\n".join([f"training into {folder}", *(f"  {name:<{width}}  {value}" for name, value in fields.items())]))
+    say("\n".join([f"training into {folder}", *(f"  {name:<{width}}  {value}" for name, value in fields.items())]))
 
 
 def show_runs(summaries: Sequence["RunSummary"], folder: Path) -> None:
     """Print one line per training run."""
     for run in summaries:
         state = "already complete" if run.skipped else "trained"
-        _say(
+        say(
             f"{run.run}: {state}, best epoch {run.best_epoch}, "
             f"validation balanced accuracy {number(run.validation_balanced_accuracy, _PLACES)}"
         )
-    _say(f"{count(len(summaries), 'run')} in {folder}; next: `skinlesion evaluate`")
+    say(f"{count(len(summaries), 'run')} in {folder}; next: `skinlesion evaluate`")
 
 
 def show_metrics(metrics: Mapping[str, float], folder: Path) -> None:
@@ -141,8 +139,8 @@ def show_metrics(metrics: Mapping[str, float], folder: Path) -> None:
 
     for name in SUMMARY:
         if name in metrics:
-            _say(f"{name:>18} {figure(metrics, name, _PLACES)}")
-    _say(f"written to {folder}")
+            say(f"{name:>18} {figure(metrics, name, _PLACES)}")
+    say(f"written to {folder}")
 
 
 def show_figures(figures: Mapping[str, float]) -> None:
@@ -150,107 +148,48 @@ def show_figures(figures: Mapping[str, float]) -> None:
     names = [name for name in figures if not name.endswith(("_low", "_high"))]
     width = max((len(name) for name in names), default=0)
     for name in names:
-        _say(f"  {name:>{width}}  {figure(figures, name, _PLACES)}")
+        say(f"  {name:>{width}}  {figure(figures, name, _PLACES)}")
 
 
 def show_figures_of(systems: Mapping[str, Mapping[str, float]], folder: Path) -> None:
     """Print flat figures under the name of the experiment or ensemble they belong to."""
     for name, figures in systems.items():
-        _say(name)
+        say(name)
         show_figures(figures)
-    _say(f"written to {folder}")
+    say(f"written to {folder}")
 
 
 def show_verdicts(comparisons: "pd.DataFrame") -> None:
     """Print one line per row of comparisons.csv: difference, the interval that allows for its family, and verdict."""
     for row in comparisons.to_dict("records"):
         difference = interval(row["difference"], row["low_adjusted"], row["high_adjusted"], _PLACES, signed=True)
-        _say(f"{row['b']} − {row['a']}: {row['metric']} {difference}, {row['verdict']} ({row['family']})")
+        say(f"{row['b']} − {row['a']}: {row['metric']} {difference}, {row['verdict']} ({row['family']})")
 
 
 def show_comparison(report: "ComparisonReport") -> None:
     """Print every pair of a comparison: metrics, tests, design effect, and answers lost and gained."""
-    _say(
+    say(
         f"{count(report.images, 'image')} in {count(report.lesions, 'cluster')}, "
         f"{count(report.replicates, 'replicate')}, seed {report.seed}, "
         f"{percent(report.confidence, None)} intervals"
     )
     for a, b in dict.fromkeys((row.a, row.b) for row in report.comparisons):
-        _say(f"\n{b} − {a}")
+        say(f"\n{b} − {a}")
         rows = [row for row in report.comparisons if (row.a, row.b) == (a, b)]
         for row in rows:
             if row.verdict:
-                _say(_verdict_line(row))
+                say(_verdict_line(row))
         for row in rows:
-            _say(_comparison_line(row))
+            say(_comparison_line(row))
         effects = [
             f"{key.partition(': ')[2]} {number(value, 2)}"
             for key, value in report.design_effect.items()
             if key.startswith(f"{a} vs {b}:")
         ]
         if effects:
-            _say(f"  design effect (clustered / naive variance): {', '.join(effects)}")
+            say(f"  design effect (clustered / naive variance): {', '.join(effects)}")
         _show_flips(report.flips[f"{a} vs {b}"])
     warn(report.warnings)
-
-
-def show_retest(result: "Retest", metric: str, page: Path) -> None:
-    """Print what the images share, how many published figures hold, and every model, the best first."""
-    own = result.certificate
-    shared = own["images_of_lesions_with_others_outside"]
-    _say(
-        f"{count(own['images'], 'image')} of {count(own['lesions'], 'lesion')}; "
-        f"{count(shared)} ({percent(shared / own['images'])}) of lesions with other images outside the set"
-    )
-    if own["images_of_trained_lesions"] is not None:
-        _say(f"{count(own['images_of_trained_lesions'], 'image')} of lesions that were trained on")
-    if len(result.figures):
-        unequal = result.figures[~result.figures["equal"]]
-        equal = len(result.figures) - len(unequal)
-        _say(f"{count(equal)} of {count(len(result.figures), 'published figure')} recomputed")
-        for row in unequal.to_dict("records"):
-            published, again = number(row["published"], 4), number(row["recomputed"], 4)
-            mean = " (published: a mean of bootstrap replicates)" if row["is_bootstrap_mean"] else ""
-            _say(f"  {row['model']} {row['column']}: published {published}, recomputed {again}{mean}")
-    table = result.models.sort_values(metric, ascending=False)
-    width = max(len(name) for name in table["model"])
-    _say(metric.replace("_", " "))
-    for row in table.to_dict("records"):
-        _say(f"  {row['model']:{width}}  {figure({str(name): value for name, value in row.items()}, metric)}")
-    if len(result.pairs):
-        pairs = result.pairs[result.pairs["metric"] == metric]
-        differ = int((pairs["p_holm"] < result.level).sum())
-        _say(f"{differ} of {count(len(pairs), 'pair')} differ (p < {result.level}, by lesion, Holm)")
-    _say(f"page: {page}")
-
-
-def show_registry(entries: "Sequence[Checked]", *, in_full: bool) -> None:
-    """Print published results: source, split and figures that follow from the counts; in full every printed figure."""
-    width = max(len(entry.name) for entry in entries)
-    for checked in entries:
-        entry = checked.entry
-        _say(f"{checked.name:{width}}  {entry.title}")
-        _say(f"{'':{width}}  {entry.source.repository}@{entry.source.commit}; {entry.predicted}; {entry.split.part}")
-        for metric, limits_of in checked.intervals.items():
-            shown = interval(checked.values[metric], *limits_of) if limits_of else number(checked.values[metric])
-            _say(f"{'':{width}}  {metric.replace('_', ' ')} {shown}")
-        if entry.note:
-            _say(f"{'':{width}}  note: {entry.note}")
-        if in_full:
-            for metric, printed in entry.figures.items():
-                stated = (
-                    printed if isinstance(printed, str) else f"{printed.published}, recomputed {printed.recomputed}"
-                )
-                _say(f"{'':{width}}  {metric}: {stated}")
-            for metric, digits in entry.not_recomputed.items():
-                _say(f"{'':{width}}  {metric}: {digits}, not recomputed: that needs probabilities")
-    printed_figures = [own for checked in entries for own in checked.entry.figures.values()]
-    following = sum(isinstance(own, str) for own in printed_figures)
-    _say(
-        f"{count(len(entries), 'entry', 'entries')}: {count(following)} of {count(len(printed_figures))} printed "
-        "figures follow from the counts of answers, the others differ as stated"
-    )
-    _say("intervals: 95% over images, taken as independent")
 
 
 def _comparison_line(row: "ComparisonRow") -> str:
@@ -276,21 +215,21 @@ def _verdict_line(row: "ComparisonRow") -> str:
 
 def _show_flips(flips: Mapping[str, "FlipReport"]) -> None:
     changed = [f"{dx} −{len(flip.lost)} +{len(flip.gained)} of {flip.cases}" for dx, flip in flips.items()]
-    _say(f"  answers lost and gained: {', '.join(changed)}")
+    say(f"  answers lost and gained: {', '.join(changed)}")
     for change, ids in (("lost", flips["mel"].lost), ("gained", flips["mel"].gained)):
         if ids:
             more = f" and {len(ids) - _MOST_IDS} more" if len(ids) > _MOST_IDS else ""
-            _say(f"  melanomas {change}: {', '.join(ids[:_MOST_IDS])}{more}")
+            say(f"  melanomas {change}: {', '.join(ids[:_MOST_IDS])}{more}")
 
 
 def show_scores(metrics: Mapping[str, float], notes: Mapping[str, Any], assessment: Mapping[str, float]) -> None:
     """Print every metric of a prediction file, what is undefined and why, and the assessment if there is one."""
-    _say(f"{count(notes['images'], 'image')} of {count(notes['lesions'], 'lesion')}; {interval_note(notes)}")
+    say(f"{count(notes['images'], 'image')} of {count(notes['lesions'], 'lesion')}; {interval_note(notes)}")
     show_figures(metrics)
     for name, reason in notes["undefined"].items():
-        _say(f"  {name}  undefined: {reason}")
+        say(f"  {name}  undefined: {reason}")
     if assessment:
-        _say("fitted on validation:")
+        say("fitted on validation:")
         show_figures(assessment)
     warn(notes["warnings"])
 
@@ -302,7 +241,7 @@ class PredictionPrinter:
         self.form, self.failed = form, 0
         self._writer: Any = None
         for model in models:
-            _say(f"{_model_text(model)}; {_NOTICE}", file=sys.stderr)
+            say(f"{_model_text(model)}; {_NOTICE}", file=sys.stderr)
         shown = form != "text" and photographs > 1
         self._progress = progress("photographs", photographs, unit="images") if shown else None
         self._advance = self._progress.__enter__() if self._progress else None
@@ -313,20 +252,20 @@ class PredictionPrinter:
             self._advance()
         if row["error"]:
             self.failed += 1
-            _say(f"error: {one_line(row['error'])}", file=sys.stderr)
+            say(f"error: {one_line(row['error'])}", file=sys.stderr)
         if self.form == "json":
             print(json_text(_with_words(row)), flush=True)
         elif self.form == "csv":
             self._show_csv(row)
         elif not row["error"]:
-            _say(_prediction_text(row))
+            say(_prediction_text(row))
 
     def end(self) -> None:
         """Close the progress bar and print how many photographs could not be read."""
         if self._progress:
             self._progress.__exit__(None, None, None)
         if self.failed:
-            _say(f"{self.failed} could not be read", file=sys.stderr)
+            say(f"{self.failed} could not be read", file=sys.stderr)
 
     def _show_csv(self, row: Mapping[str, Any]) -> None:
         told = _with_words(row)

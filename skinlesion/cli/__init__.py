@@ -20,7 +20,7 @@ from skinlesion.errors import UserError, one_line
 
 # Importing a group registers its commands; `--help` lists them in this order.
 # isort: off
-from skinlesion.cli import data, training, results, files, use  # noqa: F401
+from skinlesion.cli import data, training, results, files, published, use  # noqa: F401
 
 # isort: on
 from skinlesion.cli.other_stages import register_others

@@ -123,47 +123,6 @@ def score(
 
 
 @app.command()
-def retest(
-    files: Annotated[
-        list[Path], typer.Argument(help="Prediction files as a group published them, or a folder that holds them.")
-    ],
-    out: Annotated[Path, typer.Option(help="The folder for retest.html, .md, .svg and .json.")] = Path("retest"),
-    archive: Annotated[
-        Path | None, typer.Option(help="HAM10000's metadata.  [default: data/prepared, data/raw/ham10000]")
-    ] = None,
-    classes: Annotated[Path | None, typer.Option(help="A table of class numbers and names.")] = None,
-    train_ids: Annotated[Path | None, typer.Option(help="The images that the models were trained on.")] = None,
-    published: Annotated[Path | None, typer.Option(help="Published figures, one row for each model.")] = None,
-    ours: Annotated[
-        list[Path] | None, typer.Option(help="This project's out-of-fold predictions, shown beside; repeatable.")
-    ] = None,
-    metric: Annotated[str, typer.Option(help="The metric that pairs are compared by.")] = "balanced_accuracy",
-    logits: Annotated[bool, typer.Option("--logits", help="Scores are logits.")] = False,
-) -> None:
-    """Judge anyone's predictions of HAM10000 again: shared lesions, published figures recomputed, paired tests."""
-    from skinlesion import console
-    from skinlesion.stages import retest as stage
-
-    result = stage.retest_files(
-        files, metric, out=out, archive=archive, classes=classes, training=train_ids, published=published,
-        ours=ours or (), logits=logits,
-    )  # fmt: skip
-    console.show_retest(result, metric, out / stage.OUTPUTS["html"])
-
-
-@app.command()
-def registry(
-    name: Annotated[str | None, typer.Argument(help="An entry; all of them by default.")] = None,
-    folder: Annotated[Path | None, typer.Option(help="Entries of one's own, one YAML file each.")] = None,
-) -> None:
-    """Published results of HAM10000: where they are from, and every figure recomputed from the counts of answers."""
-    from skinlesion import console
-    from skinlesion.stages import registry as stage
-
-    console.show_registry(stage.registry(folder, name), in_full=name is not None)
-
-
-@app.command()
 def diff(
     first: Annotated[str, typer.Argument(metavar="[REV_A]", help="A revision.")] = "HEAD",
     second: Annotated[str, typer.Argument(metavar="[REV_B]", help="Another, or what is there now.")] = "workspace",

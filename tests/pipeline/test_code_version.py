@@ -14,7 +14,7 @@ import pytest
 from skinlesion.code_version import NOT_COMPUTING, PACKAGE, canonical, closure, code_version, stage_versions
 from tests.conftest import ROOT
 
-PAGES = {"audit_page", "describe", "report"}  # stages that write pages
+PAGES = {"audit_page", "describe", "report"}  # stages of the pipeline that write pages
 COMMANDS = sorted(set(re.findall(r"code\.json: \[(\w+)\]", (ROOT / "dvc.yaml").read_text())))
 
 
@@ -138,9 +138,10 @@ def test_a_template_reaches_pages_alone(package):
 
 @pytest.mark.parametrize("path", sorted(PACKAGE.joinpath("report").rglob("[a-z]*.*[!c]")), ids=lambda path: path.name)
 def test_the_report_reaches_pages_alone(path):
-    stages = stages_with(path.relative_to(PACKAGE).as_posix())
+    name = path.relative_to(PACKAGE).as_posix()
+    stages = stages_with(name)
     assert stages <= PAGES
-    assert stages or path.suffix == ".py", "a template that no page names"
+    assert stages or path.suffix == ".py" or name in closure("stages.retest"), "a template that no page names"
 
 
 def test_styles_reach_every_page():
