@@ -10,7 +10,7 @@ import re
 import shutil
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,22 +37,23 @@ def replacing(path: Path) -> Iterator[Path]:
     """
     check_replaceable(path)
     temporary = partial_of(path)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        sweep_partials(path)
-        temporary.touch()
-    except (OSError, ValueError) as error:
-        if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
-            raise
-        raise UserError(f"{path}: cannot be written ({system_reason(error)}); {ELSEWHERE}") from None
-    mode = temporary.stat().st_mode
-    try:
+    try:  # from before the file is there: a signal ends the process anywhere
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            sweep_partials(path)
+            temporary.touch()
+        except (OSError, ValueError) as error:
+            if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            raise UserError(f"{path}: cannot be written ({system_reason(error)}); {ELSEWHERE}") from None
+        mode = temporary.stat().st_mode
         yield temporary
         if temporary.stat().st_mode != mode:
             temporary.chmod(stat.S_IMODE(mode))
         os.replace(temporary, path)
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError, ValueError):  # of a path where no file can be
+            temporary.unlink(missing_ok=True)
 
 
 @contextmanager

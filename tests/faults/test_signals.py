@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from skinlesion.files import replacing
 from tests.conftest import ROOT, small_params, write_params
 from tests.faults.harness import snapshot
 
@@ -112,3 +113,14 @@ def test_worker_processes_end_with_the_parent(workspace_folder, number):
         process.kill()
         process.wait()
         process.stderr.close()
+
+
+def test_a_signal_right_after_the_file_is_made_leaves_nothing(tmp_path, monkeypatch):
+    def touched(path, **options):  # as the handler of SIGTERM ends the process, wherever it is
+        path.write_bytes(b"")
+        raise SystemExit(143)
+
+    monkeypatch.setattr(Path, "touch", touched)
+    with pytest.raises(SystemExit), replacing(tmp_path / "images.npy"):
+        pytest.fail("the block was entered")
+    assert not list(tmp_path.iterdir())
