@@ -65,6 +65,8 @@ def _show_retest(result: "Retest", metric: str, page: Path) -> None:
     )
     if own["images_of_trained_lesions"] is not None:
         say(f"{count(own['images_of_trained_lesions'], 'image')} of lesions that were trained on")
+    if own["published_without_predictions"]:
+        say(f"figures of models without predictions here: {', '.join(own['published_without_predictions'])}")
     if len(result.figures):
         unequal = result.figures[~result.figures["equal"]]
         equal = len(result.figures) - len(unequal)

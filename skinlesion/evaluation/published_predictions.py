@@ -85,12 +85,15 @@ def read_published(
     columns, named, are_logits = _score_columns(path, names, remedy)
     label_column = next((names[name] for name in _LABEL_COLUMNS if name in names), None)
     truth = known.loc[ids, "dx"].to_numpy(dtype=str)
-    given = None if label_column is None else table[label_column].astype(str).str.strip().to_numpy(dtype=str)
+    given = None if label_column is None else _label_texts(table[label_column])
     if named:
         order, how = list(columns), "columns named after the classes"
     else:
-        order, how = _numbered(path, columns, classes, given, truth)
-    disagreeing = () if given is None else _check_labels(path, ids, given, truth, [] if named else order)
+        order, how = _numbered(path, list(columns), classes, given, truth)
+    by_code = dict(zip(columns, order, strict=True))
+    if named and given is not None and (codes := sorted({code for code in given if code.isdigit()}, key=int)):
+        by_code |= dict(zip(codes, _numbered(path, codes, classes, given, truth)[0], strict=True))
+    disagreeing = () if given is None else _check_labels(path, ids, given, truth, by_code)
     scores = table[[columns[key] for key in columns]].replace("", np.nan)
     numbers = scores.apply(pd.to_numeric, errors="coerce")
     wrong = (numbers.isna() & scores.notna()).to_numpy()
@@ -179,15 +182,20 @@ def _score_columns(path: Path, names: dict[str, str], remedy: str) -> tuple[dict
     return chosen, named, logits == {True}
 
 
+def _label_texts(labels: pd.Series) -> np.ndarray:
+    """Return labels as text (N,): class numbers as integers, whether they were written 3, 3.0 or 03."""
+    text = labels.astype(str).str.strip()
+    return np.asarray(text.str.replace(r"^0*(\d+)(?:\.0*)?$", r"\1", regex=True).to_numpy(dtype=str))
+
+
 def _class_named(name: str) -> str | None:
     return _NAMES.get(re.sub(r"[^a-z]", "", name.lower()))
 
 
 def _numbered(
-    path: Path, columns: dict[str, str], classes: Path | None, given: np.ndarray | None, truth: np.ndarray
+    path: Path, codes: Sequence[str], classes: Path | None, given: np.ndarray | None, truth: np.ndarray
 ) -> tuple[list[str], str]:
-    """Return the class of each numbered column, and how it is known."""
-    codes = list(columns)
+    """Return the class of each number, and how it is known."""
     if classes is not None:
         by_code = read_class_table(classes)
         missing = [code for code in codes if code not in by_code]
@@ -235,14 +243,14 @@ def read_class_table(path: Path) -> dict[str, str]:
 
 
 def _check_labels(
-    path: Path, ids: np.ndarray, given: np.ndarray, truth: np.ndarray, order: Sequence[str]
+    path: Path, ids: np.ndarray, given: np.ndarray, truth: np.ndarray, by_code: dict[str, str]
 ) -> tuple[str, ...]:
     """Return the images whose diagnosis in the file is not the archive's."""
-    read = [order[int(code)] if code.isdigit() and int(code) < len(order) else _class_named(code) for code in given]
-    differ = np.array([dx is not None for dx in read]) & (np.array(read, dtype=object) != truth)
-    unread = [code for code, dx in zip(given, read, strict=True) if dx is None]
+    read = [by_code.get(code) or _class_named(code) for code in given]
+    unread = {code for code, dx in zip(given, read, strict=True) if dx is None}
     if unread:
-        raise UserError(f"{path}: labels that are no diagnosis: {name_some(sorted(set(unread)), 5)}; correct them")
+        raise UserError(f"{path}: labels that are no diagnosis: {name_some(sorted(unread), 5)}; correct them")
+    differ = np.array(read) != truth
     if differ.mean() > 1 - _AGREEING:
         raise UserError(
             f"{path}: labels contradict the archive at {differ.sum():,} of {len(ids):,} images "
@@ -252,9 +260,9 @@ def _check_labels(
 
 
 def _probabilities(path: Path, ids: np.ndarray, values: np.ndarray, logits: bool) -> np.ndarray:
-    lacking = np.isnan(values).any(axis=1)
+    lacking = ~np.isfinite(values).all(axis=1)
     if lacking.any():
-        raise UserError(f"{path}: a score is missing at {name_some(ids[lacking], 5)}; complete it")
+        raise UserError(f"{path}: a score is missing or infinite at {name_some(ids[lacking], 5)}; complete it")
     if logits:
         return np.asarray(softmax(values, axis=1))
     sums = values.sum(axis=1)

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from skinlesion.analysis.plan import Plan
-from skinlesion.analysis.retest import Retest, certify, retest
+from skinlesion.analysis.retest import Retest, certify, matching_model, retest
 from skinlesion.data.known_pairs import joined_lesions, present_pairs, read_known_pairs
 from skinlesion.data.metadata import read_metadata
 from skinlesion.errors import UserError, choices, name_some, printable
@@ -74,6 +74,9 @@ def retest_files(
     certificate = certify(first, table, pairs, None if training is None else read_ids(training))
     certificate |= {"disagreeing": _disagreeing(read), "layouts": {name: own.layout for name, own in read.items()}}
     figures = [] if published is None else read_figures(published)
+    certificate["published_without_predictions"] = sorted(
+        {figure.model for figure in figures if matching_model(figure.model, list(models)) is None}
+    )
     plan, evaluate = _plan(metric), EvaluateParams()
     result = retest(models, table, certificate, figures, plan, evaluate)
     out.mkdir(parents=True, exist_ok=True)

@@ -87,7 +87,7 @@ class LesionBootstrap:
         ids, lesion = np.unique(clusters, return_inverse=True)
         self.lesion = lesion
         self.lesions = len(ids)
-        self.unit = resampled_units(clusters, seed)  # (N,)
+        self.unit = resampled_units(lesion, seed)  # (N,)
         self.units = int(self.unit.max()) + 1
         self.replicates = replicates
         children = np.random.SeedSequence(seed).spawn(-(-replicates // BLOCK))

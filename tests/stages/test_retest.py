@@ -159,6 +159,48 @@ def test_every_layout_gives_the_same_probabilities(archive, published, tmp_path)
         assert (read.predictions.image_ids == np.sort(tested["image_id"])).all()
 
 
+def test_class_numbers_may_count_from_one_and_label_named_columns(archive, published, tmp_path):
+    _folder, tested = published
+    values = scores(tested, 2.5, 0)
+    file = numbered(tested, values)
+    from_one = {f"probability_class_{code}": f"prob_{code + 1}" for code in range(len(THEIRS))}
+    file.assign(true_label=file["true_label"] + 1.0).rename(columns=from_one).to_csv(tmp_path / "one.csv", index=False)
+    named = {f"probability_class_{code}": dx for code, dx in enumerate(THEIRS)}
+    file.rename(columns=named).to_csv(tmp_path / "named.csv", index=False)
+    for name in ("one", "named"):
+        read = read_published(tmp_path / f"{name}.csv", archive[1])
+        np.testing.assert_allclose(read.predictions.probabilities[0], softmax(values, axis=1), atol=1e-6)
+        assert not read.disagreeing
+
+
+def test_our_own_predictions_of_the_same_images_stand_beside(archive, published, tmp_path):
+    path, table = archive
+    folder, tested = published
+    ours = table[["image_id", "lesion_id", "dx"]].copy()
+    ours[[f"p_{dx}" for dx in CLASSES]] = softmax(scores(table, 3.0, 7), axis=1)
+    ours.to_csv(tmp_path / "mine.csv", index=False)
+    given = (folder / "good_HAM.csv", "--archive", path, "--ours", tmp_path / "mine.csv", "--out", tmp_path / "out")
+    result = run(*given)
+    assert result.exit_code == 0, result.output
+    summary = json.loads((tmp_path / "out" / "retest.json").read_text())
+    assert [row["model"] for row in summary["models"]] == ["good_HAM", "ours: mine"]
+    answers = np.array(CLASSES)[scores(table, 3.0, 7).argmax(axis=1)]
+    own = (answers == table["dx"].to_numpy())[1 : 1 + len(tested)].mean()
+    assert summary["models"][1]["accuracy"] == pytest.approx(own)
+    ours.iloc[5:].to_csv(tmp_path / "mine.csv", index=False)
+    assert "4 of the images are not in it" in str(run(*given).exception)
+
+
+def test_published_rows_without_predictions_are_named(archive, published, tmp_path):
+    folder, _ = published
+    (folder / "f.csv").write_text("Model,ACCURACY\ngood,0.5\nabsent,0.5\n")
+    result = run(folder / "good_HAM.csv", "--archive", archive[0], "--published", folder / "f.csv",
+                 "--out", tmp_path / "out")  # fmt: skip
+    assert "figures of models without predictions here: absent" in result.output
+    certificate = json.loads((tmp_path / "out" / "retest.json").read_text())["certificate"]
+    assert certificate["published_without_predictions"] == ["absent"]
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
@@ -169,7 +211,7 @@ def test_every_layout_gives_the_same_probabilities(archive, published, tmp_path)
         (lambda file: _scaled(file, 100), "percentages"),
         (lambda file: _scaled(file, 3), "--logits"),
         (lambda file: _scaled(file, 0.9), "do not sum to one at ISIC_0000002"),
-        (lambda file: file.mask(file == file.iloc[7, 3]), "a score is missing at ISIC_0000009"),
+        (lambda file: file.mask(file == file.iloc[7, 3]), "a score is missing or infinite at ISIC_0000009"),
         (lambda file: file.astype(object).mask(file == file.iloc[7, 3], "x"), "line 9: probability_class_1 is 'x'"),
         (lambda file: file.assign(true_label=[9, *file["true_label"][1:]]), "labels that are no diagnosis: 9"),
     ],
