@@ -14,12 +14,13 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).parent
 
-#: They print, refuse, describe, list names, tell trackers or say where files lie; they compute no result. Parameters
-#: are tracked by their values, and the paths of `results/workspace.py` stand in dvc.yaml as well. A name that ends
-#: with / is a folder.
+#: They print, refuse, describe, list names, tell trackers, say where files lie or put whole ones there; they compute no
+#: result. Parameters are tracked by their values, and the paths of `results/workspace.py` stand in dvc.yaml as well.
+#: A name that ends with / is a folder.
 NOT_COMPUTING = frozenset(
     {
         "__init__.py",
+        "atomic.py",
         "choices.py",
         "code_version.py",
         "console.py",

@@ -7,8 +7,8 @@ import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from skinlesion.atomic import ELSEWHERE, LONGEST_NAME, check_replaceable, system_reason
 from skinlesion.errors import UserError
-from skinlesion.files import ELSEWHERE, LONGEST_NAME, check_replaceable, system_reason
 
 
 def check_outputs(paths: Iterable[Path], option: str, is_own: Callable[[Path], bool]) -> None:

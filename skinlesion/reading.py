@@ -9,8 +9,8 @@ import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from skinlesion.atomic import system_reason
 from skinlesion.errors import UserError, name_some, shorten, shown
-from skinlesion.files import system_reason
 from skinlesion.table_files import LARGEST_PLAIN, map_cells, open_table, with_formula
 
 if TYPE_CHECKING:

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -81,8 +82,8 @@ def run(capsys, monkeypatch):
 
 
 @pytest.fixture(scope="session")
-def prepared_template(tmp_path_factory) -> Path:
-    """A workspace with params.yaml, prepared data and splits; not to be written into."""
+def prepared_template(tmp_path_factory) -> Iterator[Path]:
+    """A workspace with params.yaml, prepared data and splits; a test that writes into it fails the session."""
     from skinlesion.params_file import load_params
     from skinlesion.results.workspace import Workspace
     from skinlesion.stages.prepare import prepare
@@ -92,7 +93,11 @@ def prepared_template(tmp_path_factory) -> Path:
     params, workspace = load_params(write_params(folder, small_params())), Workspace(folder)
     prepare(params, workspace)
     split(params, workspace)
-    return folder
+    before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
+    yield folder
+    after = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
+    changed = sorted(str(path) for path, _ in before.items() ^ after.items())
+    assert not changed, f"a test wrote into the template (it needs `workspace_folder`): {', '.join(changed)}"
 
 
 @pytest.fixture

@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from torch import nn
 
+from skinlesion.atomic import replacing
 from skinlesion.errors import UserError
 from skinlesion.experiment.trained_run import TrainedRun
-from skinlesion.files import replacing
 from skinlesion.models.classifier import backbone_of, head_of
 from skinlesion.outputs import first_bytes
 

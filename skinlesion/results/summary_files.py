@@ -7,10 +7,11 @@ from typing import Any
 import pandas as pd
 
 from skinlesion.analysis.summary import mean_temperature, summarise, summarise_external
+from skinlesion.atomic import replacing_folder
 from skinlesion.evaluation.curves import confusion_table, roc_table
 from skinlesion.evaluation.prediction_rows import FLOAT_FORMAT
 from skinlesion.evaluation.predictions import read_predictions, read_validation
-from skinlesion.files import replacing_folder, write_csv, write_json
+from skinlesion.files import write_csv, write_json
 from skinlesion.params import EvaluateParams
 from skinlesion.results.names import (
     CONFUSION_NAME,

@@ -8,10 +8,11 @@ import pandas as pd
 from PIL import Image
 
 from skinlesion.analysis.pointing_summary import summarise_pointing
+from skinlesion.atomic import replacing, replacing_folder
 from skinlesion.data.lesion_masks import LesionMasks
 from skinlesion.errors import UserError, name_some
 from skinlesion.experiment.explanation import ExplainedRun, example_places, map_fold
-from skinlesion.files import replacing, replacing_folder, write_csv, write_json
+from skinlesion.files import write_csv, write_json
 from skinlesion.interpret.overlays import photograph_with_map, save_picture
 from skinlesion.params import Params
 from skinlesion.results.names import EXPLANATION_NAME, MAP_SUMMARY_NAME, MAPS_FOLDER, POINTING_NAME

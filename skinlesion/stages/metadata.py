@@ -7,11 +7,12 @@ import numpy as np
 import pandas as pd
 
 from skinlesion.analysis.metadata_value import TWIN, MetadataValue
+from skinlesion.atomic import replacing_folder
 from skinlesion.errors import UserError
 from skinlesion.evaluation.masked_metadata import ALL_SHOWN, PERMUTED, SHOWN
 from skinlesion.evaluation.prediction_rows import with_run_columns
 from skinlesion.evaluation.predictions import Predictions, read_predictions, restrict_images, restrict_repeats
-from skinlesion.files import replacing_folder, write_csv, write_json
+from skinlesion.files import write_csv, write_json
 from skinlesion.params import Params
 from skinlesion.reading import read_csv
 from skinlesion.results.names import MASKED_COLUMNS, MASKED_NAME, METADATA_VALUE_NAME, PREDICTIONS_NAME

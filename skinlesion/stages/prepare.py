@@ -2,13 +2,14 @@
 
 from typing import Any
 
+from skinlesion.atomic import replacing
 from skinlesion.data.array_files import keep_rows
 from skinlesion.data.known_pairs import joined_lesions, present_pairs, read_known_pairs
 from skinlesion.data.metadata import METADATA_NAME, Finding, check_records, usable
 from skinlesion.data.sources import Source, make_source
 from skinlesion.data.store import FILES_NAME, IMAGES_NAME, PREPARED_NAME, build_images, hash_images
 from skinlesion.errors import ManyErrors
-from skinlesion.files import replacing, write_csv, write_json
+from skinlesion.files import write_csv, write_json
 from skinlesion.params import DataParams, Params, PrepareParams
 from skinlesion.results.workspace import Workspace
 from skinlesion.vocabulary import CLASSES

@@ -3,8 +3,9 @@
 import shutil
 from pathlib import Path
 
+from skinlesion.atomic import replacing
 from skinlesion.errors import UserError
-from skinlesion.files import replacing, write_csv, write_text
+from skinlesion.files import write_csv, write_text
 from skinlesion.params import Params
 from skinlesion.reading import read_text
 from skinlesion.report.effect_page import effect_page

@@ -10,8 +10,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from typing_extensions import TypedDict
 
+from skinlesion.atomic import replacing
 from skinlesion.errors import UserError
-from skinlesion.files import replacing
 from skinlesion.reading import fitting
 
 State = dict[str, torch.Tensor]

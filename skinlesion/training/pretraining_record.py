@@ -8,7 +8,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from skinlesion.files import replacing, write_json
+from skinlesion.atomic import replacing
+from skinlesion.files import write_json
 from skinlesion.reading import read_json
 
 _KEY = "pretraining"  # in the header and in the JSON file

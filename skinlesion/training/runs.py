@@ -17,9 +17,10 @@ from safetensors.torch import load_file, save
 from typing_extensions import TypedDict
 
 import skinlesion
+from skinlesion.atomic import replacing
 from skinlesion.code_version import code_version
 from skinlesion.errors import UserError
-from skinlesion.files import replacing, sha256_file, sha256_json, write_csv, write_json
+from skinlesion.files import sha256_file, sha256_json, write_csv, write_json
 from skinlesion.models.finite import check_finite
 from skinlesion.params import TrainParams
 from skinlesion.reading import check_numbers, check_readable, check_words, read_csv, read_json, shown_problem

@@ -27,11 +27,11 @@ def opened(folder, weights, partitions=1, **settings):
 
 
 @pytest.fixture
-def weights(prepared_template, tmp_path):
+def weights(workspace_folder, tmp_path):
     """Weights whose record says that they have seen the training part of fold 0 by lesion."""
     path = tmp_path / "seen.safetensors"
     state = timm.create_model(TINY, pretrained=False, num_classes=0).state_dict()
-    save_pretrained(path, state, origin(opened(prepared_template, path), 0, 0))
+    save_pretrained(path, state, origin(opened(workspace_folder, path), 0, 0))
     return path
 
 
@@ -39,17 +39,17 @@ def check(inputs):
     check_pretraining(inputs, runs_of(inputs.settings))
 
 
-def test_the_fold_that_was_pretrained_on_may_be_trained_on(prepared_template, weights, tmp_path):
-    check(opened(prepared_template, weights, seeds=[0, 1]))
-    settings = opened(prepared_template, weights).settings
-    summaries = train_experiment(Workspace(prepared_template), settings, SplitParams(), tmp_path / "out", "image")
+def test_the_fold_that_was_pretrained_on_may_be_trained_on(workspace_folder, weights, tmp_path):
+    check(opened(workspace_folder, weights, seeds=[0, 1]))
+    settings = opened(workspace_folder, weights).settings
+    summaries = train_experiment(Workspace(workspace_folder), settings, SplitParams(), tmp_path / "out", "image")
     assert [summary.run for summary in summaries] == [Run(0, 0)]
 
 
-def test_another_fold_is_refused_before_anything_is_written(prepared_template, weights, tmp_path):
-    inputs = opened(prepared_template, weights, folds=[0, 3])
+def test_another_fold_is_refused_before_anything_is_written(workspace_folder, weights, tmp_path):
+    inputs = opened(workspace_folder, weights, folds=[0, 3])
     with pytest.raises(UserError) as refused:
-        train_experiment(Workspace(prepared_template), inputs.settings, SplitParams(), tmp_path / "out", "image")
+        train_experiment(Workspace(workspace_folder), inputs.settings, SplitParams(), tmp_path / "out", "image")
     message = str(refused.value)
     assert "\n" not in message
     assert str(weights) in message
@@ -59,9 +59,9 @@ def test_another_fold_is_refused_before_anything_is_written(prepared_template, w
     assert not (tmp_path / "out").exists()
 
 
-def test_another_protocol_is_refused(prepared_template, weights):
+def test_another_protocol_is_refused(workspace_folder, weights):
     with pytest.raises(UserError, match="protocol lesion, not image, another split"):
-        check(opened(prepared_template, weights, protocol="image"))
+        check(opened(workspace_folder, weights, protocol="image"))
 
 
 def test_another_split_or_repeat_is_refused(workspace_folder, weights):
@@ -76,7 +76,7 @@ def test_another_split_or_repeat_is_refused(workspace_folder, weights):
 
 
 @pytest.mark.parametrize("left", ["header", "json"])
-def test_one_of_the_two_records_is_enough(left, prepared_template, weights, tmp_path):
+def test_one_of_the_two_records_is_enough(left, workspace_folder, weights, tmp_path):
     from safetensors.torch import load_file, save_file
 
     if left == "header":
@@ -85,10 +85,10 @@ def test_one_of_the_two_records_is_enough(left, prepared_template, weights, tmp_
         save_file(load_file(weights), weights)
     assert len(pretraining_records(weights)) == 1
     with pytest.raises(UserError, match="fold 0, not 1"):
-        check(opened(prepared_template, weights, folds=[1]))
+        check(opened(workspace_folder, weights, folds=[1]))
 
 
-def test_weights_of_another_origin_pass(prepared_template, tmp_path):
+def test_weights_of_another_origin_pass(workspace_folder, tmp_path):
     from safetensors.torch import save_file
 
     path = tmp_path / "mine.safetensors"
@@ -96,9 +96,9 @@ def test_weights_of_another_origin_pass(prepared_template, tmp_path):
     assert pretraining_records(path) == []
     path.with_suffix(".json").write_text(json.dumps({"notes": "mine"}))
     assert pretraining_records(path) == []
-    check(opened(prepared_template, path, folds=[2]))
+    check(opened(workspace_folder, path, folds=[2]))
     path.with_suffix(".json").write_text("{")
     with pytest.raises(UserError, match=r"mine\.json: not valid JSON"):
-        check(opened(prepared_template, path, folds=[2]))
-    check(opened(prepared_template, path, folds=[2], fusion="metadata_only"))  # has no backbone
-    check(opened(prepared_template, "none", folds=[2]))
+        check(opened(workspace_folder, path, folds=[2]))
+    check(opened(workspace_folder, path, folds=[2], fusion="metadata_only"))  # has no backbone
+    check(opened(workspace_folder, "none", folds=[2]))

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from skinlesion import cli
+from skinlesion.atomic import replacing
 from skinlesion.errors import UserError, one_line, printable, shorten, shown
-from skinlesion.files import replacing
 from skinlesion.reading import read_csv, read_json, read_text
 from tests.faults.harness import check_refused
 
@@ -122,7 +122,7 @@ def test_partial_files_of_killed_processes_are_swept(tmp_path):
 
 def test_sigterm_removes_partial_files(tmp_path):
     code = (
-        "import time; from pathlib import Path; from skinlesion import cli; from skinlesion.files import replacing\n"
+        "import time; from pathlib import Path; from skinlesion import cli; from skinlesion.atomic import replacing\n"
         "def stage(**_):\n"
         "    with replacing(Path('out.csv')) as temporary:\n"
         "        temporary.write_text('half'); print('ready', flush=True); time.sleep(60)\n"

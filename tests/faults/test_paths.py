@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from skinlesion.atomic import replacing
 from skinlesion.cli import use
 from skinlesion.errors import UserError
-from skinlesion.files import replacing
 from skinlesion.outputs import check_output, check_output_folder
 from tests.conftest import small_params, write_params
 from tests.faults.harness import cases, check_ended, check_refused, snapshot

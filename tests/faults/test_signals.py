@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from skinlesion.files import replacing
+from skinlesion.atomic import replacing
 from tests.conftest import ROOT, small_params, write_params
 from tests.faults.harness import snapshot
 
