@@ -154,3 +154,21 @@ def test_the_calibration_table_has_plug_in_errors_without_and_debiased_ones_with
     assert figures["rms_calibration_error_calibrated"] < 0.05
     assert figures["ece_calibrated"] > 0
     assert "ece_calibrated_low" not in figures
+
+
+def test_an_assessment_computes_with_one_thread_of_blas(monkeypatch):
+    from threadpoolctl import threadpool_info, threadpool_limits
+
+    from skinlesion.analysis.assessment import assess
+
+    used = []
+
+    def headline(*args):
+        used.extend(pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas")
+        return whole(*args)
+
+    whole = assess.headline
+    monkeypatch.setattr(assess, "headline", headline)
+    with threadpool_limits(2, user_api="blas"):
+        assessed(simulated(300))
+    assert set(used) == {1}

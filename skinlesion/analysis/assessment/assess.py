@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from threadpoolctl import threadpool_limits
 
 from skinlesion.analysis.assessment.calibration import calibration_table, reliability_table
 from skinlesion.analysis.assessment.clinic import decision_curve_in_clinic
@@ -27,6 +28,8 @@ from skinlesion.evaluation.subgroups import make_groups
 from skinlesion.params import AssessParams, EvaluateParams
 
 
+# Its products of matrices are tall and narrow: threads of BLAS wait for each other longer than they compute.
+@threadpool_limits.wrap(limits=1, user_api="blas")
 def assess_predictions(
     tested: Predictions,
     validation: Predictions,

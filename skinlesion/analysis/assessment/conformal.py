@@ -19,7 +19,7 @@ PROMISES = {"marginal": False, "by_class": True}
 def fit_run(inputs: AssessmentInputs, run: Run, method: str, by_class: bool) -> ConformalSets:
     """Return the sets of one run, fitted on one random image of each lesion of its validation part."""
     rng = np.random.default_rng([inputs.evaluate.seed, run.seed, run.fold, run.repeat])
-    rows = run.validation[one_per_lesion(inputs.validation.lesions[run.validation], rng)]
+    rows = run.validation[one_per_lesion(inputs.validation.lesion_numbers[run.validation], rng)]
     return fit_conformal(
         method,
         inputs.validation.labels[rows],
