@@ -9,7 +9,9 @@ from typing import Any, Literal, get_args
 
 # Data
 Source = Literal["ham10000", "isic_challenge", "isic_archive", "pad_ufes_20", "derm7pt", "folder", "phantom"]
-Protocol = Literal["lesion", "image"]
+DrawnProtocol = Literal["lesion", "image"]
+PublishedProtocol = Literal["published_80_20", "published_80_20_validated", "published_70_15_15"]
+Protocol = Literal[DrawnProtocol, PublishedProtocol]
 RecordSource = Literal["own", "permuted"]
 Square = Literal["crop", "squash", "pad"]
 ColorConstancy = Literal["none", "shades_of_gray"]

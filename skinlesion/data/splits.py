@@ -11,16 +11,15 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
-from skinlesion.choices import Protocol, names
+from skinlesion.choices import DrawnProtocol, names
 from skinlesion.data.duplicates import across_parts
 from skinlesion.errors import UserError, name_some
 from skinlesion.folds import FOLDS, PARTS, role_of
 from skinlesion.reading import read_csv
 from skinlesion.vocabulary import CLASSES
 
-PROTOCOLS = names(Protocol)
+PROTOCOLS = names(DrawnProtocol)
 COLUMNS = ("image_id", "lesion_id", "dx", "part")
 
 
@@ -45,6 +44,8 @@ def assign_parts(table: pd.DataFrame, protocol: str, seed: int) -> pd.DataFrame:
     Raises:
         UserError: a part would have no image of some class.
     """
+    from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold  # takes a second; training needs none
+
     rows = table.sort_values("image_id", ignore_index=True)
     groups = independent_groups(rows) if protocol == "lesion" else rows["image_id"].to_numpy()
     units = pd.DataFrame({"dx": rows["dx"], "group": groups}).drop_duplicates()
@@ -194,6 +195,16 @@ def read_split(path: Path, image_ids: pd.Series) -> pd.DataFrame:
                 f"{path}: {column} outside 0 to {PARTS - 1} at {name_some(split.loc[strange, 'image_id'])}; {remedy}"
             )
         split[column] = split[column].astype(np.int64)
+    return aligned(split, path, image_ids)
+
+
+def aligned(split: pd.DataFrame, path: Path, image_ids: pd.Series) -> pd.DataFrame:
+    """Return the rows of a split in the order of the prepared images.
+
+    Raises:
+        UserError: an image is listed twice, or others are listed than `image_ids`.
+    """
+    remedy = "run `skinlesion split`"
     doubled = split["image_id"].duplicated()
     if doubled.any():
         raise UserError(f"{path}: images listed twice: {name_some(split.loc[doubled, 'image_id'])}; {remedy}")

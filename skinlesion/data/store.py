@@ -29,6 +29,8 @@ IMAGES_NAME = "images.npy"
 #: Table of the image files (FILE_COLUMNS), row i belonging to row i of the metadata table.
 FILES_NAME = "files.csv"
 FILE_COLUMNS = ("image_id", "width", "height", "bytes", "sha256", "pixels_sha256")
+#: A further column of it: the place of an image in the source's own table, in whose order published splits are drawn.
+SOURCE_ROW = "source_row"
 #: Source, checksums, counts and findings; written last, so its presence means that the folder is complete.
 PREPARED_NAME = "prepared.json"
 #: What decoders raise; Pillow raises SyntaxError on broken headers.
@@ -205,18 +207,20 @@ def read_prepared(prepared: Path) -> Prepared:
 
 
 def read_files(path: Path) -> pd.DataFrame:
-    """Return the table of FILE_COLUMNS that `prepare` wrote.
+    """Return the table of FILE_COLUMNS and SOURCE_ROW that `prepare` wrote.
 
     Raises:
-        UserError: the file is missing, lacks a column, or holds a size that is none.
+        UserError: the file is missing, lacks a column, or holds a size or a place that is none.
     """
     text = dict.fromkeys(("image_id", "sha256", "pixels_sha256"), str)
-    table = read_csv(
-        path, FILE_COLUMNS, _REMEDY, dtype=text, keep_default_na=False, numbers=("width", "height", "bytes")
-    )
+    numbers = ("width", "height", "bytes", SOURCE_ROW)
+    table = read_csv(path, (*FILE_COLUMNS, SOURCE_ROW), _REMEDY, dtype=text, keep_default_na=False, numbers=numbers)
     sizes = table[["width", "height"]]
     if not ((sizes >= 1) & (sizes == sizes.round()) & (sizes <= _LARGEST_SIDE)).all(axis=None):
         raise UserError(f"{path}: a width or height that is none; {_REMEDY}")
+    places = table[SOURCE_ROW]
+    if places.duplicated().any() or not ((places >= 0) & (places == places.round())).all():
+        raise UserError(f"{path}: {SOURCE_ROW} is not a place of its own for each image; {_REMEDY}")
     return table
 
 

@@ -14,6 +14,13 @@ from skinlesion.data.duplicates import exact_duplicates
 from skinlesion.data.frames import SquareImages, to_square
 from skinlesion.data.injection import chosen_test_images, inject
 from skinlesion.data.metadata import METADATA_NAME, read_metadata
+from skinlesion.data.published_splits import (
+    PUBLISHED_SPLITS,
+    draw_published,
+    in_role,
+    published_split,
+    read_published_splits,
+)
 from skinlesion.data.record_exchange import RECORD, draw_records, placebo_records
 from skinlesion.data.splits import (
     assign_repeats,
@@ -26,7 +33,15 @@ from skinlesion.data.splits import (
     roles,
     table_hash,
 )
-from skinlesion.data.store import FILES_NAME, Prepared, check_same_images, open_squares, read_files, read_prepared
+from skinlesion.data.store import (
+    FILES_NAME,
+    SOURCE_ROW,
+    Prepared,
+    check_same_images,
+    open_squares,
+    read_files,
+    read_prepared,
+)
 from skinlesion.errors import UserError
 from skinlesion.evaluation.subgroups import joint_groups
 from skinlesion.files import sha256_file, sha256_json
@@ -35,6 +50,7 @@ from skinlesion.models.classifier import FeatureClassifier, ImageClassifier
 from skinlesion.models.fusion import image_features_of
 from skinlesion.models.metadata_encoders import MetadataEncoder
 from skinlesion.params import SplitParams, TrainParams
+from skinlesion.results.names import PUBLISHED_SPLITS_NAME
 from skinlesion.results.workspace import Workspace
 from skinlesion.training.device import resolve_device, use_exact_arithmetic
 from skinlesion.training.examples import FeatureExamples, PixelExamples, PixelStore, Records
@@ -106,6 +122,8 @@ class Inputs:
             UserError: the file is wrong or holds fewer partitions than the experiment asks for, or a lesion, a patient
                 or a pair of equal images lies across parts of a split by lesion.
         """
+        if self.settings.protocol in PUBLISHED_SPLITS:
+            return self._published_split()
         path = self.workspace.splits / f"{self.settings.protocol}.csv"
         if path.exists():
             split = read_split(path, self.table["image_id"])
@@ -127,13 +145,28 @@ class Inputs:
                 check_kept_together(self.table, of_repeat(split, repeat), duplicates, str(path))
         return split
 
+    def _published_split(self) -> pd.DataFrame:
+        """Return a published split aligned with the table, computed here where `skinlesion split` was not run."""
+        path = self.workspace.splits / PUBLISHED_SPLITS_NAME
+        if not path.exists():
+            print(f"{path} is not there: drawing {self.settings.protocol}")
+            files = read_files(self.workspace.prepared / FILES_NAME)
+            drawn = draw_published(self.table, files.set_index("image_id")[SOURCE_ROW])
+        else:
+            drawn = read_published_splits(path, self.table["image_id"])
+            check_same_records(self.table, drawn, str(path))
+        return published_split(drawn, self.settings.protocol, path, self.described["source"] == "ham10000")
+
     def rows(self, fold: int, role: str, repeat: int = 0) -> np.ndarray:
         """Return the rows of the table whose role in a fold is train, validation or test.
 
         With `injected` those tested are one image of each tested lesion that has several, and some of the lesion's
         others are trained on.
         """
-        parts = roles(self.split[part_column(repeat)].to_numpy(), fold)
+        parts = self.split[part_column(repeat)].to_numpy()
+        if self.settings.protocol in PUBLISHED_SPLITS:
+            return np.flatnonzero(in_role(parts, role))
+        parts = roles(parts, fold)
         rows, dose = np.flatnonzero(parts == role), self.settings.injected
         if dose is None or role == "validation":
             return rows

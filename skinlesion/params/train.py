@@ -15,6 +15,7 @@ from skinlesion.choices import (
     Optimizer,
     Preset,
     Protocol,
+    PublishedProtocol,
     RecordSource,
     Regime,
     Sampler,
@@ -22,6 +23,7 @@ from skinlesion.choices import (
     Selection,
     Square,
     TestTimeAugmentation,
+    names,
 )
 from skinlesion.folds import FOLDS
 from skinlesion.params.section import (
@@ -133,7 +135,9 @@ class TrainParams(Section):
 
     # Which images, which runs
     protocol: Protocol = Field(
-        "lesion", description="Which split: by lesion (honest) or by image (leaky, as published projects did)."
+        "lesion",
+        description="Which split: by lesion (honest), by image (leaky, as published projects did), or the very images "
+        "of published projects, fold 0 alone (published_80_20 selects on the images it reports).",
     )
     folds: list[Fold] = Field([0], min_length=1, description=f"Test folds to run, out of 0 to {FOLDS - 1}.")
     seeds: list[Seed] = Field([0], min_length=1, max_length=1000, description="Training seeds to run for each fold.")
@@ -304,6 +308,8 @@ class TrainParams(Section):
             raise ValueError("records permuted needs metadata; use a fusion other than none")
         if self.injected is not None and self.protocol != "lesion":
             raise ValueError(f"injected {self.injected} puts the leak into a split by lesion; use protocol lesion")
+        if self.protocol in names(PublishedProtocol) and (self.folds != [0] or self.repeats != [0]):
+            raise ValueError(f"protocol {self.protocol} has one fold and no repeats; set folds: [0] and repeats: [0]")
         if len(self.repeats) > 1 and len(self.folds) < FOLDS:
             raise ValueError(
                 f"repeats {self.repeats} need all {FOLDS} folds, because a fold of another partition tests other images"

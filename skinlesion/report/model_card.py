@@ -7,7 +7,7 @@ from skinlesion.evaluation import registry
 from skinlesion.evaluation.registry import title_of
 from skinlesion.numbers import count, figure, interval_note, number, p_value, row_interval
 from skinlesion.report.headlines import CARD_METADATA, card_assessment
-from skinlesion.report.tables import averaged_over, count_models, metric_figure
+from skinlesion.report.tables import SPLIT_BY, averaged_over, count_models, metric_figure
 from skinlesion.report.templates import render_text
 from skinlesion.results.reader import Results
 from skinlesion.vocabulary import CLASS_NAMES, CLASSES
@@ -26,7 +26,9 @@ def model_card(results: Results, name: str) -> str:
     assessment, value = results.assessment(name), results.metadata_value.get(name, {})
     notes, images = system.notes, prepared["images_by_class"]
     rarest = min((dx for dx in CLASSES if images.get(dx)), key=lambda dx: images[dx])
-    protocol = "lesion" if settings.protocol == "lesion" else "image (images of one lesion stand on both sides: leaky)"
+    protocol = SPLIT_BY[settings.protocol]
+    if settings.protocol != "lesion":
+        protocol += " (images of one lesion stand on both sides: leaky)"
     return render_text(
         "card.md.j2",
         name=name,

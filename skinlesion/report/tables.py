@@ -5,6 +5,7 @@ from typing import Any
 
 import pandas as pd
 
+from skinlesion.choices import DrawnProtocol, names
 from skinlesion.evaluation import registry
 from skinlesion.evaluation.registry import places_of, title_of
 from skinlesion.numbers import MINUS, MISSING, count, figure, interval_note
@@ -12,6 +13,15 @@ from skinlesion.results.system import SystemResult
 from skinlesion.vocabulary import CLASSES
 
 #: Signs that LaTeX's usual encodings lack.
+#: What a table says of a protocol.
+SPLIT_BY = {
+    "lesion": "lesion",
+    "image": "image",
+    "published_80_20": "image, 80/20 as p0 to p2, selected on the reported images",
+    "published_80_20_validated": "image, 80/20 as p0 to p2, selected on other images",
+    "published_70_15_15": "image, 70/15/15 as p3",
+}
+
 _LATEX = {MINUS: "$-$", MISSING: "--", "×": r"$\times$"}
 
 
@@ -22,13 +32,15 @@ def results_table(systems: list[SystemResult]) -> pd.DataFrame:
 
 def _row(system: SystemResult) -> dict[str, str]:
     about = system.description
-    protocol = about["protocol"] + ("" if len(system.folds) > 1 else f", fold {system.folds[0]} only")
+    split_by = SPLIT_BY[about["protocol"]]
+    if len(system.folds) == 1 and about["protocol"] in names(DrawnProtocol):
+        split_by += f", fold {system.folds[0]} only"
     row = {
         "experiment": system.name,
         "backbone": about["backbone"],
         "input": about["input"],
         "training": about["training"],
-        "split by": protocol,
+        "split by": split_by,
     }
     return row | {title_of(name): metric_figure(system, name) for name in registry.TABLE}
 

@@ -10,6 +10,9 @@ PARAMS_NAME = "params.yaml"
 # beside it
 CODE_NAME = "code.json"  # one hash per stage of the code it runs through
 
+# data/splits, beside lesion.csv and image.csv
+PUBLISHED_SPLITS_NAME = "published.csv"
+
 # reports/
 SPLIT_NAME = "split.json"
 REPORT_PAGE_NAME = "report.html"

@@ -1,5 +1,6 @@
 """assess: calibration, uncertainty, decisions and subgroups of one system, from its predictions alone."""
 
+import sys
 from pathlib import Path
 
 import pandas as pd
@@ -28,6 +29,8 @@ def assess(params: Params, workspace: Workspace, name: str) -> dict[str, float]:
     validation, _ = read_validation(folder / VALIDATION_NAME, remedy=remedy)
     metadata = read_metadata(workspace.prepared / METADATA_NAME)
     figures, tables, notes = assess_predictions(tested, validation, metadata, params.evaluate, params.assess)
+    for warning in notes["warnings"]:
+        print(f"warning: {warning}", file=sys.stderr)
     out = workspace.assessment(name)
     write_tables(out, tables)
     write_json(out / NOTES_NAME, notes)

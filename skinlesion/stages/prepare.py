@@ -7,7 +7,7 @@ from skinlesion.data.array_files import keep_rows
 from skinlesion.data.known_pairs import joined_lesions, present_pairs, read_known_pairs
 from skinlesion.data.metadata import METADATA_NAME, Finding, check_records, usable
 from skinlesion.data.sources import Source, make_source
-from skinlesion.data.store import FILES_NAME, IMAGES_NAME, PREPARED_NAME, build_images, hash_images
+from skinlesion.data.store import FILES_NAME, IMAGES_NAME, PREPARED_NAME, SOURCE_ROW, build_images, hash_images
 from skinlesion.errors import ManyErrors
 from skinlesion.files import write_csv, write_json
 from skinlesion.params import DataParams, Params, PrepareParams
@@ -64,7 +64,8 @@ def prepare(params: Params, workspace: Workspace, external: str | None = None) -
         # Without prepared.json the folder counts as unprepared: taken away first, put back last.
         (out / PREPARED_NAME).unlink(missing_ok=True)
     write_csv(out / METADATA_NAME, table)
-    write_csv(out / FILES_NAME, built.files)
+    places = {image_id: place for place, image_id in enumerate(records["image_id"])}
+    write_csv(out / FILES_NAME, built.files.assign(**{SOURCE_ROW: built.files["image_id"].map(places)}))
     write_json(out / PREPARED_NAME, described)
     return described
 

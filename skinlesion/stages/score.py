@@ -65,6 +65,7 @@ def score(
     table = pd.DataFrame({"image_id": tested.image_ids}) if metadata is None else read_metadata(metadata)
     figures, tables, assessed = assess_predictions(tested, fitting, table, evaluate, assess or AssessParams())
     notes["without_interval"] |= assessed["without_interval"]
+    notes["warnings"] += assessed["warnings"]
     notes["undefined_replicates"] = assessed["undefined_replicates"]
     return Scored(values, notes, figures, tables)
 

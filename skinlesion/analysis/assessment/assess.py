@@ -25,6 +25,7 @@ from skinlesion.analysis.assessment.subgroups import subgroup_table
 from skinlesion.analysis.own_rules import fit_rules, rules_table
 from skinlesion.evaluation.predictions import Predictions, Run, check_lesions
 from skinlesion.evaluation.subgroups import make_groups
+from skinlesion.numbers import count
 from skinlesion.params import AssessParams, EvaluateParams
 
 
@@ -78,6 +79,7 @@ def assess_predictions(
         "subgroup_columns_not_in_the_data": absent,
         "confidence": evaluate.confidence,
         "replicates": inputs.bootstrap.replicates,
+        "warnings": _warnings(inputs, tested, validation),
     }
     headlines = headline(tables, settings)
     notes |= {
@@ -86,6 +88,17 @@ def assess_predictions(
         "undefined_replicates": headlines.undefined_replicates,
     }
     return headlines.figures, tables, notes
+
+
+def _warnings(inputs: AssessmentInputs, tested: Predictions, validation: Predictions) -> list[str]:
+    """Return what is wrong with what was fitted: validation on images that the same run is tested on."""
+    shared = [
+        int(np.isin(tested.image_ids[run.tested], validation.image_ids[run.validation]).sum()) for run in inputs.runs()
+    ]
+    if not any(shared):
+        return []
+    images = count(max(shared), "tested image is", "tested images are")
+    return [f"{images} among the validation images of the same run: what is fitted on these looks better than it is"]
 
 
 def _fitted(inputs: AssessmentInputs, run: Run) -> dict[str, Any]:
