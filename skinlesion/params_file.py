@@ -78,7 +78,7 @@ def _references(params: Params) -> Iterator[tuple[str, str]]:
         yield f"claims.{place}", claim.a
         yield f"claims.{place}", claim.b
     for place, system in enumerate(params.published):
-        for reproduction in (system.reproduced, system.honest):
+        for reproduction in (system.reproduced, system.validated, system.honest):
             if reproduction is not None:
                 yield f"published.{place}", reproduction
 

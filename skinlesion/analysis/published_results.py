@@ -109,13 +109,18 @@ class Checked:
     wrong: tuple[str, ...]
 
 
+def entry_names(folder: Path = FOLDER) -> list[str]:
+    """Return the names of a folder's entries, sorted."""
+    return sorted(path.stem for path in folder.glob("*.yaml"))
+
+
 def read_entries(folder: Path = FOLDER) -> list[Checked]:
     """Return every entry of a folder, checked, by name.
 
     Raises:
         UserError: a file is no entry.
     """
-    return [check(path.stem, read_entry(path)) for path in sorted(folder.glob("*.yaml"))]
+    return [check(name, read_entry(folder / f"{name}.yaml")) for name in entry_names(folder)]
 
 
 def read_entry(path: Path) -> Entry:

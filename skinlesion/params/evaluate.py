@@ -138,13 +138,25 @@ class PublishedParams(Section):
     """A published system beside what became of it here."""
 
     system: Line = Field(min_length=1, description="Its name.")
-    published: dict[str, Annotated[float, Field(ge=0, le=1)]] = Field(
-        {}, description="Metric → the published figure, as a share of one."
+    entry: Annotated[str, Field(pattern=r"^[a-z0-9_]{1,64}$")] | None = Field(
+        None, description="Its entry of the registry (`skinlesion registry`), which holds its figures."
+    )
+    published: dict[Annotated[str, Field(pattern=r"^[a-z0-9_]{1,64}$")], Annotated[float, Field(ge=0, le=1000)]] = (
+        Field({}, description="Metric → the published figure, where there is no entry.")
     )
     setting: Line = Field(min_length=1, description="How the published figure came about, in words.")
-    reproduced: str | None = Field(description="The experiment under the image protocol, where there is one.")
+    reproduced: str | None = Field(description="The experiment with its settings on its split, where there is one.")
+    validated: str | None = Field(
+        None, description="The same, chosen on other images than it reports, where the published system was not."
+    )
     honest: str | None = Field(description="The same under the lesion protocol.")
     note: Line = Field("", description="What differs from the published system, such as another backbone's weights.")
+
+    @model_validator(mode="after")
+    def _figures_stand_once(self) -> Self:
+        if self.entry is not None and self.published:
+            raise ValueError(f"entry {self.entry} holds the figures; leave published out")
+        return self
 
 
 class ReportParams(Section):

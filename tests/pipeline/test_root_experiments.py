@@ -71,10 +71,68 @@ def test_every_published_system_has_its_experiments():
     assert {row.system[:2] for row in PARAMS.published} == {"p0", "p1", "p2", "p3", "p4"}
     for row in PARAMS.published:
         assert row.honest is not None
-        if row.reproduced is not None:
-            assert PARAMS.experiment(row.reproduced).protocol == "image"
-            same = PARAMS.experiment(row.reproduced).model_copy(update={"protocol": "lesion"})
-            assert same == PARAMS.experiment(row.honest)
+        for name, protocols in (
+            (row.reproduced, {"published_80_20", "published_70_15_15"}),
+            (row.validated, {"published_80_20_validated"}),
+        ):
+            if name is not None:
+                assert PARAMS.experiment(name).protocol in protocols
+                same = PARAMS.experiment(name).model_copy(update={"protocol": "lesion", "folds": [0, 1, 2, 3, 4]})
+                assert same == PARAMS.experiment(row.honest)
+
+
+#: Where the projects' notebooks say so: what is trained, how, and from which weights.
+_KERAS = {"square": "squash", "input_size": 224, "optimizer": "adam", "lr": 1e-3, "schedule": "constant"} | {
+    "batch_size": 64, "epochs": 40, "patience": 5, "monitor": "loss", "select": "best", "class_weights": "balanced",
+    "regime": "frozen",
+}  # fmt: skip
+_HEAD = {"dropout": 0.3, "fusion_dropout": 0.4, "head_hidden": [64], "head_dropout": 0.0, "metadata_hidden": [32, 16]}
+_RESNET = {
+    "square": "squash", "backbone": "resnet50.tv_in1k", "regime": "two_stage", "lr": 1e-3, "epochs": 100,
+    "patience": 10, "batch_size": 32, "finetune_batch_size": 32, "finetune_epochs": 20, "dropout": 0.5,
+    "head_dropout": 0.3, "class_weights": "balanced",
+}  # fmt: skip
+SETTINGS = {
+    "p0": _KERAS | _HEAD | {"backbone": "convnext_small.fb_in1k", "fusion": "concat", "views": 1},
+    "p1": _KERAS | _HEAD | {"backbone": "tf_efficientnet_b1.aa_in1k", "fusion": "concat", "views": 1},
+    "p1i": _KERAS | {"backbone": "tf_efficientnet_b1.aa_in1k", "fusion": "none", "dropout": 0.2, "head_hidden": []},
+    "p2": _KERAS | {"backbone": "convnext_small.fb_in1k", "fusion": "none", "dropout": 0.2, "head_hidden": []},
+    "p3_image": _RESNET | {"fusion": "none", "head_hidden": [128], "finetune_lr": 1e-4},
+    "p3_multimodal": _RESNET
+    | {"fusion": "concat", "image_hidden": [128], "head_hidden": [64], "finetune_lr": 1e-5, "metadata": "ordinal"}
+    | {"metadata_hidden": [64, 64, 32]},
+}
+
+
+@pytest.mark.parametrize("entry", SETTINGS)
+def test_a_rebuild_has_the_settings_of_the_published_system(entry):
+    row = next(row for row in PARAMS.published if row.entry == entry)
+    settings = PARAMS.experiment(row.reproduced)
+    assert {name: getattr(settings, name) for name in SETTINGS[entry]} == SETTINGS[entry]
+
+
+@pytest.mark.parametrize(
+    ("name", "trained"),
+    [
+        ("p0_convnext_small_concat_published", "51,895"),  # 51,799, and 3 further columns of metadata × 32
+        ("p1_efficientnet_b1_concat_published", "84,663"),  # 84,567, and the same
+        ("p1i_efficientnet_b1_image_published", "8,967"),
+        ("p2_convnext_small_image_published", "5,383"),
+    ],
+)
+def test_a_rebuild_has_as_many_trained_parameters(name, trained, workspace_folder, run):
+    own = yaml.safe_load((ROOT / "params.yaml").read_text())
+    changes = own["experiments"][name] | {"device": "auto"}
+    write_params(workspace_folder, small_params(experiments={name: changes}, claims=[], train=own["train"]))
+    outcome = run("train", "--experiment", name, "--set", "weights=none", "--dry-run", cwd=workspace_folder)
+    assert outcome.code == 0, outcome.err
+    assert f"{trained} parameters trained" in outcome.out
+
+
+def test_both_arms_of_p3_run_at_both_rates():
+    rates = {name: PARAMS.experiment(name).finetune_lr for name in PARAMS.experiments if name.startswith("p3_")}
+    for arm in ("p3_resnet50_image", "p3_resnet50_concat", "p3_resnet50_concat_onehot"):
+        assert {rate for name, rate in rates.items() if name in (arm, f"{arm}_slow", f"{arm}_fast")} == {1e-4, 1e-5}
 
 
 def test_a_dry_run_says_what_would_be_trained(workspace_folder, run):

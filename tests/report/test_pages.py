@@ -1,9 +1,12 @@
 """The report's page and model cards on a small workspace: sections, contents, figures, what cards warn of."""
 
 import re
+from dataclasses import replace
 
+import numpy as np
 import pytest
 
+from skinlesion.errors import UserError
 from skinlesion.params import PublishedParams
 from skinlesion.params_file import load_params
 from skinlesion.report import page, sections
@@ -80,6 +83,36 @@ def test_a_published_system_stands_beside_what_became_of_it(results):
         # A class has fewer than five lesions here, so that a mean over classes has no interval.
         assert f"{name}_low" not in metrics
         assert f"{title} {metrics[name]:.3f}<br>" in section.html
+
+
+def test_figures_of_the_registry_are_shown_with_their_intervals_and_beside_those_of_the_seeds(results):
+    system = PublishedParams(
+        system="p0", entry="p0", setting="s", reproduced="concat", validated="image", honest="concat"
+    )
+    params = results.params.model_copy(update={"published": [system]})
+    section = sections.published(Results(params, results.workspace))
+    assert section is not None
+    assert "accuracy 0.692 (0.672 to 0.712)<br>" in section.html  # Wilson's interval of 1,387 of 2,003
+    assert "the published figure lies" in section.html or len(results.system("concat").seeds) == 1
+    unknown = system.model_copy(update={"entry": "p9"})
+    with pytest.raises(UserError, match=r"published\.0\.entry: no entry p9 in the registry"):
+        sections.published(Results(results.params.model_copy(update={"published": [unknown]}), results.workspace))
+
+
+def test_a_published_figure_is_placed_among_those_of_the_seeds(results):
+    from skinlesion.report.sections.published import _place_among_seeds
+
+    tested = results.predictions("concat")
+    certain, wrong = np.eye(7)[tested.labels], np.eye(7)[(tested.labels + 1) % 7]
+    half = np.where(np.arange(len(certain))[:, None] % 2 == 0, certain, wrong)
+    two = replace(
+        tested, seeds=(0, 1), repeats=(0, 0), folds=np.zeros((2, len(certain)), int),
+        probabilities=np.stack([certain, half]),
+    )  # fmt: skip
+    middle = (tested.labels.size + 1) // 2 / tested.labels.size
+    assert "within" in _place_among_seeds(0.9, "accuracy", two)
+    assert f"({middle:.3f} to 1.000)" in _place_among_seeds(0.9, "accuracy", two)
+    assert "below" in _place_among_seeds(0.2, "accuracy", two)
 
 
 @pytest.mark.parametrize("level", [0.8, 0.875])
