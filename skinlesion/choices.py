@@ -14,6 +14,7 @@ PublishedProtocol = Literal["published_80_20", "published_80_20_validated", "pub
 Protocol = Literal[DrawnProtocol, PublishedProtocol]
 RecordSource = Literal["own", "permuted"]
 Square = Literal["crop", "squash", "pad"]
+InputScaling = Literal["backbone", "p3"]
 ColorConstancy = Literal["none", "shades_of_gray"]
 HairRemoval = Literal["none", "dullrazor"]
 
@@ -29,7 +30,8 @@ Optimizer = Literal["adam", "adamw"]
 Schedule = Literal["constant", "cosine", "warm_restarts"]
 Selection = Literal["best", "last"]
 TestTimeAugmentation = Literal["none", "d4", "d4_zoom"]
-Monitor = Literal["loss", "balanced_accuracy", "macro_f1", "macro_auc", "accuracy"]
+Monitor = Literal["loss", "nll", "balanced_accuracy", "macro_f1", "macro_auc", "accuracy"]
+LossDivisor = Literal["weights", "images"]
 
 # After training
 Metric = Literal["balanced_accuracy", "macro_f1", "macro_auc"]

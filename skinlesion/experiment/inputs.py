@@ -235,7 +235,8 @@ class Inputs:
             return None
         if self.shared_backbone is not None:
             return self.shared_backbone
-        return load_backbone(self.settings.backbone, self.settings.weights, self.settings.input_size)
+        settings = self.settings
+        return load_backbone(settings.backbone, settings.weights, settings.input_size, settings.input_scaling)
 
     def request(self, view: View = PLAIN) -> FeatureRequest:
         """Return which frozen features the experiment looks at in one view."""

@@ -31,6 +31,7 @@ from skinlesion.training.fit import Fitted, fit, initial_random
 from skinlesion.training.memory import keep_freed_memory
 from skinlesion.training.phases import HEAD, Phase, phases_of
 from skinlesion.training.runs import Run
+from skinlesion.training.validate import is_better
 from skinlesion.training.worker_processes import run_on_devices
 from skinlesion.vocabulary import CLASSES
 
@@ -213,7 +214,7 @@ def _train_run(
         state, fitted = _fit_phases(folder, run, examples, settings, prefix, fingerprint, world, watcher)
         value = fitted[-1][1].best_value
         tried.append({"lr": settings.lr, "weight_decay": settings.weight_decay, "value": value})
-        if chosen is None or _is_better(value, chosen[1][-1][1].best_value, settings.monitor):
+        if chosen is None or is_better(value, chosen[1][-1][1].best_value, settings.monitor):
             chosen, place = (state, fitted), number
     assert chosen is not None
     state, fitted = chosen
@@ -270,10 +271,6 @@ def _fit_phases(
         fitted.append((phase, result))
         state = result.state if phase.name != HEAD else {f"head.{name}": value for name, value in result.state.items()}
     return state, fitted
-
-
-def _is_better(value: float, best: float, monitor: str) -> bool:
-    return value < best if monitor == "loss" else value > best
 
 
 def _describe(

@@ -37,6 +37,7 @@ class Backbone:
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
     weights_sha256: str
+    reversed_channels: bool = False
 
     def preprocess(self, images: torch.Tensor) -> torch.Tensor:
         """Return (B, 3, input_size, input_size) float32, resized and normalised, from (B, S, S, 3) uint8."""
@@ -63,7 +64,8 @@ class Backbone:
         # A whole row of pixels at a time: three channels alone are too short a stretch for a processor's vectors.
         rows = pixels.permute(0, 2, 3, 1).reshape(count * height, width * 3).to(torch.float32, copy=True)
         rows = rows.mul_((1 / (255 * std)).repeat(width)).sub_((mean / std).repeat(width))
-        return rows.view(count, height, width, 3).permute(0, 3, 1, 2)
+        scaled = rows.view(count, height, width, 3)
+        return (scaled.flip(3) if self.reversed_channels else scaled).permute(0, 3, 1, 2)
 
     def features(self, module: nn.Module, images: torch.Tensor, kind: str, grid: int | None) -> torch.Tensor:
         """Return image features of normalised `images` (B, 3, s, s): pooled (B, width) or a map.
@@ -120,6 +122,7 @@ class Backbone:
             "mean": list(self.mean),
             "std": list(self.std),
             "weights_sha256": self.weights_sha256,
+            **({"reversed_channels": True} if self.reversed_channels else {}),
         }
 
 
@@ -172,13 +175,15 @@ def check_name(name: str) -> None:
     raise UserError(f"train.backbone: timm has no model {name!r}; {hint}")
 
 
-def load_backbone(name: str, weights: str, input_size: int | None = None) -> Backbone:
+def load_backbone(name: str, weights: str, input_size: int | None = None, scaling: str = "backbone") -> Backbone:
     """Return a timm model without its classifier, in evaluation mode, with the weights asked for.
 
     Args:
         name: a timm model name, with or without its tag.
         weights: "imagenet" (installed by pip, else the hub), "none" (random, seeded), or a .safetensors file.
         input_size: side of the input in pixels; None takes the model's own.
+        scaling: "backbone" for inputs as the weights expect them. "p3" for what p3 gave its ResNet50, whose weights
+            expect channels in the order blue, green, red, of 0 to 255, less their means: pixels divided by 255.
 
     Raises:
         UserError: an unknown name, or weights that cannot be had or do not fit; within 15 s.
@@ -189,6 +194,9 @@ def load_backbone(name: str, weights: str, input_size: int | None = None) -> Bac
         model = _create(name, weights, input_size)
     model.eval()
     config = timm.data.resolve_model_data_config(model)
+    mean, std = tuple(config["mean"]), tuple(config["std"])
+    if scaling == "p3":  # in torch's units: no mean taken off, 255 times smaller, channels the other way round
+        mean, std = (0.0, 0.0, 0.0), tuple(255 * value for value in std)
     return Backbone(
         module=model,
         name=name,
@@ -196,9 +204,10 @@ def load_backbone(name: str, weights: str, input_size: int | None = None) -> Bac
         map_width=int(model.num_features),
         input_size=input_size or config["input_size"][1],
         interpolation="bilinear" if config["interpolation"] == "bilinear" else "bicubic",
-        mean=tuple(config["mean"]),
-        std=tuple(config["std"]),
+        mean=mean,
+        std=std,
         weights_sha256=hash_state(model),
+        reversed_channels=scaling == "p3",
     )
 
 

@@ -20,8 +20,9 @@ class FeatureClassifier(nn.Module):
     def __init__(self, settings: TrainParams, image_width: int, fields: Sequence[Field]) -> None:
         super().__init__()
         shape = MetadataShape(
-            settings.metadata_hidden, settings.metadata_batch_norm, settings.metadata_dropout, settings.embedding_width
-        )
+            settings.metadata_hidden, int(settings.metadata_batch_norm), settings.metadata_layer_dropout,
+            settings.metadata_dropout, settings.embedding_width,
+        )  # fmt: skip
         self.dropout = nn.Dropout(settings.dropout)
         self.image, width = dense_stack(image_width, settings.image_hidden, dropout=0.0)
         self.fusion = make_fusion(
@@ -35,6 +36,7 @@ class FeatureClassifier(nn.Module):
         self.fusion_dropout = nn.Dropout(settings.fusion_dropout)
         self.head, width = dense_stack(self.fusion.width, settings.head_hidden, settings.head_dropout)
         self.logits = nn.Linear(width, len(CLASSES))
+        _set_momentum(self, settings.batch_norm_momentum)
 
     def forward(self, image: torch.Tensor | None, metadata: torch.Tensor | None) -> torch.Tensor:
         """Return logits (B, 7).
@@ -61,6 +63,7 @@ class ImageClassifier(nn.Module):
         self._kind = head.fusion.image
         self._grid = settings.spatial_grid
         self._freeze_norms = settings.batch_norm == "frozen"
+        _set_momentum(self, settings.batch_norm_momentum)
         trainable = backbone.last_stages(settings.trainable_stages)
         for name, parameter in self.backbone.named_parameters():
             parameter.requires_grad_(name in trainable)
@@ -94,6 +97,12 @@ def head_of(model: nn.Module) -> nn.Module:
 def backbone_of(model: nn.Module, frozen: Backbone) -> nn.Module:
     """Return the backbone's network that a trained model stands on: its own, or the frozen one."""
     return model.backbone if isinstance(model, ImageClassifier) else frozen.module
+
+
+def _set_momentum(model: nn.Module, momentum: float | None) -> None:
+    for module in model.modules():
+        if momentum is not None and isinstance(module, nn.modules.batchnorm._BatchNorm):
+            module.momentum = momentum
 
 
 def _train_unfrozen(module: nn.Module, parent: bool, freeze_norms: bool) -> None:

@@ -15,7 +15,8 @@ class MetadataShape:
     """Sizes and regularisation of the metadata network, from the section `train`."""
 
     hidden: Sequence[int]
-    batch_norm: bool
+    batch_norm: int  # after how many layers
+    layer_dropout: Sequence[float]  # after each of the first layers
     dropout: float
     embedding_width: int
 
@@ -48,7 +49,7 @@ class MetadataVector(nn.Module):
         super().__init__()
         self.inputs = FieldInputs(fields, shape.embedding_width)
         self.mlp, self.width = dense_stack(
-            sum(self.inputs.widths), shape.hidden, dropout=0.0, batch_norm=shape.batch_norm
+            sum(self.inputs.widths), shape.hidden, shape.layer_dropout, batch_norm=shape.batch_norm
         )
         self.dropout = nn.Dropout(shape.dropout)
 

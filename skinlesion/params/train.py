@@ -9,7 +9,9 @@ from skinlesion.choices import (
     MOST_EPOCHS,
     ClassWeights,
     Fusion,
+    InputScaling,
     Loss,
+    LossDivisor,
     MetadataEncoding,
     Monitor,
     Optimizer,
@@ -120,6 +122,11 @@ class TrainParams(Section):
         description="What is seen of a frame that is not square: its centre, all of it squeezed, or all of it between "
         "black bars.",
     )
+    input_scaling: InputScaling = Field(
+        "backbone",
+        description="Mean and deviation that the backbone's weights expect, or p3's error: no mean taken off, values "
+        "255 times too small, channels reversed.",
+    )
     precision: Literal["fp32", "bf16"] = Field(
         "fp32", description="Arithmetic of the backbone; bf16 changes results, so it is never automatic."
     )
@@ -161,7 +168,14 @@ class TrainParams(Section):
     )
     embedding_width: Width = Field(8, description="Numbers each category is embedded in (embedding only).")
     metadata_hidden: list[Width] = Field([32, 16], max_length=16, description="Widths of the metadata MLP.")
-    metadata_batch_norm: bool = Field(False, description="Batch normalisation after the metadata MLP's first layer.")
+    metadata_batch_norm: bool | Annotated[int, Field(ge=0, le=16)] = Field(
+        False, description="Batch normalisation after the metadata MLP's first layer, or after its first ones."
+    )
+    metadata_layer_dropout: list[Probability] = Field(
+        [],
+        max_length=16,
+        description="Dropout after each of the metadata MLP's first layers.",
+    )
     metadata_dropout: Probability = Field(0.0, description="Dropout after the metadata MLP.")
     record_dropout: Probability = Field(0.0, description="Share of training records shown with every field missing.")
     field_dropout: Probability = Field(0.0, description="Share of each field shown as missing during training.")
@@ -188,6 +202,9 @@ class TrainParams(Section):
         "balanced", description="Weights of classes: none, n / (classes × count), or by effective number."
     )
     effective_beta: float = Field(0.999, ge=0, lt=1, description="β of the effective number (1 − βⁿ) / (1 − β).")
+    loss_divisor: LossDivisor = Field(
+        "weights", description="What a batch's loss is divided by: the sum of its class weights, or its images (Keras)."
+    )
     label_smoothing: Probability = Field(0.0, description="Share of each label spread over all classes.")
     focal_gamma: float = Field(2.0, ge=0, le=20, description="γ of the focal loss; 0 is cross-entropy.")
     cost_weight: float = Field(1.0, ge=0, le=1e3, description="λ of cross-entropy + λ · expected cost.")
@@ -216,7 +233,10 @@ class TrainParams(Section):
     patience: int = Field(
         5, ge=1, le=MOST_EPOCHS, description="Epochs without a better validation value before stopping."
     )
-    monitor: Monitor = Field("loss", description="The validation value that stops training and picks the weights.")
+    monitor: Monitor = Field(
+        "loss",
+        description="The validation value that stops training and picks the weights; nll: without class weights.",
+    )
     select: Selection = Field(
         "best", description="The weights kept of each phase: of its best epoch, or of the last of all (no early stop)."
     )
@@ -228,6 +248,9 @@ class TrainParams(Section):
     batch_norm: Literal["train", "frozen"] = Field(
         "train", description="Whether batch statistics of fine-tuned layers follow the data or stay as they were."
     )
+    batch_norm_momentum: Annotated[float, Field(gt=0, le=1)] | None = Field(
+        None, description="Weight of a new batch in batch statistics (Keras' 0.99 is 0.01); null: the network's own."
+    )
     resolutions: list[Annotated[int, Field(ge=32, le=1024)]] = Field(
         [],
         description="Sides of training images, one after the other in equal shares of the epochs of fine-tuning; "
@@ -238,6 +261,7 @@ class TrainParams(Section):
     finetune_batch_size: int = Field(32, ge=1, le=LARGEST_BATCH, description="Images per step of fine-tuning.")
     finetune_epochs: int = Field(20, ge=1, le=MOST_EPOCHS, description="Most epochs of fine-tuning.")
     finetune_patience: int = Field(5, ge=1, le=MOST_EPOCHS, description="As patience, for fine-tuning.")
+    finetune_select: Selection | None = Field(None, description="As select, for fine-tuning; null: the same.")
 
     # Both phases
     schedule: Schedule = Field("constant", description="Course of the learning rate over a phase.")

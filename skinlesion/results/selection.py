@@ -17,7 +17,8 @@ from skinlesion.params import Params, TrainParams
 #: Fields of `train` that only a model with metadata uses: twins may differ in them.
 _METADATA_FIELDS = frozenset({
     "fusion", "records", "metadata", "age", "embedding_width", "metadata_hidden", "metadata_batch_norm",
-    "metadata_dropout", "record_dropout", "field_dropout", "attention_width", "attention_heads", "spatial_grid",
+    "metadata_layer_dropout", "metadata_dropout", "record_dropout", "field_dropout", "attention_width",
+    "attention_heads", "spatial_grid",
     "fusion_dropout",
 })  # fmt: skip
 #: Fields that say which runs there are, and where.

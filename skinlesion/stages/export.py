@@ -40,7 +40,12 @@ def export(params: Params, workspace: Workspace, name: str, fold: int, out: Path
         "experiment": name,
         **run.run._asdict(),
         "classes": list(CLASSES),
-        "image": {"size": backbone.input_size, "mean": list(backbone.mean), "std": list(backbone.std)},
+        "image": {
+            "size": backbone.input_size,
+            "mean": list(backbone.mean),
+            "std": list(backbone.std),
+            "channels": "bgr" if backbone.reversed_channels else "rgb",
+        },
         "metadata": None if run.encoder is None else {"encoding": encoding, **run.encoder.state()},
         "calibrator": None if fitted is None else fitted.calibrator.state(),
         "largest_difference": difference,

@@ -42,7 +42,11 @@ def dry_run(settings: TrainParams, name: str, images: int, cached_views: int = 0
     device = resolve_device(settings.device)
     kind = image_features_of(settings.fusion)
     lines = [name]
-    backbone = None if kind == "none" else load_backbone(settings.backbone, "none", settings.input_size)
+    backbone = (
+        None
+        if kind == "none"
+        else load_backbone(settings.backbone, "none", settings.input_size, settings.input_scaling)
+    )
     fields: Sequence[Field] = ()
     if settings.uses_metadata:
         table = pd.DataFrame({"age": [40.0, 60.0], "sex": ["male", "female"], "localization": ["back", "face"]})

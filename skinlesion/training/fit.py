@@ -23,7 +23,7 @@ from skinlesion.training.examples import Examples, PixelExamples
 from skinlesion.training.optimizer import make_optimizer, restore_optimizer, set_learning_rate
 from skinlesion.training.phases import HEAD, Phase
 from skinlesion.training.schedule import learning_rate_factor, side_of_epoch
-from skinlesion.training.validate import logits_of, validation_values
+from skinlesion.training.validate import is_better, logits_of, validation_values
 
 
 class Report(Protocol):
@@ -62,7 +62,8 @@ def fit(
 ) -> Fitted:
     """Train until the monitored validation value stops improving; leave the best epoch's weights in `model`.
 
-    With `select` "last" all epochs are trained, whatever `patience` says, and the last one's weights are left.
+    Where the phase's `select` is "last", all epochs are trained, whatever `patience` says, and the last one's weights
+    are left.
     Every epoch draws its random numbers from (seed, phase, epoch) alone, so a phase resumed from `checkpoint` ends in
     the same bytes as one that was never cut off. The checkpoint of a finished phase stays, so that a later phase that
     was cut off finds where it began.
@@ -82,7 +83,7 @@ def fit(
         if world.writes and time.monotonic() - written >= settings.checkpoint_seconds:
             save_checkpoint(checkpoint, loop.store(now), fingerprint)
             written, saved = time.monotonic(), now.epoch
-    if now.best_epoch == 0 or (settings.select == "last" and now.best_epoch < phase.epochs):
+    if now.best_epoch == 0 or (phase.select == "last" and now.best_epoch < phase.epochs):
         raise UserError(
             f"train.lr: the validation {settings.monitor} was never a number at lr {phase.lr:g}, or did not stay one; "
             "take a lower one"
@@ -156,10 +157,10 @@ class _Loop:
         }
         now.epoch, now.history = epoch, [*now.history, row]
         value = validation[monitor]
-        better = value < now.best_value if monitor == "loss" else value > now.best_value
+        better = is_better(value, now.best_value, monitor)
         # Where the loss is no number, answers mean nothing, though they can still be counted.
         finite = np.isfinite([value, validation["loss"]]).all()
-        if finite and (better or np.isnan(now.best_value) or self.settings.select == "last"):
+        if finite and (better or np.isnan(now.best_value) or self.phase.select == "last"):
             state = self.average.state if self.average is not None else self.model.state_dict()
             now.best_epoch, now.best_value = epoch, value
             now.best = {name: tensor.detach().clone() for name, tensor in state.items()}
@@ -203,7 +204,8 @@ class _Loop:
             values, weights = self.loss(logits, batch.targets)
             weight = self.world.sum(weights.sum().detach())
             # Gradients are averaged over processes: times their number, the sum over processes remains.
-            value = values.sum() / weight * self.world.size
+            divisor = weight if settings.loss_divisor == "weights" else len(rows[place])
+            value = values.sum() / divisor * self.world.size
             value.backward()
             if settings.clip_norm is not None:
                 nn.utils.clip_grad_norm_(self.model.parameters(), settings.clip_norm)

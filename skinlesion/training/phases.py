@@ -17,6 +17,7 @@ class Phase:
     epochs: int
     patience: int
     batch_size: int
+    select: str
 
     def checkpoint_name(self, prefix: str = "") -> str:
         """Return the name of the phase's checkpoint; the prefix tells candidates of a grid apart."""
@@ -25,9 +26,9 @@ class Phase:
 
 def phases_of(settings: TrainParams) -> list[Phase]:
     """Return the phases of `settings.regime`, in order."""
-    head = Phase(HEAD, 0, settings.lr, settings.epochs, settings.patience, settings.batch_size)
+    head = Phase(HEAD, 0, settings.lr, settings.epochs, settings.patience, settings.batch_size, settings.select)
     tuning = Phase(
         FINE_TUNING, 1, settings.finetune_lr, settings.finetune_epochs, settings.finetune_patience,
-        settings.finetune_batch_size,
+        settings.finetune_batch_size, settings.finetune_select or settings.select,
     )  # fmt: skip
     return {"frozen": [head], "two_stage": [head, tuning], "full": [tuning]}[settings.regime]

@@ -14,6 +14,11 @@ from skinlesion.transfer import on_device
 from skinlesion.vocabulary import CLASSES
 
 
+def is_better(value: float, best: float, monitor: str) -> bool:
+    """Return whether a monitored value is better than another."""
+    return value < best if monitor in ("loss", "nll") else value > best
+
+
 @torch.inference_mode()
 def logits_of(
     model: nn.Module, examples: Examples, *, pixels: bool, bf16: bool = False, world: World = ALONE
@@ -32,8 +37,9 @@ def logits_of(
 def validation_values(logits: torch.Tensor, examples: Examples, loss: Loss, monitor: str) -> dict[str, float]:
     """Return loss and balanced accuracy, and the monitored value where it is another.
 
-    The loss is the training loss, class weights included. Metrics are those of metrics.json, but for one: macro AUC
-    leaves out classes for which it is undefined, as a validation part may lack a rare class.
+    The loss is the training loss, class weights included; nll is the mean of −log p, without them. Metrics are those of
+    metrics.json, but for one: macro AUC leaves out classes for which it is undefined, as a validation part may lack a
+    rare class.
     """
     labels = examples.records.labels
     values, weights = loss(logits, examples.records.targets(torch.arange(len(labels))))
@@ -43,6 +49,8 @@ def validation_values(logits: torch.Tensor, examples: Examples, loss: Loss, moni
     for name in dict.fromkeys(("balanced_accuracy", monitor)):
         if name in WHOLE:
             monitored[name] = float(WHOLE[name](counts)[0])
+    if monitor == "nll":
+        monitored["nll"] = float(nn.functional.cross_entropy(logits.double(), labels))
     if monitor == "macro_auc":
         monitored["macro_auc"] = _macro_auc(truth, logits.double().softmax(1).cpu().numpy())
     return monitored

@@ -3,10 +3,13 @@
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from skinlesion.errors import UserError
 from skinlesion.models.backbones import load_backbone, parameter_groups
+from skinlesion.models.classifier import FeatureClassifier, ImageClassifier
 from skinlesion.models.pretrained import PIP_WEIGHTS, load_by_position, pip_file
+from skinlesion.params import TrainParams
 from tests.conftest import TINY
 
 
@@ -87,3 +90,23 @@ def test_stages_cover_every_parameter_once_and_end_at_the_top(name):
     assert backbone.last_stages(None) == set(names)
     with pytest.raises(UserError, match="trainable_stages"):
         backbone.last_stages(50)
+
+
+def test_inputs_scaled_as_p3_did_are_by_hand():
+    """Its network wants blue, green and red of 0 to 255 less their means, and got pixels / 255."""
+    image = torch.randint(0, 256, (1, 32, 32, 3), generator=torch.Generator().manual_seed(0)).to(torch.uint8)
+    right, wrong = (load_backbone(TINY, "none", 32, scaling) for scaling in ("backbone", "p3"))
+    std = torch.tensor(right.std)
+    expected = (image.float() / 255 / (255 * std)).flip(3).permute(0, 3, 1, 2)
+    torch.testing.assert_close(wrong.preprocess(image), expected)
+    assert wrong.weights_sha256 == right.weights_sha256
+    assert wrong.description() != right.description()
+    assert wrong.preprocess(image).abs().max() < 0.05 < right.preprocess(image).abs().max()
+
+
+def test_a_momentum_reaches_every_batch_norm_that_is_trained():
+    settings = TrainParams(regime="full", batch_norm_momentum=0.01)
+    backbone = load_backbone(TINY, "none", 32)
+    model = ImageClassifier(backbone, FeatureClassifier(settings, backbone.width, ()), settings)
+    norms = [layer for layer in model.modules() if isinstance(layer, nn.modules.batchnorm._BatchNorm)]
+    assert {layer.momentum for layer in norms} == {0.01}

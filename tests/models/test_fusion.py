@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from torch import nn
 
 from skinlesion.errors import UserError
 from skinlesion.models.classifier import FeatureClassifier
@@ -13,7 +14,7 @@ from skinlesion.models.metadata_network import MetadataShape
 from skinlesion.params import TrainParams
 
 WITH_METADATA = [name for name in FUSIONS if name != "none"]
-SHAPE = MetadataShape([16, 8], batch_norm=False, dropout=0.0, embedding_width=4)
+SHAPE = MetadataShape([16, 8], batch_norm=0, layer_dropout=[], dropout=0.0, embedding_width=4)
 
 
 def people(count=12):
@@ -136,3 +137,32 @@ def test_an_unknown_fusion_names_the_known():
 def test_settings_that_contradict_each_other_are_refused(changes, message):
     with pytest.raises(ValueError, match=message):
         TrainParams(**changes)
+
+
+def test_layers_of_the_metadata_network_have_their_own_dropout_and_normalisation():
+    """p3's: 64 → norm → dropout 0.3 → 64 → norm → 32."""
+    settings = TrainParams(
+        fusion="concat", metadata="ordinal", metadata_hidden=[64, 64, 32], metadata_batch_norm=2,
+        metadata_layer_dropout=[0.3], batch_norm_momentum=0.01,
+    )  # fmt: skip
+    encoder = fit_encoder("ordinal", people())
+    model = FeatureClassifier(settings, 8, encoder.fields)
+    layers = [layer for layer in model.fusion.modules() if isinstance(layer, nn.Linear | nn.BatchNorm1d | nn.Dropout)]
+    described = [
+        ("norm", layer.momentum) if isinstance(layer, nn.BatchNorm1d)
+        else ("dropout", layer.p) if isinstance(layer, nn.Dropout)
+        else ("dense", layer.out_features)
+        for layer in layers
+    ]  # fmt: skip
+    told = [step for step in described if step != ("dropout", 0.0)]
+    assert told == [
+        ("dense", 64), ("norm", 0.01), ("dropout", 0.3), ("dense", 64), ("norm", 0.01), ("dense", 32),
+    ]  # fmt: skip
+
+
+def test_one_normalised_layer_is_true_or_one():
+    encoder = fit_encoder("ordinal", people())
+    for value in (True, 1):
+        settings = TrainParams(fusion="concat", metadata="ordinal", metadata_batch_norm=value)
+        model = FeatureClassifier(settings, 8, encoder.fields)
+        assert sum(isinstance(layer, nn.BatchNorm1d) for layer in model.modules()) == 1

@@ -99,7 +99,7 @@ def test_an_unknown_encoder_names_the_known():
 def test_networks_take_every_encoding_and_learn_from_it(name, age):
     encoder = fit_encoder(name, people(), age)
     encoded = torch.from_numpy(encoder.encode(people()))
-    shape = MetadataShape([16, 8], batch_norm=True, dropout=0.0, embedding_width=4)
+    shape = MetadataShape([16, 8], batch_norm=1, layer_dropout=[], dropout=0.0, embedding_width=4)
     vector = MetadataVector(encoder.fields, shape)
     tokens = MetadataTokens(encoder.fields, shape, 12)
     assert vector(encoded).shape == (3, 8)

@@ -106,5 +106,5 @@ def test_every_cam_method_is_known():
 
 
 def test_choices_are_listed_in_words():
-    assert listed(choices.Protocol) == "lesion or image"
+    assert listed(choices.DrawnProtocol) == "lesion or image"
     assert listed(choices.Regime) == "frozen, two_stage or full"

@@ -83,14 +83,15 @@ def test_every_published_system_has_its_experiments():
 
 #: Where the projects' notebooks say so: what is trained, how, and from which weights.
 _KERAS = {"square": "squash", "input_size": 224, "optimizer": "adam", "lr": 1e-3, "schedule": "constant"} | {
-    "batch_size": 64, "epochs": 40, "patience": 5, "monitor": "loss", "select": "best", "class_weights": "balanced",
-    "regime": "frozen",
+    "batch_size": 64, "epochs": 40, "patience": 5, "monitor": "nll", "loss_divisor": "images",
+    "select": "best", "class_weights": "balanced", "regime": "frozen",
 }  # fmt: skip
 _HEAD = {"dropout": 0.3, "fusion_dropout": 0.4, "head_hidden": [64], "head_dropout": 0.0, "metadata_hidden": [32, 16]}
 _RESNET = {
     "square": "squash", "backbone": "resnet50.tv_in1k", "regime": "two_stage", "lr": 1e-3, "epochs": 100,
     "patience": 10, "batch_size": 32, "finetune_batch_size": 32, "finetune_epochs": 20, "dropout": 0.5,
-    "head_dropout": 0.3, "class_weights": "balanced",
+    "head_dropout": 0.3, "class_weights": "balanced", "input_scaling": "p3", "monitor": "nll",
+    "loss_divisor": "images", "select": "best", "finetune_select": "last", "batch_norm_momentum": 0.01,
 }  # fmt: skip
 SETTINGS = {
     "p0": _KERAS | _HEAD | {"backbone": "convnext_small.fb_in1k", "fusion": "concat", "views": 1},
@@ -100,7 +101,7 @@ SETTINGS = {
     "p3_image": _RESNET | {"fusion": "none", "head_hidden": [128], "finetune_lr": 1e-4},
     "p3_multimodal": _RESNET
     | {"fusion": "concat", "image_hidden": [128], "head_hidden": [64], "finetune_lr": 1e-5, "metadata": "ordinal"}
-    | {"metadata_hidden": [64, 64, 32]},
+    | {"metadata_hidden": [64, 64, 32], "metadata_batch_norm": 2, "metadata_layer_dropout": [0.3]},
 }
 
 

@@ -190,6 +190,32 @@ def test_the_last_epochs_weights_are_those_of_all_epochs_trained(tmp_path):
     assert loss.item() == pytest.approx(last.best_value, rel=1e-5)
 
 
+def test_a_phase_keeps_the_weights_that_its_own_select_says():
+    settings = TrainParams(regime="two_stage", select="best", finetune_select="last")
+    assert [phase.select for phase in phases_of(settings)] == ["best", "last"]
+    assert [phase.select for phase in phases_of(TrainParams(regime="two_stage", select="last"))] == ["last", "last"]
+
+
+def test_a_loss_is_divided_by_weights_or_by_images(tmp_path):
+    settings = TrainParams(epochs=1, batch_size=70, dropout=0.0, checkpoint_seconds=0)
+    counts = torch.tensor([40, 5, 5, 5, 5, 5, 5])
+    train = blobs(70, 0)
+    for divisor in ("weights", "images"):
+        chosen = settings.model_copy(update={"loss_divisor": divisor})
+        with initial_random((0, 0), 0):
+            model, by_hand = FeatureClassifier(chosen, 12, ()), FeatureClassifier(chosen, 12, ())
+        by_hand.load_state_dict(model.state_dict())
+        weights = counts.sum() / (7 * counts.float())
+        of_images = weights[train.records.labels]
+        log_p = by_hand(train.views[0], None).log_softmax(1).gather(1, train.records.labels[:, None])[:, 0]
+        expected = -(of_images * log_p).sum() / (of_images.sum() if divisor == "weights" else 70)
+        fitted = fit(
+            model, phases_of(chosen)[0], train, blobs(35, 1), make_loss(chosen, counts), chosen, seed=(0, 0),
+            checkpoint=tmp_path / f"{divisor}.safetensors", fingerprint=divisor,
+        )  # fmt: skip
+        assert fitted.history[0]["train_loss"] == pytest.approx(expected.item(), rel=1e-5)
+
+
 def test_a_run_of_last_epochs_that_was_cut_off_ends_in_the_same_bits(tmp_path):
     settings = SETTINGS.model_copy(update={"select": "last"})
     whole = run_fit(tmp_path, settings, name="whole.safetensors")
@@ -270,11 +296,11 @@ def test_training_accuracy_is_the_share_of_training_images_answered_right(tmp_pa
     assert [row["train_accuracy"] for row in fitted.history] == [1 - wrong / 70] * 2
 
 
-@pytest.mark.parametrize("monitor", ["loss", "balanced_accuracy", "macro_f1", "macro_auc", "accuracy"])
+@pytest.mark.parametrize("monitor", ["loss", "nll", "balanced_accuracy", "macro_f1", "macro_auc", "accuracy"])
 def test_any_validation_value_can_pick_the_weights(tmp_path, monitor):
     fitted = run_fit(tmp_path, SETTINGS.model_copy(update={"monitor": monitor, "lr": 0.05}))
     values = [row[f"validation_{monitor}"] for row in fitted.history]
-    best = min(values) if monitor == "loss" else max(values)
+    best = min(values) if monitor in ("loss", "nll") else max(values)
     assert fitted.best_value == best
     assert fitted.best_epoch == values.index(best) + 1
 

@@ -34,7 +34,22 @@ def test_every_monitored_value_is_that_of_metrics_json(monitor):
     found = values(labels, logits, monitor)
     assert np.isfinite(found[monitor])
     if monitor != "loss":
-        assert found[monitor] == pytest.approx(metric_value(monitor, labels, logits.softmax(1).numpy()), abs=1e-12)
+        assert found[monitor] == pytest.approx(metric_value(monitor, labels, logits.double().softmax(1).numpy()), abs=1e-12)
+
+
+def test_the_loss_has_class_weights_and_nll_has_none():
+    from sklearn.metrics import log_loss
+
+    labels, logits = two_classes()
+    settings = TrainParams(class_weights="balanced")
+    counts = torch.tensor([10, 10, 10, 10, 10, 400, 10])
+    rows = torch.arange(len(labels))
+    examples = FeatureExamples([torch.zeros(len(labels), 1)], Records(torch.tensor(labels), rows, rows))
+    found = validation_values(logits, examples, make_loss(settings, counts), "nll")
+    assert found["nll"] == pytest.approx(log_loss(labels, logits.double().softmax(1).numpy(), labels=range(7)))
+    weights = (460 / (7 * counts))[labels].numpy()
+    weighted = log_loss(labels, logits.double().softmax(1).numpy(), labels=range(7), sample_weight=weights)
+    assert found["loss"] == pytest.approx(weighted, rel=1e-5)
 
 
 def test_monitored_macro_f1_counts_classes_that_are_predicted_but_absent():
