@@ -53,6 +53,7 @@ FIGURES := claims differences leader_board assessment_1 assessment_2 assessment_
 readme: $(STAMP)
 	@cd examples/offline && PATH="$(BIN):$$PATH" dvc repro -q && PATH="$(BIN):$$PATH" skinlesion report --readme ../../README.md
 	@cp examples/offline/reports/effect/metadata.md docs/metadata.md
+	@{ printf '# Results\n\nWritten by `make readme` from `examples/offline`: HAM10000, backbones whose weights install with pip.\n\n'; cat examples/offline/reports/results.md; } > docs/RESULTS.md
 	@rm -rf docs/offline && mkdir -p docs/offline/figures
 	@cp -r examples/offline/reports/cards docs/offline/
 	@for name in $(FIGURES); do cp examples/offline/reports/figures/$$name.svg docs/offline/figures/; done

@@ -74,6 +74,8 @@ def _references(params: Params) -> Iterator[tuple[str, str]]:
     for pair in params.stats.pairs or []:
         for name in pair:
             yield "stats.pairs", name
+    for name in params.report.headline:
+        yield "report.headline", name
     for place, claim in enumerate(params.claims):
         yield f"claims.{place}", claim.a
         yield f"claims.{place}", claim.b

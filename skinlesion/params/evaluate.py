@@ -161,3 +161,6 @@ class PublishedParams(Section):
 
 class ReportParams(Section):
     title: Line = Field("Skin-lesion benchmark", min_length=1, description="Title of the report.")
+    headline: Annotated[list[str], Distinct] = Field(
+        [], description="Experiments and ensembles that `report --readme` shows; empty: all."
+    )

@@ -51,6 +51,14 @@ def effect_page(results: Results) -> str:
     )
 
 
+def effect_answer(results: Results) -> list[str]:
+    """Return the sentences of metadata.md alone; none where no question is asked."""
+    name = results.params.effect.multimodal
+    if name is None or controls_of(results.params, name) is None:
+        return []
+    return effect_sentences(results, Answers(results.effect_table, results.label_noise))
+
+
 @dataclass(frozen=True)
 class EffectTable:
     """A table of the page: its heading, a note, and cells per row."""

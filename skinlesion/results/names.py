@@ -17,6 +17,7 @@ PUBLISHED_SPLITS_NAME = "published.csv"
 SPLIT_NAME = "split.json"
 REPORT_PAGE_NAME = "report.html"
 SUBGROUP_PAGE_NAME = "subgroups.html"
+HEADLINE_NAME = "headline.md"
 TABLE_NAME = "results"  # with the endings .md, .csv and .tex
 
 # reports/runs/<experiment> and reports/ensembles/<ensemble>

@@ -8,12 +8,12 @@ from skinlesion.errors import UserError
 from skinlesion.files import write_csv, write_text
 from skinlesion.params import Params
 from skinlesion.reading import read_text
-from skinlesion.report.effect_page import effect_page
+from skinlesion.report.effect_page import effect_answer, effect_page
 from skinlesion.report.model_card import model_card
 from skinlesion.report.page import report_page
 from skinlesion.report.subgroup_page import subgroup_page
 from skinlesion.report.tables import describe, latex, markdown, results_table
-from skinlesion.results.names import EFFECT_PAGE_NAME, REPORT_PAGE_NAME, SUBGROUP_PAGE_NAME, TABLE_NAME
+from skinlesion.results.names import EFFECT_PAGE_NAME, HEADLINE_NAME, REPORT_PAGE_NAME, SUBGROUP_PAGE_NAME, TABLE_NAME
 from skinlesion.results.reader import Results
 from skinlesion.results.workspace import Workspace
 
@@ -21,7 +21,7 @@ BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
 
 
 def report(params: Params, workspace: Workspace) -> Path:
-    """Write report.html, subgroups.html, cards/, figures/, results.{md,csv,tex} and effect/metadata.md to reports/.
+    """Write report.html, subgroups.html, cards/, figures/, results.{md,csv,tex}, headline.md and effect/metadata.md.
 
     Returns:
         The path of report.html.
@@ -36,6 +36,7 @@ def report(params: Params, workspace: Workspace) -> Path:
     cards = {name: model_card(results, name) for name in params.experiments}
     table, described = results_table(systems), describe(systems, results.prepared)
     effect = effect_page(results)
+    headline = _headline(results)
 
     # Only now that every page is made: a report that cannot be made leaves the old one whole.
     shutil.rmtree(workspace.figures, ignore_errors=True)
@@ -47,20 +48,29 @@ def report(params: Params, workspace: Workspace) -> Path:
     write_text(out / f"{TABLE_NAME}.md", markdown(table, described))
     write_text(out / f"{TABLE_NAME}.tex", latex(table, described))
     write_csv(out / f"{TABLE_NAME}.csv", table)
+    write_text(out / HEADLINE_NAME, headline)
     write_text(workspace.effect / EFFECT_PAGE_NAME, effect)
     write_text(out / SUBGROUP_PAGE_NAME, subgroups)
     write_text(out / REPORT_PAGE_NAME, page.html)
     return out / REPORT_PAGE_NAME
 
 
+def _headline(results: Results) -> str:
+    """Return what a README shows: the answer of `effect` in two sentences, and a few systems' figures."""
+    systems = [results.system(name) for name in results.params.report.headline or results.shown]
+    table = markdown(results_table(systems), describe(systems, results.prepared))
+    sentences = effect_answer(results)[:2]
+    return "\n\n".join([*sentences, table])
+
+
 def write_readme_table(workspace: Workspace, readme: Path) -> None:
-    """Put reports/results.md between the markers in `readme`, and leave every other byte as it is.
+    """Put reports/headline.md between the markers in `readme`, and leave every other byte as it is.
 
     Raises:
         UserError: as `check_readme`.
     """
     before, after = check_readme(readme)
-    table = read_text(workspace.reports / f"{TABLE_NAME}.md", "run `skinlesion report` first")
+    table = read_text(workspace.reports / HEADLINE_NAME, "run `skinlesion report` first")
     with replacing(readme.resolve()) as temporary:  # what a link leads to
         temporary.write_bytes(before + f"{BEGIN}\n{table}{END}".encode() + after)
 

@@ -18,6 +18,7 @@ from skinlesion.reading import read_json, read_text
 from skinlesion.results.names import (
     ASSESSMENT_NAME,
     EFFECT_NAME,
+    HEADLINE_NAME,
     LABEL_NOISE_NAME,
     METADATA_VALUE_NAME,
     METRICS_NAME,
@@ -36,7 +37,8 @@ from skinlesion.stages.report import BEGIN, END, check_readme, report
 from skinlesion.stages.stats import stats
 
 _TOLERANCE = 1e-9
-_PAGES = (*(f"{TABLE_NAME}.{ending}" for ending in ("md", "csv", "tex")), REPORT_PAGE_NAME, SUBGROUP_PAGE_NAME)
+_TABLES = tuple(f"{TABLE_NAME}.{ending}" for ending in ("md", "csv", "tex"))
+_PAGES = (*_TABLES, HEADLINE_NAME, REPORT_PAGE_NAME, SUBGROUP_PAGE_NAME)
 _SLOW = ("assessments", "metadata", "effect", "stats")
 _STATS = (STATISTICS_NAME, "comparisons.csv", "own_rules.csv", "claims.csv")
 
@@ -145,7 +147,7 @@ def _pages(params: Params, workspace: Workspace, again: Workspace) -> Iterator[s
 
 def _readme(readme: Path, again: Workspace) -> Iterator[str]:
     written = readme.read_text(encoding="utf-8").partition(BEGIN)[2].partition(END)[0].strip()
-    recomputed = (again.reports / f"{TABLE_NAME}.md").read_text(encoding="utf-8").strip()
+    recomputed = (again.reports / HEADLINE_NAME).read_text(encoding="utf-8").strip()
     yield from _line_differences(str(readme), written, recomputed)
 
 

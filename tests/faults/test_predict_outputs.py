@@ -165,7 +165,7 @@ def test_only_what_is_between_the_markers_of_a_readme_changes(tmp_path):
 
     folder = tmp_path / "workspace"
     (folder / "reports").mkdir(parents=True)
-    (folder / "reports/results.md").write_text("| a |\n")
+    (folder / "reports/headline.md").write_text("| a |\n")
     readme = tmp_path / "README.md"
     readme.write_bytes(f"\ufeffa\r\nb\r\n{BEGIN}old{END}\r\nc".encode())
     (tmp_path / "link.md").symlink_to(readme)

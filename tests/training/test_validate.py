@@ -34,7 +34,9 @@ def test_every_monitored_value_is_that_of_metrics_json(monitor):
     found = values(labels, logits, monitor)
     assert np.isfinite(found[monitor])
     if monitor != "loss":
-        assert found[monitor] == pytest.approx(metric_value(monitor, labels, logits.double().softmax(1).numpy()), abs=1e-12)
+        assert found[monitor] == pytest.approx(
+            metric_value(monitor, labels, logits.double().softmax(1).numpy()), abs=1e-12
+        )
 
 
 def test_the_loss_has_class_weights_and_nll_has_none():
