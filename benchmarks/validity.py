@@ -168,7 +168,7 @@ def main() -> None:
             print(f"{number} of {len(todo)} batches", file=sys.stderr, flush=True)
     text = page([done[_name(task)] for task in tasks], options.simulations)
     if options.intervals:
-        text = with_rows(options.out.read_text(), text)
+        text = with_rows(options.out.read_text(), text, {f"{metric}, t" for metric in options.intervals})
     options.out.write_text(text)
     print(text)
 
@@ -187,9 +187,9 @@ def _read(path: Path) -> Iterator[dict[str, Any]]:
             continue
 
 
-def with_rows(text: str, new: str) -> str:
-    """Return a page with the rows that another page has in the same section."""
-    rows = dict(_rows(new))
+def with_rows(text: str, new: str, methods: set[str]) -> str:
+    """Return a page with the rows of some methods as another page has them in the same section."""
+    rows = {place: line for place, line in _rows(new) if place and place[1] in methods}
     return "".join(f"{rows.get(place, line)}\n" if place else f"{line}\n" for place, line in _rows(text))
 
 
