@@ -83,8 +83,9 @@ def main() -> None:
         *(f"| {name} | {' | '.join(f'{column[name]:.1%}' for column in columns)} |" for name in columns[0]),
         "",
         "Tests between bootstrap replicates take their number for that of patients: more replicates, smaller p. An "
-        "unpaired test ignores that both models saw the same images, and finds too little. Tests paired by image are "
-        "right where images of a lesion are independent, and wrong otherwise.",
+        "unpaired test ignores that both models saw the same images, which hides differences, and that images of a "
+        "lesion move together, which makes some up. Tests paired by image are right where images of a lesion are "
+        "independent, and wrong otherwise.",
     ]
     PAGE.write_text("\n".join(lines) + "\n")
     print("\n".join(lines))
