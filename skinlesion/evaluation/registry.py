@@ -136,7 +136,7 @@ METRICS: dict[str, Metric] = {
         ),
         Metric(
             "nll", "log loss", higher_is_better=False,
-            scored=lambda scored: reliability.nlles(scored.labels, scored.probabilities).mean(),
+            scored=lambda scored: reliability.log_losses(scored.labels, scored.probabilities).mean(),
         ),
     )
 }  # fmt: skip

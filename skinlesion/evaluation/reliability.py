@@ -65,7 +65,7 @@ def squared_errors(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
     return errors
 
 
-def nlles(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
+def log_losses(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
     """Return −ln p(truth) of each image (N,) in nats; probabilities below 1e-12 count as 1e-12."""
     losses: np.ndarray = -np.log(np.clip(probabilities[np.arange(len(labels)), labels], 1e-12, 1))
     return losses
@@ -76,9 +76,9 @@ def brier(labels: np.ndarray, probabilities: np.ndarray) -> SumStatistic:
     return mean(squared_errors(labels, probabilities))
 
 
-def nll(labels: np.ndarray, probabilities: np.ndarray) -> SumStatistic:
+def log_loss(labels: np.ndarray, probabilities: np.ndarray) -> SumStatistic:
     """Return the mean of −ln p(truth) in nats."""
-    return mean(nlles(labels, probabilities))
+    return mean(log_losses(labels, probabilities))
 
 
 def observed_to_expected(positive: np.ndarray, scores: np.ndarray) -> SumStatistic:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from sklearn.isotonic import IsotonicRegression
-from sklearn.metrics import brier_score_loss, nll
+from sklearn.metrics import brier_score_loss, log_loss
 
 from skinlesion.errors import UserError
 from skinlesion.evaluation import reliability
@@ -40,7 +40,7 @@ def test_a_calibrator_undoes_what_was_done_to_the_probabilities(method):
     np.testing.assert_allclose(recalibrated.sum(axis=1), 1)
     # Isotonic steps can end in a probability of 0, which the log-loss punishes without measure.
     if method != "isotonic":
-        assert nll(predictions.labels, recalibrated) < nll(predictions.labels, wrong) - 0.02
+        assert log_loss(predictions.labels, recalibrated) < log_loss(predictions.labels, wrong) - 0.02
     assert (
         reliability.brier(predictions.labels, recalibrated).value
         < reliability.brier(predictions.labels, wrong).value - 0.005
@@ -63,11 +63,11 @@ def test_vector_scaling_fits_no_worse_than_a_temperature_and_undoes_a_shifted_pr
     shifted = predictions.probabilities[0] * [8, 8, 8, 8, 8, 1, 8]
     shifted /= shifted.sum(axis=1, keepdims=True)
     nll = {
-        method: nll(predictions.labels, fit_calibrator(method, predictions.labels, shifted).apply(shifted))
+        method: log_loss(predictions.labels, fit_calibrator(method, predictions.labels, shifted).apply(shifted))
         for method in ("temperature", "vector")
     }
     assert nll["vector"] < nll["temperature"] - 0.01
-    assert nll["vector"] <= nll(predictions.labels, predictions.probabilities[0]) + 1e-6
+    assert nll["vector"] <= log_loss(predictions.labels, predictions.probabilities[0]) + 1e-6
     recalibrated = fit_calibrator("vector", predictions.labels, shifted).apply(shifted)
     # At its optimum every class is predicted as often as it occurs: the gradient in the shifts is 0.
     np.testing.assert_allclose(

@@ -33,7 +33,7 @@ def test_every_metric_agrees_with_scikit_learn():
         "weighted_f1": sk.f1_score(labels, predicted, average="weighted"),
         "macro_auc": sk.roc_auc_score(labels, p, multi_class="ovr"),
         "malignant_auc": sk.roc_auc_score(np.isin(labels, [0, 1, 4]), p[:, [0, 1, 4]].sum(axis=1)),
-        "nll": sk.nll(labels, p),
+        "nll": sk.log_loss(labels, p),
         "brier": sk.brier_score_loss(labels, p, scale_by_half=False),
     }
     for position, name in enumerate(CLASSES):

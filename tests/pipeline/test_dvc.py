@@ -121,13 +121,23 @@ def test_results_from_the_phantom_say_synthetic(repository):
     ).replace("http://creativecommons", "").replace("https://matplotlib.org", "")
 
 
-def test_one_changed_parameter_reruns_what_it_concerns_and_shows_in_a_clone_without_cache(repository, tmp_path):
+@pytest.fixture(scope="module")
+def wider(repository):
+    """A committed branch on which one experiment has another learning rate; return the stages that ran for it."""
     call(repository, "git", "switch", "-qc", "wider")
     path = repository / "params.yaml"
     params = yaml.safe_load(path.read_text())
-    params["experiments"]["concat"]["lr"] = 0.02
+    params["experiments"]["concat"]["lr"] = 0.05
     path.write_text(yaml.safe_dump(params))
     stages = ran(call(repository, "dvc", "repro"))
+    call(repository, "git", "commit", "-qam", "a larger step")
+    call(repository, "git", "switch", "-q", "main")
+    call(repository, "dvc", "checkout")
+    return stages
+
+
+def test_one_changed_parameter_reruns_what_it_concerns_and_shows_in_a_clone_without_cache(repository, wider, tmp_path):
+    stages = wider
     assert stages[:2] == ["train@concat", "evaluate@concat"]
     assert set(stages[2:-1]) == {
         "assess@concat",
@@ -139,8 +149,6 @@ def test_one_changed_parameter_reruns_what_it_concerns_and_shows_in_a_clone_with
         "stats",
     }
     assert stages[-1] == "report"
-    call(repository, "git", "commit", "-qam", "a larger step")
-    call(repository, "git", "switch", "-q", "main")
 
     clone = tmp_path / "clone"
     call(tmp_path, "git", "clone", "-q", str(repository), str(clone))
@@ -154,13 +162,11 @@ def test_one_changed_parameter_reruns_what_it_concerns_and_shows_in_a_clone_with
     assert "reports/runs/image/metrics.json" not in changes
 
 
-def test_diff_shows_the_experiment_that_changed_with_interval_and_verdict(repository):
-    path = repository / "params.yaml"
-    before = path.read_text()
-    params = yaml.safe_load(before)
-    params["experiments"]["concat"]["lr"] = 0.05
-    path.write_text(yaml.safe_dump(params))
-    call(repository, "dvc", "repro")
+def test_diff_shows_the_experiment_that_changed_with_interval_and_verdict(repository, wider):
+    # The files of the branch as changes of main that are not committed: nothing has to run again.
+    call(repository, "git", "switch", "-q", "-c", "compared", "wider")
+    call(repository, "dvc", "checkout")
+    call(repository, "git", "reset", "-q", "--soft", "main")
     uncommitted = call(repository, "skinlesion", "diff", "--replicates", "100")
     call(repository, "git", "commit", "-qam", "a much larger step")
     shown = call(repository, "skinlesion", "diff", "HEAD~1", "--replicates", "100")

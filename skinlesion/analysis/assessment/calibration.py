@@ -79,7 +79,7 @@ def _figures(inputs: AssessmentInputs, layer: np.ndarray) -> dict[str, SumStatis
         "ece_classwise": reliability.classwise_error(labels, layer, bins),
         "brier": reliability.brier(labels, layer),
         **{f"brier_{name}": statistic for name, statistic in parts.items()},
-        "nll": reliability.nll(labels, layer),
+        "nll": reliability.log_loss(labels, layer),
         **{
             f"{name}_{target}": figure(cases_of(target, labels), risk_of(target, layer))
             for target in TARGETS
