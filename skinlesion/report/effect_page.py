@@ -44,7 +44,7 @@ def effect_page(results: Results) -> str:
         synthetic=results.synthetic,
         name=name,
         twin=controls.arms[0],
-        sentences=effect_sentences(results, answers),
+        sentences=effect_answer(results),
         tables=effect_tables(answers),
         confidence=percent(params.stats.confidence, None),
         approximate=APPROXIMATE,

@@ -11,7 +11,6 @@ import pytest
 from sklearn.model_selection import train_test_split
 
 from skinlesion.choices import PublishedProtocol, names
-from skinlesion.data.metadata import read_metadata
 from skinlesion.data.published_splits import (
     NAMES,
     PUBLISHED_SPLITS,
@@ -23,6 +22,7 @@ from skinlesion.data.published_splits import (
     published_split,
     read_published_splits,
 )
+from skinlesion.data.store import read_files
 from skinlesion.errors import UserError
 from skinlesion.experiment.inputs import Inputs
 from skinlesion.params import SplitParams, TrainParams
@@ -31,6 +31,7 @@ from skinlesion.report.tables import SPLIT_BY
 from skinlesion.results.workspace import Workspace
 from skinlesion.stages.split import split
 from skinlesion.vocabulary import CLASSES
+from tests.archive import records, write_archive
 from tests.conftest import small_params, write_params
 
 
@@ -154,11 +155,28 @@ def test_an_experiment_has_the_parts_whether_or_not_split_was_run(workspace_fold
     assert not set(inputs.rows(0, "validation")) & set(test)
 
 
-def test_prepare_keeps_the_order_of_the_source(workspace_folder):
-    workspace = Workspace(workspace_folder)
-    files = pd.read_csv(workspace.prepared / "files.csv")
-    table = read_metadata(workspace.prepared / "metadata.csv")
-    assert sorted(files["source_row"]) == list(range(len(table)))
+def test_prepare_keeps_the_order_of_the_source(tmp_path, run, monkeypatch):
+    monkeypatch.delenv("SKINLESION_DATA", raising=False)
+    table = records().sample(frac=1, random_state=3, ignore_index=True)
+    table.loc[4, "dx"] = "wart"  # a row that is left out counts as a place
+    write_archive(tmp_path / "raw", table)
+    source = {"source": "ham10000", "path": "raw", "download": False}
+    write_params(tmp_path, small_params(data=source, prepare={"on_error": "skip"}))
+    outcome = run("prepare", cwd=tmp_path)
+    assert outcome.code == 0, outcome.err
+    files = pd.read_csv(tmp_path / "data/prepared/files.csv")
+    assert len(files) == len(table) - 1
+    places = {image_id: place for place, image_id in enumerate(table["image_id"])}
+    assert files["source_row"].tolist() == [places[image_id] for image_id in files["image_id"]]
+    assert files["source_row"].tolist() != sorted(files["source_row"])
+
+
+def test_places_that_are_none_are_refused(workspace_folder):
+    path = workspace_folder / "data/prepared/files.csv"
+    table = pd.read_csv(path)
+    table.assign(source_row=0).to_csv(path, index=False)
+    with pytest.raises(UserError, match="source_row is not a place of its own for each image"):
+        read_files(path)
 
 
 @pytest.mark.parametrize("changes", [{"folds": [0, 1]}, {"folds": [1]}])

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from skinlesion.analysis.published_results import FOLDER, Checked, check, entry_names, read_entry
+from skinlesion.analysis.published_results import FOLDER, Checked, Differing, check, entry_names, read_entry
 from skinlesion.choices import DrawnProtocol, names
 from skinlesion.errors import UserError, choices, name_some
 from skinlesion.evaluation.predictions import ABSENT, Predictions
@@ -36,8 +36,17 @@ def _row(place: int, system: PublishedParams, results: Results) -> dict[str, Any
         values, intervals = dict(system.published), {}
     else:
         checked = _checked(system.entry, f"published.{place}.entry")
-        values = {name: checked.values[name] for name in _SHOWN if name in checked.entry.figures}
-        intervals = {name: found for name, found in checked.intervals.items() if found is not None}
+        printed = {name: checked.entry.figures[name] for name in _SHOWN if name in checked.entry.figures}
+        # Where the counts give the printed digits, they give further ones, which round better.
+        values = {
+            name: float(figure.published) if isinstance(figure, Differing) else checked.values[name]
+            for name, figure in printed.items()
+        }
+        intervals = {
+            name: found
+            for name, found in checked.intervals.items()
+            if found is not None and not isinstance(printed.get(name), Differing)
+        }
     metrics = list(dict.fromkeys([*values, "balanced_accuracy"]))
     return {
         "system": system.system,
