@@ -93,8 +93,8 @@ def show_splits(certificate: Mapping[str, Any]) -> None:
         say(f"{protocol} protocol: {crossing} across parts, {leak} of test images leak")
     for name, published in certificate.get("published", {}).items():
         leak = percent(published["test_images_with_lesion_in_training"], 1)
-        whose = "the published images" if published["is_the_published_one"] else "drawn in the same way"
-        say(f"{name}, {whose}: {leak} of {count(published['test_images'], 'test image')} leak")
+        whose = "the published images" if published["is_the_published_one"] else "the same rule on these images"
+        say(f"{name} ({whose}): {leak} of {count(published['test_images'], 'test image')} leak")
     if "repeats" in certificate:
         say(f"{count(1 + len(certificate['repeats']), 'partition')} drawn")
 
