@@ -35,7 +35,7 @@ def records(count: int = 12) -> pd.DataFrame:
 
 
 def write_archive(folder: Path, table: pd.DataFrame, images: dict[str, bytes] | None = None) -> Path:
-    """Write two zips and the metadata; `images` replaces or adds single files."""
+    """Write two zips and the metadata; `images` replaces or adds single files. The bytes do not depend on the time."""
     folder.mkdir(parents=True, exist_ok=True)
     table.to_csv(folder / "HAM10000_metadata.csv", index=False)
     files = {image_id: jpeg(number) for number, image_id in enumerate(dict.fromkeys(table["image_id"]))}
@@ -44,6 +44,6 @@ def write_archive(folder: Path, table: pd.DataFrame, images: dict[str, bytes] | 
     for part, chosen in ((1, ids[: len(ids) // 2]), (2, ids[len(ids) // 2 :])):
         with zipfile.ZipFile(folder / f"HAM10000_images_part_{part}.zip", "w") as archive:
             for image_id in chosen:
-                archive.writestr(f"{image_id}.jpg", files[image_id])
-            archive.writestr("__MACOSX/._stub.jpg", b"stub")
+                archive.writestr(zipfile.ZipInfo(f"{image_id}.jpg"), files[image_id])
+            archive.writestr(zipfile.ZipInfo("__MACOSX/._stub.jpg"), b"stub")
     return folder
