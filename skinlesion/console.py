@@ -120,10 +120,20 @@ def show_audit(audit: Mapping[str, Any]) -> None:
 
 
 def show_settings(settings: "TrainParams", folder: Path) -> None:
-    """Print every field that a training run uses, and the folder it writes to."""
-    fields = settings.model_dump(mode="json")
-    width = max(len(name) for name in fields)
-    say("\n".join([f"training into {folder}", *(f"  {name:<{width}}  {value}" for name, value in fields.items())]))
+    """Print the folder that a training writes to, and the fields in which it differs from the schema's defaults."""
+    fields, defaults = settings.model_dump(mode="json"), type(settings)().model_dump(mode="json")
+    differing = {name: _differing(value, defaults[name]) for name, value in fields.items() if value != defaults[name]}
+    width = max((len(name) for name in differing), default=0)
+    say(f"training into {folder}; all settings: `run.json` of each run; other than by default:")
+    for name, value in differing.items():
+        say(f"  {name:<{width}}  {value}")
+
+
+def _differing(value: Any, default: Any) -> str:
+    """Return a setting in words; of a mapping only what differs from the default."""
+    if not isinstance(value, dict) or not isinstance(default, dict):
+        return "none" if value is None else str(value)
+    return ", ".join(f"{name} {own}" for name, own in value.items() if own != default.get(name))
 
 
 def show_runs(summaries: Sequence["RunSummary"], folder: Path) -> None:
@@ -292,7 +302,7 @@ def _model_text(model: "AnsweringModel") -> str:
     if predictor.synthetic:
         parts.append(words.SYNTHETIC)
     if predictor.prevalence is None:
-        parts.append(f"risks not calibrated: run `skinlesion evaluate --experiment {model.name}`")
+        parts.append(f"risks not calibrated: run `skinlesion evaluate {model.name}`")
     else:
         share, source = predictor.prevalence.malignant, words.source_name(predictor.source)
         parts.append(

@@ -39,8 +39,8 @@ MAY_IMPORT: dict[str, set[str]] = {
 
 #: Small modules that any room may import, in the order in which they may import each other.
 BASE = (
-    "__init__", "errors", "vocabulary", "choices", "folds", "costs", "table_files", "atomic", "files", "reading",
-    "numbers", "progress", "params", "params_file", "code_version", "transfer", "outputs",
+    "__init__", "errors", "extras", "vocabulary", "choices", "folds", "costs", "table_files", "atomic", "files",
+    "reading", "numbers", "progress", "params", "params_file", "code_version", "transfer", "outputs",
 )  # fmt: skip
 
 #: Rooms that work on predictions alone and install without torch.

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from skinlesion.choices import LARGEST_SEED, MOST_REPLICATES
-from skinlesion.cli.app import ParamsOption, app, load
+from skinlesion.cli.app import PREDICTIONS, ParamsOption, command, load
 from skinlesion.errors import UserError, printable
 from skinlesion.outputs import check_output_folder
 
@@ -20,7 +20,11 @@ ReplicatesOption = Annotated[
 ]
 
 
-@app.command()
+@command(
+    PREDICTIONS,
+    "skinlesion compare image.csv concat.csv",
+    "skinlesion compare image.csv concat.csv --metric macro_auc --html comparison.html",
+)
 def compare(
     files: Annotated[list[Path], typer.Argument(help="Two or more prediction files, from anywhere.")],
     truth: Annotated[
@@ -69,7 +73,11 @@ def compare(
         console.show_comparison(report)
 
 
-@app.command()
+@command(
+    PREDICTIONS,
+    "skinlesion score predictions.csv",
+    "skinlesion score predictions.csv --validation validation.csv --metadata metadata.csv",
+)
 def score(
     file: Annotated[Path, typer.Argument(help="A prediction file, from anywhere.")],
     truth: Annotated[
@@ -122,7 +130,7 @@ def score(
     console.show_scores(scored.values, scored.notes, scored.figures)
 
 
-@app.command()
+@command(PREDICTIONS, "skinlesion diff", "skinlesion diff main my-branch")
 def diff(
     first: Annotated[str, typer.Argument(metavar="[REV_A]", help="A revision.")] = "HEAD",
     second: Annotated[str, typer.Argument(metavar="[REV_B]", help="Another, or what is there now.")] = "workspace",

@@ -7,12 +7,17 @@ from typing import Annotated
 
 import typer
 
-from skinlesion.cli.app import ParamsOption, app, load
+from skinlesion.cli.app import SHARE, ParamsOption, command, load
 from skinlesion.errors import UserError
+from skinlesion.extras import not_installed
 from skinlesion.outputs import check_output_folder
 
 
-@app.command()
+@command(
+    SHARE,
+    "skinlesion predict photo.jpg --age 60 --sex male --localization back",
+    "skinlesion predict photographs --csv --cam maps",
+)
 def predict(
     images: Annotated[list[Path], typer.Argument(help="Photographs, or folders of them.")],
     experiment: Annotated[
@@ -71,7 +76,7 @@ def predict(
         raise typer.Exit(2)
 
 
-@app.command()
+@command(SHARE, "skinlesion dashboard", "skinlesion dashboard --port 8600 --params examples/phantom/params.yaml")
 def dashboard(
     port: Annotated[int, typer.Option(min=1024, max=65535, help="The port on 127.0.0.1.")] = 8501,
     params: ParamsOption = Path("params.yaml"),
@@ -81,7 +86,7 @@ def dashboard(
 
     load(params)
     if importlib.util.find_spec("streamlit") is None:
-        raise UserError("dashboard: streamlit is not installed; pip install 'skinlesion[dashboard]'")
+        raise not_installed("streamlit", "dashboard")
     page = Path(__file__).parents[1] / "dashboard" / "app.py"
     settings = {
         "server.address": "127.0.0.1", "server.port": str(port), "server.headless": "true",

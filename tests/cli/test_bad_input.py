@@ -71,7 +71,7 @@ def test_params_that_are_no_yaml_or_not_there(tmp_path, run):
 @pytest.mark.parametrize(
     ("args", "parts"),
     [
-        (["--experiment", "imgae"], ["--experiment imgae", "did you mean image"]),
+        (["--experiment", "imgae"], ["imgae: no experiment", "did you mean image"]),
         (["--backbone", "resnet5O"], ["train.backbone", "'resnet5O'", "resnet50"]),
         (["--backbone", "resnet50.made_up"], ["train.backbone", "made_up"]),
         (["--fusion", "sum"], ["train.fusion", "'sum'", "none, concat"]),
@@ -82,7 +82,7 @@ def test_params_that_are_no_yaml_or_not_there(tmp_path, run):
         (["--set", "lr=abc"], ["train.lr", "'abc'"]),
         (["--set", "device=cuda"], ["train.device", "no CUDA device"]),
         (["--weights", "absent.safetensors"], ["absent.safetensors", "no such file"]),
-        (["--experiment", "image", "--fold", "1"], ["--experiment image", "--out"]),
+        (["--experiment", "image", "--fold", "1"], ["train image", "--out"]),
     ],
 )
 def test_a_bad_flag_is_named(workspace_folder, run, args, parts):
@@ -116,10 +116,10 @@ def test_stages_out_of_order_name_the_stage_to_run(tmp_path, run):
     write_params(tmp_path, small_params())
     one_line(run("split", cwd=tmp_path), "metadata.csv", "run `skinlesion prepare` first")
     one_line(run("train", "--experiment", "image", cwd=tmp_path), "prepared", "run `skinlesion prepare` first")
-    one_line(run("stats", cwd=tmp_path), "predictions.csv", "run `skinlesion evaluate --experiment ")
-    one_line(run("assess", "image", cwd=tmp_path), "predictions.csv", "run `skinlesion evaluate --experiment ")
-    one_line(run("report", cwd=tmp_path), "metrics.json", "skinlesion evaluate --experiment")
-    one_line(run("evaluate", cwd=tmp_path), "--experiment NAME or --models DIR")
+    one_line(run("stats", cwd=tmp_path), "predictions.csv", "run `skinlesion evaluate ")
+    one_line(run("assess", "image", cwd=tmp_path), "predictions.csv", "run `skinlesion evaluate ")
+    one_line(run("report", cwd=tmp_path), "metrics.json", "skinlesion evaluate")
+    one_line(run("evaluate", cwd=tmp_path), "NAME of an experiment or --models DIR")
     one_line(run("evaluate", "--models", "nowhere", cwd=tmp_path), "nowhere", "no finished run")
 
 
