@@ -43,6 +43,7 @@ def compare(
     permutations: Annotated[
         int, typer.Option(min=0, max=MOST_REPLICATES, help="Swaps of the permutation test; 0 leaves it out.")
     ] = 10_000,
+    html: Annotated[Path | None, typer.Option(help="Also write a page, complete in itself.")] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print JSON; its schema is docs/compare.schema.json.")
     ] = False,
@@ -66,11 +67,17 @@ def compare(
         one_sided=defaults.one_sided,
         naive=cluster != "none",
     )
+    if html is not None:
+        stage.check_page(html)
     report = stage.compare_files(files, truth, cluster, plan)
+    if html is not None:
+        stage.write_page(html, report)
     if as_json:
         print(report.model_dump_json(indent=2))
-    else:
-        console.show_comparison(report)
+        return
+    console.show_comparison(report)
+    if html is not None:
+        console.say(f"page: {html}")
 
 
 @command(

@@ -8,6 +8,13 @@ from skinlesion.analysis.plan import Plan
 from skinlesion.errors import UserError, choices, name_some, printable
 from skinlesion.evaluation.predictions import Predictions, read_predictions
 from skinlesion.evaluation.registry import SCHEMA
+from skinlesion.files import write_text
+from skinlesion.outputs import check_outputs, first_bytes
+
+#: In every page that is written: only such a page is written over.
+PAGE_MARK = "<!-- skinlesion compare -->"
+
+_MOST_HEAD = 2**16  # bytes of a page up to its mark: the style
 
 
 def compare_files(
@@ -37,6 +44,22 @@ def compare_files(
         predictions[name], own = read_predictions(path, truth)
         warnings += own
     return report_pairs(predictions, cluster, plan, warnings)
+
+
+def check_page(path: Path) -> None:
+    """Check that the page of a comparison can be written, before anything is computed.
+
+    Raises:
+        UserError: a file lies there that is no such page, or the folder cannot be written to.
+    """
+    check_outputs([path], "--html", lambda own: PAGE_MARK.encode() in first_bytes(own, _MOST_HEAD))
+
+
+def write_page(path: Path, report: ComparisonReport) -> None:
+    """Write a comparison as one HTML page, complete in itself."""
+    from skinlesion.report.compare_page import compare_page  # here: matplotlib takes longer than most comparisons
+
+    write_text(path, compare_page(report, PAGE_MARK))
 
 
 def _names(files: Sequence[Path]) -> list[str]:
