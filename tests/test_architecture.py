@@ -32,6 +32,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "analysis", "data", "evaluation", "experiment", "interpret", "report", "results", "tracking",
         "training",
     },
+    "api": {"analysis", "evaluation", "report", "stages", "stats"},
     "dashboard": {"analysis", "data", "evaluation", "experiment", "interpret", "report", "results", "training"},
     "cli": {"analysis", "console", "data", "experiment", "report", "results", "stages", "training"},
     "__main__": {"cli"},
@@ -44,7 +45,7 @@ BASE = (
 )  # fmt: skip
 
 #: Rooms that work on predictions alone and install without torch.
-TORCH_FREE = ("stats", "evaluation", "analysis", "results", "report")
+TORCH_FREE = ("stats", "evaluation", "analysis", "results", "report", "api")
 
 
 def room_of(path: Path) -> str:

@@ -50,22 +50,10 @@ def compare(
 ) -> None:
     """Compare classifiers on their own prediction files: intervals that respect lesions, verdicts, flips."""
     from skinlesion import console
-    from skinlesion.analysis.plan import Plan
-    from skinlesion.params import StatsParams
     from skinlesion.stages import compare as stage
 
-    defaults = StatsParams()
-    metrics = tuple(dict.fromkeys(metric or defaults.metrics))
-    plan = Plan(
-        metrics=metrics,
-        primary=metrics[0],
-        margins={**defaults.margins} | ({} if margin is None else {metrics[0]: margin}),
-        confidence=defaults.confidence,
-        replicates=replicates,
-        seed=seed,
-        permutations=permutations,
-        one_sided=defaults.one_sided,
-        naive=cluster != "none",
+    plan = stage.default_plan(
+        metric, cluster=cluster, margin=margin, replicates=replicates, permutations=permutations, seed=seed
     )
     if html is not None:
         stage.check_page(html)

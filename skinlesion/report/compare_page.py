@@ -4,6 +4,7 @@ import re
 from importlib.resources import files
 
 import numpy as np
+from matplotlib.figure import Figure
 
 from skinlesion import __version__
 from skinlesion.analysis.columns import NAIVE_METHOD
@@ -31,7 +32,7 @@ def compare_page(report: ComparisonReport, mark: str) -> str:
             "a": pair[0],
             "b": pair[1],
             "answer": answer(judged_row(report, pair, report.primary), report.confidence),
-            "forest": _forest(rows),
+            "forest": to_svg(forest_figure(rows)),
             "rows": rows,
             "effects": {
                 title_of(name.partition(": ")[2]): effect
@@ -62,7 +63,7 @@ def references(paragraph: str) -> str:
     return "\n".join(entry for entry in entries if entry.partition("{")[2].partition(",")[0] in cited)
 
 
-def _forest(rows: list[ComparisonRow]) -> str:
+def forest_figure(rows: list[ComparisonRow]) -> Figure:
     """Return the judged differences b − a with adjusted intervals, the naive ones thin, margins shaded."""
     judged = [row for row in rows if row.verdict and row.low_adjusted is not None][::-1]
     naive = {row.metric: row for row in rows if row.method == NAIVE_METHOD}
@@ -85,4 +86,4 @@ def _forest(rows: list[ComparisonRow]) -> str:
         )  # fmt: skip
     axes.set_yticks(range(len(judged)), [title_of(row.metric) for row in judged], fontsize=9)
     axes.set_xlabel(f"difference, {rows[0].b} − {rows[0].a}; right of 0: {rows[0].b} is better")
-    return to_svg(figure)
+    return figure

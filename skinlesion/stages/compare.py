@@ -10,11 +10,52 @@ from skinlesion.evaluation.predictions import Predictions, read_predictions
 from skinlesion.evaluation.registry import SCHEMA
 from skinlesion.files import write_text
 from skinlesion.outputs import check_outputs, first_bytes
+from skinlesion.params import StatsParams
 
 #: In every page that is written: only such a page is written over.
 PAGE_MARK = "<!-- skinlesion compare -->"
 
 _MOST_HEAD = 2**16  # bytes of a page up to its mark: the style
+
+
+def default_plan(
+    metrics: Sequence[str] | None = None,
+    *,
+    cluster: str = "lesion_id",
+    margin: float | None = None,
+    replicates: int | None = None,
+    permutations: int = 10_000,
+    seed: int = 0,
+) -> Plan:
+    """Return the plan of a comparison outside a workspace: the defaults of `stats`, but for what is given.
+
+    Args:
+        metrics: the first is the primary one.
+        cluster: "lesion_id", or "none" to take images as independent.
+        margin: the smallest difference of the primary metric that matters.
+
+    Raises:
+        UserError: an unknown metric or cluster.
+    """
+    if cluster not in ("lesion_id", "none"):
+        raise UserError(f"--cluster {name_some([cluster])}: {choices(('lesion_id', 'none'), cluster)}")
+    defaults = StatsParams()
+    wanted = tuple(dict.fromkeys(metrics or defaults.metrics))
+    for metric in wanted:
+        if metric not in SCHEMA.metrics():
+            raise UserError(f"--metric {name_some([metric])}: unknown; {choices(SCHEMA.metrics(), metric)}")
+    margins = {str(name): value for name, value in defaults.margins.items()}
+    return Plan(
+        metrics=wanted,
+        primary=wanted[0],
+        margins=margins | ({} if margin is None else {wanted[0]: margin}),
+        confidence=defaults.confidence,
+        replicates=replicates,
+        seed=seed,
+        permutations=permutations,
+        one_sided=defaults.one_sided,
+        naive=cluster != "none",
+    )
 
 
 def compare_files(
@@ -33,11 +74,6 @@ def compare_files(
     """
     if len(files) < 2:
         raise UserError("compare: give two or more prediction files")
-    if cluster not in ("lesion_id", "none"):
-        raise UserError(f"--cluster {name_some([cluster])}: {choices(('lesion_id', 'none'), cluster)}")
-    for metric in plan.metrics:
-        if metric not in SCHEMA.metrics():
-            raise UserError(f"--metric {name_some([metric])}: unknown; {choices(SCHEMA.metrics(), metric)}")
     predictions: dict[str, Predictions] = {}
     warnings: list[str] = []
     for name, path in zip(names or _names(files), files, strict=True):
