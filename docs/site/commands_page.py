@@ -85,7 +85,7 @@ def _parameter(name: str, hint: Any, default: Any) -> Parameter | None:
     is_option = isinstance(info, OptionInfo)
     if is_option:
         spelled = [word for word in (info.default, *(info.param_decls or ())) if isinstance(word, str)]  # as Typer does
-        names = tuple(spelled or [f"--{name.replace('_', '-')}"])
+        names = tuple("/".join(spelled).split("/")) if spelled else (f"--{name.replace('_', '-')}",)
     else:
         shown = (info.metavar or name.upper()).strip("[]") + ("..." if many else "")
         names = (shown if required else f"[{shown}]",)

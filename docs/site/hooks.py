@@ -8,9 +8,18 @@ from mkdocs.structure.files import File, Files
 
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[2])]
 
-import fills
-import links
-import marked
+import fills  # noqa: E402
+import links  # noqa: E402
+import marked  # noqa: E402
+
+#: Pages with wide tables → what stands beside the text elsewhere and not here.
+HIDDEN = {
+    "index.md": ["navigation", "toc"],
+    "RESULTS.md": ["toc"],
+    "benchmarks/validity.md": ["toc"],
+    "benchmarks/published_tests.md": ["toc"],
+    "examples/retest/retest.md": ["toc"],
+}
 
 
 def on_files(files: Files, config: Any) -> Files:
@@ -32,6 +41,7 @@ def on_files(files: Files, config: Any) -> Files:
 
 def on_page_markdown(markdown: str, page: Any, config: Any, files: Files) -> str:
     """Fill in what is made from the code, and move links."""
+    page.meta.setdefault("hide", HIDDEN.get(page.file.src_uri, []))
     return links.relink(marked.rewrite(markdown, "fill", fills.fill, keep_marks=False), _path(page.file))
 
 

@@ -110,13 +110,13 @@ def verdicts() -> str:
 
 
 def decision_rules() -> str:
-    """Return two models that know the same, one of them trained with class weights, before and after rules of their own."""
+    """Return two models that know the same, one trained with class weights, before and after rules of their own."""
     (labels, plain), (tested_labels, tested) = _simulated(1), _simulated(2)
     shares = np.bincount(labels, minlength=7) / len(labels)
     models = {"trained without class weights": lambda p: p, "trained with class weights": lambda p: _divided(p, shares)}
     figure = Figure(figsize=(7.6, 2.9), layout="constrained")
     for axes, objective in zip(figure.subplots(1, 2, sharey=True), OBJECTIVES, strict=True):
-        for row, (name, changed) in enumerate(models.items()):
+        for row, changed in enumerate(models.values()):
             rule = fit_decision_rule(objective, labels, changed(plain))
             own = _metric(objective, tested_labels, rule.answers(changed(tested)))
             highest = _metric(objective, tested_labels, changed(tested).argmax(axis=1))

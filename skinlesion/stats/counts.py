@@ -71,7 +71,7 @@ def weighted_f1(counts: Counts) -> np.ndarray:
 
 
 def f1(counts: Counts) -> np.ndarray:
-    """Return F1 per class (R, C), 2 · precision · sensitivity / their sum; NaN where neither present nor predicted [1]."""
+    """Return F1 per class (R, C), 2 · precision · sensitivity / their sum; NaN if neither present nor predicted [1]."""
     return _ratio(2 * counts.hits, counts.support + counts.calls)
 
 
@@ -87,7 +87,7 @@ def specificity(counts: Counts) -> np.ndarray:
 
 
 def precision(counts: Counts) -> np.ndarray:
-    """Return the precision per class (R, C): of the images called it those that are it, NaN where never predicted [5]."""
+    """Return the precision per class (R, C): of images called it those that are it, NaN if never predicted [5]."""
     return _ratio(counts.hits, counts.calls)
 
 
