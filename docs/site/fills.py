@@ -1,5 +1,6 @@
 """Texts of the site that are made from the code or from results when it is built: `<!-- fill: NAME -->`."""
 
+import importlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import parameters_page
 
 ROOT = Path(__file__).parents[2]
 
-#: Members of the package that the API page shows first.
+#: The package whose members the API page shows first.
 API = "skinlesion.api"
 
 #: Modules of statistics that it shows after them.
@@ -58,8 +59,10 @@ def cards() -> str:
 
 
 def api() -> str:
-    """Return mkdocstrings' directive for the Python interface."""
-    return f"\n::: {API}\n    options:\n      show_root_heading: false\n      show_root_toc_entry: false\n"
+    """Return mkdocstrings' directives for the Python interface: its functions, then what they return."""
+    members = importlib.import_module(API).__all__
+    ordered = sorted(members, key=lambda name: (name[0].isupper(), members.index(name)))
+    return "\n" + "\n".join(f"::: {API}.{name}" for name in ordered) + "\n"
 
 
 def statistics() -> str:

@@ -73,8 +73,8 @@ def test_every_metric_has_a_definition_and_a_source(metric):
 
 
 def test_the_python_page_shows_the_interface_and_modules_that_exist():
-    assert f"::: {fills.API}\n" in fills.fill("api")
-    assert set(skinlesion.__all__) <= set(__import__(fills.API, fromlist=["*"]).__all__)
+    for name in skinlesion.__all__:
+        assert f"::: {fills.API}.{name}\n" in fills.fill("api")
     for name in fills.STATISTICS:
         assert (ROOT / "skinlesion" / "stats" / f"{name}.py").is_file()
         assert f"::: skinlesion.stats.{name}\n" in fills.fill("statistics")
