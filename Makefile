@@ -47,10 +47,10 @@ $(STAMP): pyproject.toml constraints.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[offline,dev]'
 	@touch $(STAMP)
 
-# Runs every speed benchmark and writes what they print into the README (minutes, on an idle machine).
+# Runs every speed benchmark and writes what they print into docs/SPEED.md (minutes, on an idle machine).
 .PHONY: speed readme
 speed: $(STAMP)
-	@PATH="$(BIN):$$PATH" python benchmarks/readme.py
+	@PATH="$(BIN):$$PATH" python benchmarks/speed.py
 
 # Writes the results table of examples/offline into the README, its answer to whether metadata helps into
 # docs/metadata.md, and its model cards and figures into docs/offline.
