@@ -44,6 +44,12 @@ def keep(name: str, value: str) -> None:
     st.session_state[_CHOSEN][name] = value
 
 
+def drop(name: str) -> None:
+    """Keep that nothing was chosen, and leave the choice out of the address."""
+    st.session_state[_SHOWN].pop(name, None)
+    st.session_state[_CHOSEN].pop(name, None)
+
+
 def leave(first_page: str) -> None:
     """Write the address of what is shown; a bare address stays so while the first page is shown."""
     shown = dict(st.session_state[_SHOWN])

@@ -21,7 +21,7 @@ from skinlesion.dashboard import (
     score,
     training,
 )
-from skinlesion.dashboard.shared import open_results
+from skinlesion.dashboard.shared import open_results, say_missing
 from skinlesion.errors import UserError
 from skinlesion.results.reader import Results
 
@@ -64,7 +64,7 @@ def main() -> None:
             st.error("SYNTHETIC DATA: drawn by code. They show that the pipeline works, and nothing else.")
         PAGES[page](results)
     except UserError as error:  # a stage that was not run yet: its message says which
-        st.info(str(error))
+        say_missing(results, error)
     address.leave(_FIRST)
 
 

@@ -13,29 +13,41 @@ from skinlesion.vocabulary import CLASS_NAMES, CLASSES
 
 _DARK_CELL = 0.5  # share from which the text of a shaded cell is white
 _LABEL_ROOM = 240  # pixels
+_LONG_NAME = 24  # characters
+_SHADES = ["#f7fbff", "#6baed6", "#08519c"]  # of a share of 0, 0.5 and 1
+_DASHES = [[1, 0], [6, 3], [2, 2], [8, 2, 2, 2]]
 _COLOURS = [BLUE, ORANGE, "#009E73", GREY]
 
 
 def lines(
-    table: pd.DataFrame, x: str, y: str, series: str, *, y_title: str, domain: Sequence[float] | None = None
+    table: pd.DataFrame,
+    x: str,
+    y: str,
+    series: str,
+    *,
+    y_title: str,
+    domain: Sequence[float] | None = None,
+    whole: bool = False,
 ) -> alt.Chart:
     """Return one line per series; columns are named by what the axes are to say.
 
     Args:
         domain: of the vertical axis; by the data where it is None.
+        whole: whether the horizontal axis counts something, in whole numbers from 1.
     """
+    counted = alt.Axis(tickMinStep=1, format="d") if whole else alt.Axis()
     scale = alt.Scale(zero=False) if domain is None else alt.Scale(domain=list(domain))
     return (
         alt.Chart(table)
         .mark_line(point=alt.OverlayMarkDef(size=18))
         .encode(
-            x=alt.X(f"{x}:Q", title=x, axis=alt.Axis(tickMinStep=1)),
+            x=alt.X(f"{x}:Q", title=x, axis=counted, scale=alt.Scale(zero=not whole, nice=not whole)),
             y=alt.Y(f"{y}:Q", title=y_title, scale=scale),
-            color=_colour(table, series),
-            strokeDash=alt.StrokeDash(f"{series}:N", sort=None, legend=None),
+            color=_colour(table, series, line=True),
+            strokeDash=_dash(table, series),
             tooltip=[f"{series}:N", f"{x}:Q", alt.Tooltip(f"{y}:Q", format=".3f")],
         )
-        .properties(height=240)
+        .properties(height=300)
     )
 
 
@@ -48,7 +60,7 @@ def intervals(
         table: columns `label`, `value, low, high`, and `kind` where rows are told apart by colour.
         zero: draw a line at 0: the rows are differences.
     """
-    y = alt.Y(f"{label}:N", sort=None, title=None, axis=alt.Axis(labelLimit=_LABEL_ROOM))
+    y = alt.Y(f"{label}:N", sort=None, title=None, axis=_names_axis())
     colour: dict[str, Any] = {"color": alt.value(BLUE) if kind is None else _colour(table, kind)}
     tooltip = [f"{label}:N", *(alt.Tooltip(f"{name}:Q", format=".3f") for name in ("value", "low", "high"))]
     base = alt.Chart(table)
@@ -62,7 +74,7 @@ def intervals(
     layers = [bars, points]
     if zero:
         layers.insert(0, alt.Chart(pd.DataFrame({"zero": [0.0]})).mark_rule(color=GREY).encode(x="zero:Q"))
-    return alt.layer(*layers).properties(height=alt.Step(26))
+    return alt.layer(*layers).properties(height=_height(len(set(table[label])), legend=kind is not None))
 
 
 def confusion(matrix: np.ndarray, *, shares: bool) -> alt.LayerChart | alt.FacetChart:
@@ -83,12 +95,17 @@ def confusion(matrix: np.ndarray, *, shares: bool) -> alt.LayerChart | alt.Facet
         for row, column in np.ndindex(*matrix.shape)
     ])  # fmt: skip
     base = alt.Chart(table).encode(
-        x=alt.X("answer:N", sort=list(CLASSES), title="answer", axis=alt.Axis(labelAngle=0, orient="top")),
-        y=alt.Y("truth:N", sort=list(CLASSES), title="truth"),
+        x=alt.X(
+            "answer:N",
+            sort=list(CLASSES),
+            title="answer",
+            axis=alt.Axis(labelAngle=0, orient="top", labelFlush=False, labelOverlap=False),
+        ),
+        y=alt.Y("truth:N", sort=list(CLASSES), title="truth", axis=_names_axis()),
         tooltip=["true diagnosis:N", "answered:N", "images:Q", alt.Tooltip("share:Q", format=".1%")],
     )
     cells = base.mark_rect().encode(
-        color=alt.Color("share:Q", scale=alt.Scale(scheme="blues", domain=[0, 1]), legend=None)
+        color=alt.Color("share:Q", scale=alt.Scale(domain=[0, 0.5, 1], range=_SHADES), legend=None)
     )
     text = base.mark_text(fontSize=11).encode(
         text="text:N",
@@ -98,7 +115,7 @@ def confusion(matrix: np.ndarray, *, shares: bool) -> alt.LayerChart | alt.Facet
 
 
 def grouped_bars(
-    table: pd.DataFrame, x: str, y: str, series: str, *, domain: Sequence[float] | None = (0, 1)
+    table: pd.DataFrame, x: str, y: str, series: str, *, y_title: str = "", domain: Sequence[float] | None = (0, 1)
 ) -> alt.Chart:
     """Return bars of several series beside each other at each value of `x`."""
     scale = alt.Undefined if domain is None else alt.Scale(domain=list(domain))
@@ -108,11 +125,11 @@ def grouped_bars(
         .encode(
             x=alt.X(f"{x}:N", sort=None, title=None, axis=alt.Axis(labelAngle=0)),
             xOffset=alt.XOffset(f"{series}:N", sort=None),
-            y=alt.Y(f"{y}:Q", title=y, scale=scale),
+            y=alt.Y(f"{y}:Q", title=y_title or None, scale=scale),
             color=_colour(table, series),
             tooltip=[f"{x}:N", f"{series}:N", alt.Tooltip(f"{y}:Q", format=".3~f")],
         )
-        .properties(height=280)
+        .properties(height=320)
     )
 
 
@@ -129,18 +146,23 @@ def bars(
     if colour is None:
         shade: Any = alt.value(BLUE)
     else:
-        shade = alt.Color(f"{colour}:Q", scale=alt.Scale(scheme="viridis", domain=[0, 1]), title=colour)
+        shade = alt.Color(
+            f"{colour}:Q",
+            scale=alt.Scale(scheme="viridis", domain=[0, 1]),
+            title=colour,
+            legend=alt.Legend(orient="top"),
+        )
     tooltip = [f"{label}:N", alt.Tooltip(f"{value}:Q", format=",.3~f")]
     return (
         alt.Chart(table)
         .mark_bar()
         .encode(
             x=alt.X(f"{value}:Q", title=value, scale=scale),
-            y=alt.Y(f"{label}:N", sort=None, title=None, axis=alt.Axis(labelLimit=_LABEL_ROOM)),
+            y=alt.Y(f"{label}:N", sort=None, title=None, axis=_names_axis()),
             color=shade,
             tooltip=tooltip + ([] if colour is None else [alt.Tooltip(f"{colour}:Q", format=".3f")]),
         )
-        .properties(height=alt.Step(26))
+        .properties(height=_height(len(table), legend=colour is not None))
     )
 
 
@@ -170,19 +192,19 @@ def boxes(
     places = {} if series is None else {"yOffset": alt.YOffset(f"{series}:N", sort=None)}
     return (
         alt.Chart(table)
-        .mark_boxplot(size=9, median={"color": "white"}, outliers={"size": 8, "opacity": 0.5})
+        .mark_boxplot(size=11, median={"color": "white"}, rule={"color": GREY}, outliers={"size": 8, "opacity": 0.5})
         .encode(
             x=alt.X(f"{value}:Q", title=value),
             y=alt.Y(
                 f"{label}:N",
                 sort=None if order is None else list(order),
                 title=None,
-                axis=alt.Axis(labelLimit=_LABEL_ROOM),
+                axis=_names_axis(),
             ),
             color=colour,
             **places,
         )
-        .properties(height=alt.Step(26 if series is None else 14))
+        .properties(height=_height(len(set(table[label])), row=36 if series is None else 48, legend=series is not None))
     )
 
 
@@ -199,24 +221,61 @@ def reliability(table: pd.DataFrame) -> alt.LayerChart | alt.FacetChart:
         .encode(x="probability:Q", y="came true:Q")
     )
     base = alt.Chart(table).encode(
-        x=alt.X("probability:Q", scale=unit, title="mean probability of a bin"), color=_colour(table, "probabilities")
+        x=alt.X("probability:Q", scale=unit, title="mean probability of a bin"),
+        color=_colour(table, "probabilities", line=True),
     )
     tooltip = ["probabilities:N", *(alt.Tooltip(f"{name}:Q", format=".3f") for name in ("probability", "came true"))]
     whiskers = base.mark_rule().encode(y=alt.Y("low:Q", scale=unit, title="share that came true"), y2="high:Q")
     curve = base.mark_line(point=alt.OverlayMarkDef(size=40)).encode(
         y=alt.Y("came true:Q", scale=unit, title="share that came true"),
-        strokeDash=alt.StrokeDash("probabilities:N", sort=None, legend=None),
+        strokeDash=_dash(table, "probabilities"),
         tooltip=[*tooltip, "images:Q"],
     )
-    return alt.layer(diagonal, whiskers, curve).properties(height=340)
+    return alt.layer(diagonal, whiskers, curve).properties(height=400)
 
 
-def _colour(table: pd.DataFrame, series: str) -> alt.Color:
+def _colour(table: pd.DataFrame, series: str, *, line: bool = False) -> alt.Color:
     """Return the colours of a column's values, in their order in the table, with a legend above the chart."""
-    values = [str(value) for value in dict.fromkeys(table[series])]
-    scale = alt.Scale(domain=values, range=_COLOURS[: len(values)])
-    legend = alt.Legend(orient="top", title=None, labelLimit=_LABEL_ROOM, columns=2)
-    return alt.Color(f"{series}:N", scale=scale, legend=legend)
+    values = _values(table, series)
+    return alt.Color(
+        f"{series}:N",
+        scale=alt.Scale(domain=values, range=_COLOURS[: len(values)]),
+        title=None,
+        legend=_legend(values, line=line),
+    )
+
+
+def _dash(table: pd.DataFrame, series: str) -> alt.StrokeDash:
+    """Return the dashes of a column's values, in one legend with their colours."""
+    values = _values(table, series)
+    return alt.StrokeDash(
+        f"{series}:N",
+        scale=alt.Scale(domain=values, range=_DASHES[: len(values)]),
+        title=None,
+        legend=_legend(values, line=True),
+    )
+
+
+def _values(table: pd.DataFrame, series: str) -> list[str]:
+    return [str(value) for value in dict.fromkeys(table[series])]
+
+
+def _legend(values: Sequence[str], *, line: bool) -> alt.Legend:
+    """Return a legend above the chart; long names stand two to a row, or one, as telephones are narrow."""
+    longest = max(map(len, values), default=0)
+    columns = 1 if longest > _LONG_NAME else 2 if sum(map(len, values)) > _LONG_NAME else len(values)
+    marks: dict[str, Any] = {"symbolType": "stroke", "symbolSize": 400, "symbolStrokeWidth": 2} if line else {}
+    return alt.Legend(orient="top", labelLimit=_LABEL_ROOM, columns=columns, **marks)
+
+
+def _names_axis() -> alt.Axis:
+    """Return an axis of names, each of them written at its place."""
+    return alt.Axis(labelLimit=_LABEL_ROOM, labelFlush=False, labelOverlap=False)
+
+
+def _height(rows: int, *, row: int = 30, legend: bool = False) -> int:
+    """Return the pixels of a chart of horizontal rows, with its axis and its legend."""
+    return row * rows + 60 + (60 if legend else 0)
 
 
 def melted(table: pd.DataFrame, columns: Mapping[str, str], kept: str, value: str) -> pd.DataFrame:

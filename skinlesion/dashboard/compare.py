@@ -10,7 +10,7 @@ import streamlit as st
 from skinlesion.analysis.comparison import pair_flips
 from skinlesion.dashboard import charts, words
 from skinlesion.dashboard.comparing import compare_two, judged_rows, shared_images
-from skinlesion.dashboard.shared import choose, part, show_table
+from skinlesion.dashboard.shared import choose, part, say_missing, show_table
 from skinlesion.errors import UserError
 from skinlesion.evaluation.registry import places_of, title_of
 from skinlesion.numbers import count, figure, interval, number, p_value, percent
@@ -31,13 +31,13 @@ def show(results: Results) -> None:
     if a is None or b is None or a == b:
         st.info("Choose two different systems.")
         return
-    with part("Which is better?"):
+    with part(results, "Which is better?"):
         _differences(results, a, b)
-    with part("Confusion matrices"):
+    with part(results, "Confusion matrices"):
         _confusions(results, a, b)
-    with part("F1 by class"):
+    with part(results, "F1 by class"):
         _classes(results, a, b)
-    with part("Images whose answer changes"):
+    with part(results, "Images whose answer changes"):
         _flips(results, a, b)
 
 
@@ -57,7 +57,7 @@ def _differences(results: Results, a: str, b: str) -> None:
         compared = judged_rows(compare_two((a, b), results.predictions(a), results.predictions(b), settings))
         rows += [row.model_dump() for row in compared if row.metric not in {own["metric"] for own in rows}]
     except UserError as error:  # committed results without their predictions, or other images
-        st.info(str(error))
+        say_missing(results, error)
     accuracy = next((row for row in rows if row["metric"] == "accuracy"), None)
     if accuracy is not None:
         st.markdown(words.verdict_sentence(accuracy))
@@ -131,7 +131,7 @@ def _classes(results: Results, a: str, b: str) -> None:
         for dx in CLASSES
         for name in (a, b)
     ]
-    st.altair_chart(charts.grouped_bars(pd.DataFrame(rows), "class", "F1", "system"), width="stretch")
+    st.altair_chart(charts.grouped_bars(pd.DataFrame(rows), "class", "F1", "system", y_title="F1"), width="stretch")
     one, two = results.metrics(a), results.metrics(b)
     show_table(
         pd.DataFrame(
@@ -182,7 +182,7 @@ def _flips(results: Results, a: str, b: str) -> None:
     for start in range(0, len(rows), 6):
         for column, row in zip(st.columns(6), rows[start : start + 6], strict=False):
             caption = (
-                f"{from_a.image_ids[row]}: {CLASSES[from_a.labels[row]]}; "
+                f"{from_a.image_ids[row]}  \n{CLASSES[from_a.labels[row]]}; "
                 f"{CLASSES[before[row].argmax()]} {percent(before[row].max())} → "
                 f"{CLASSES[after[row].argmax()]} {percent(after[row].max())}"
             )

@@ -4,7 +4,7 @@ import pandas as pd
 import streamlit as st
 
 from skinlesion.dashboard import charts, words
-from skinlesion.dashboard.shared import part, show_table
+from skinlesion.dashboard.shared import part, show_figures, show_table
 from skinlesion.data.description import describe_tables
 from skinlesion.numbers import count, interval, number, percent
 from skinlesion.results.reader import Results
@@ -34,31 +34,32 @@ def show(results: Results) -> None:
         st.info("No image fits these filters.")
         return
     described = describe_tables(kept)
-    with part("Diagnoses"):
+    with part(results, "Diagnoses"):
         _diagnoses(described["classes"])
-    with part("Age"):
+    with part(results, "Age"):
         _ages(kept)
-    with part("Sex and localization"):
+    with part(results, "Sex and localization"):
         _fields(kept)
-    with part(f"First {_ROWS} rows"):
+    with part(results, f"First {_ROWS} rows"):
         first = kept.head(_ROWS).rename(columns=_COLUMNS)
         show_table(first[[name for name in _COLUMNS.values() if name in first]])
-    with part("Photographs"):
+    with part(results, "Photographs"):
         _photographs(results, kept)
 
 
 def _counts(kept: pd.DataFrame) -> None:
-    images, lesions, classes, missing = st.columns(4)
-    images.metric("Images", count(len(kept)))
-    lesions.metric("Lesions", count(kept["lesion_id"].nunique()))
-    classes.metric("Classes", count(kept["dx"].nunique()))
     lacking = {
         "age": kept["age"].isna(),
         "sex": kept["sex"] == UNKNOWN,
         "localization": kept["localization"] == UNKNOWN,
     }
     any_missing = pd.concat(lacking, axis=1).any(axis=1)
-    missing.metric("With a field missing", percent(any_missing.mean(), 1))
+    show_figures([
+        ("Images", count(len(kept)), ""),
+        ("Lesions", count(kept["lesion_id"].nunique()), ""),
+        ("Classes", count(kept["dx"].nunique()), ""),
+        ("With a field missing", percent(any_missing.mean(), 1), ""),
+    ])  # fmt: skip
     by_field = ", ".join(f"{name} of {count(column.sum(), 'image')}" for name, column in lacking.items())
     st.caption(f"Missing: {by_field}; a field at least of {count(any_missing.sum(), 'image')}.")
 
@@ -67,7 +68,7 @@ def _diagnoses(classes: pd.DataFrame) -> None:
     drawn = pd.concat([
         pd.DataFrame({"class": classes["dx"], "number": classes[kind], "of": kind}) for kind in ("images", "lesions")
     ])  # fmt: skip
-    st.altair_chart(charts.grouped_bars(drawn, "class", "number", "of", domain=None), width="stretch")
+    st.altair_chart(charts.grouped_bars(drawn, "class", "number", "of", y_title="number", domain=None), width="stretch")
     show_table(
         pd.DataFrame(
             [
@@ -125,5 +126,5 @@ def _photographs(results: Results, kept: pd.DataFrame) -> None:
     for start in range(0, len(some), 6):
         for column, row in zip(st.columns(6), some[start : start + 6], strict=False):
             age = "age unknown" if pd.isna(row["age"]) else f"{number(row['age'], 0)} years"
-            caption = f"{row['image_id']}: {age}, {row['sex']}, {row['localization']}"
+            caption = f"{row['image_id']}  \n{age}, {row['sex']}, {row['localization']}"
             column.image(results.photograph(row["image_id"]), caption=caption)

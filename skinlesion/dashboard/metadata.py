@@ -18,13 +18,13 @@ _FIELDS = ("age", "sex", "localization")
 def show(results: Results) -> None:
     """Draw the page."""
     st.header("Metadata")
-    with part("Does metadata help?"):
+    with part(results, "Does metadata help?"):
         _effect(results)
-    with part("What metadata add to each multimodal experiment"):
+    with part(results, "What metadata add to each multimodal experiment"):
         _value(results)
-    with part("Where metadata are missing"):
+    with part(results, "Where metadata are missing"):
         _missing(results)
-    with part("What each field adds"):
+    with part(results, "What each field adds"):
         _fields(results)
 
 

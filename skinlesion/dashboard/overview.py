@@ -13,7 +13,7 @@ from skinlesion.results.reader import Results
 
 #: Systems on the leader board before the others are asked for.
 _TOP = 10
-_SPLITS = {True: "split by lesion", False: "split by image: lesions stand on both sides"}
+_SPLITS = {True: "split by lesion", False: "split by image"}
 #: Sentences of the answer that are shown first, as on reports/headline.md.
 _FIRST = 2
 
@@ -21,11 +21,11 @@ _FIRST = 2
 def show(results: Results) -> None:
     """Draw the page."""
     st.header("Overview")
-    with part("Does metadata help?"):
+    with part(results, "Does metadata help?"):
         _answer(results)
-    with part("Leader board"):
+    with part(results, "Leader board"):
         _leader_board(results)
-    with part("Claims, and what these results say of them"):
+    with part(results, "Claims, and what these results say of them"):
         _claims(results)
 
 
@@ -63,6 +63,8 @@ def _leader_board(results: Results) -> None:
     st.altair_chart(charts.intervals(table, title=f"{title_of(primary)}, with interval", kind=kind), width="stretch")
     missing = len(results.shown) - len(names)
     said = f"The {count(len(shown))} best of {count(len(ranked), 'system')} by {title_of(primary)} on test images"
+    if kind is not None:
+        said += "; under a split by image other images of the tested lesions are trained on, which flatters"
     st.caption(f"{said}; {count(missing, 'system')} not evaluated yet." if missing else f"{said}.")
     show_table(
         pd.DataFrame(

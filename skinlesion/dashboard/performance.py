@@ -8,7 +8,7 @@ import streamlit as st
 
 from skinlesion.dashboard import charts, words
 from skinlesion.dashboard.class_table import class_table, weighted_means
-from skinlesion.dashboard.shared import choose, part, show_table
+from skinlesion.dashboard.shared import choose, part, say_missing, show_figures, show_table
 from skinlesion.errors import UserError
 from skinlesion.evaluation import registry
 from skinlesion.evaluation.registry import metric_of, title_of
@@ -38,25 +38,25 @@ def show(results: Results) -> None:
     if system is None:
         return
     metrics = results.metrics(system)
-    for column, name in zip(st.columns(len(registry.CARD)), registry.CARD, strict=True):
+    figures = []
+    for name in registry.CARD:
         places = metric_of(name).places
-        column.metric(title_of(name), number(metrics.get(name), places))
         ends = limits(metrics.get(f"{name}_low"), metrics.get(f"{name}_high"), places)
-        if ends != MISSING:
-            column.caption(ends)
+        figures.append((title_of(name), number(metrics.get(name), places), "" if ends == MISSING else ends))
+    show_figures(figures)
     try:
         st.caption(f"{interval_note(results.notes(system))}.")
     except UserError as error:
-        st.info(str(error))
+        say_missing(results, error)
     with st.expander("What these figures mean"):
         st.markdown(_HELP)
-    with part("Confusion matrix"):
+    with part(results, "Confusion matrix"):
         _confusion(results, system)
-    with part("By class"):
+    with part(results, "By class"):
         _classes(results, system)
-    with part("Calibration"):
+    with part(results, "Calibration"):
         _calibration(results, system)
-    with part("Subgroups"):
+    with part(results, "Subgroups"):
         _subgroups(results, system)
 
 
@@ -92,7 +92,8 @@ def _classes(results: Results, name: str) -> None:
     st.altair_chart(charts.grouped_bars(bars, "code", "value", "series"), width="stretch")
     if sizes is not None:
         st.markdown("**Images of each class, coloured by F1**")
-        st.altair_chart(charts.bars(table.rename(columns={"Images": "images"}), "class", "images", colour="F1"))
+        sized = table.rename(columns={"Images": "images"}).assign(**{"class": list(CLASSES)})
+        st.altair_chart(charts.bars(sized, "class", "images", colour="F1"))
     _class_cells(table, sizes, metrics)
 
 

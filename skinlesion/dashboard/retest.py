@@ -8,7 +8,7 @@ import streamlit as st
 from skinlesion.analysis.published_results import HEADLINE, Checked, read_entries
 from skinlesion.analysis.retest import LEVEL, METRICS
 from skinlesion.dashboard import charts, words
-from skinlesion.dashboard.shared import part, show_table
+from skinlesion.dashboard.shared import part, show_figures, show_table
 from skinlesion.evaluation.registry import title_of
 from skinlesion.numbers import MISSING, count, figure, interval, number, p_value, percent
 from skinlesion.results.reader import Results
@@ -21,9 +21,9 @@ _PRIMARY = "balanced_accuracy"
 def show(results: Results) -> None:
     """Draw the page."""
     st.header("Retest")
-    with part("Published predictions, judged again"):
+    with part(results, "Published predictions, judged again"):
         _retests(results)
-    with part("Registry of published results"):
+    with part(results, "Registry of published results"):
         _registry()
 
 
@@ -35,22 +35,22 @@ def _retests(results: Results) -> None:
     folder = st.selectbox("Folder", list(found), key="retest_folder")
     content = read_retest(found[str(folder)])
     certificate = content["certificate"]
-    images, shared, recomputed, differ = st.columns(4)
-    images.metric("Images", count(certificate["images"]))
-    images.caption(f"of {count(certificate['lesions'], 'lesion')}")
     outside = certificate["images_of_lesions_with_others_outside"]
-    shared.metric("Of lesions with others outside", percent(outside / max(certificate["images"], 1)))
-    trained = certificate["images_of_trained_lesions"]
-    shared.caption(
-        "the training images are not known" if trained is None else f"{count(trained)} of lesions that were trained on"
-    )
     equal = sum(bool(row["equal"]) for row in content["figures"])
-    recomputed.metric("Published figures recomputed", f"{count(equal)} of {count(len(content['figures']))}")
-    recomputed.caption("to 0.0001")
     pairs = [row for row in content["pairs"] if row["metric"] == _PRIMARY]
     of_differing = sum(row["p_holm"] is not None and row["p_holm"] < LEVEL for row in pairs)
-    differ.metric("Pairs that differ", f"{count(of_differing)} of {count(len(pairs))}")
-    differ.caption(f"p < {LEVEL}, by lesion, Holm")
+    show_figures([
+        ("Images", count(certificate["images"]), f"of {count(certificate['lesions'], 'lesion')}"),
+        ("Lesion seen elsewhere", percent(outside / max(certificate["images"], 1)), "of the images"),
+        ("Figures recomputed", f"{count(equal)} of {count(len(content['figures']))}", "to 0.0001"),
+        ("Pairs that differ", f"{count(of_differing)} of {count(len(pairs))}", f"p < {LEVEL}, Holm"),
+    ])  # fmt: skip
+    trained = certificate["images_of_trained_lesions"]
+    known = "which images were trained on is not known" if trained is None else f"{count(trained)} were trained on"
+    st.caption(
+        f"{count(outside, 'image')} {'shows' if outside == 1 else 'show'} lesions with other images in the archive, "
+        f"outside this set; {known}. Pairs are compared by lesion."
+    )
     _models(content)
     _pairs(pairs)
     _figures(content)
@@ -105,7 +105,7 @@ def _figures(content: RetestContent) -> None:
     unequal = [row for row in content["figures"] if not row["equal"]]
     if not unequal:
         return
-    with st.expander(f"{count(len(unequal), 'published figure')} that {'is' if len(unequal) == 1 else 'are'} another"):
+    with st.expander(f"{count(len(unequal), 'published figure')} to which the recomputed one is not equal"):
         show_table(
             pd.DataFrame(
                 [

@@ -53,9 +53,9 @@ def show(results: Results) -> None:
     if upload is None:
         return
     values, notes = _summarised(upload, results.params.evaluate)
-    with part(f"Figures of {_NAMES[0]}"):
+    with part(results, f"Figures of {_NAMES[0]}"):
         _figures(upload, values, notes)
-    with part("Compared with"):
+    with part(results, "Compared with"):
         _comparison(results, upload, truth)
 
 

@@ -14,6 +14,9 @@ from skinlesion.results.reader import Results
 #: Largest upload, in bytes; the server refuses larger ones too.
 MOST_BYTES = 20_000_000
 
+#: Pixels of a figure: two of them beside each other on a telephone, all of many on a screen.
+_WIDE, _NARROW, _MANY = 160, 120, 4
+
 
 def open_results(path: Path) -> Results:
     """Return the results of a workspace; opened again where its params.yaml has changed.
@@ -47,13 +50,26 @@ def choose(
 
 
 @contextmanager
-def part(title: str) -> Iterator[None]:
+def part(results: Results, title: str) -> Iterator[None]:
     """Head a part of a page; where what it shows was not made yet, say what to run instead."""
     st.subheader(title)
     try:
         yield
     except UserError as error:
-        st.info(str(error))
+        say_missing(results, error)
+
+
+def say_missing(results: Results, error: UserError) -> None:
+    """Say what is not there and what makes it; paths are those in the workspace."""
+    st.info(str(error).replace(f"{results.workspace.root}/", ""))
+
+
+def show_figures(figures: Sequence[tuple[str, str, str]]) -> None:
+    """Show figures beside each other, as many as fit: title, value, and what stands below it."""
+    width = _NARROW if len(figures) > _MANY else _WIDE
+    with st.container(horizontal=True, gap="small"):
+        for title, value, below in figures:
+            st.metric(title, value, below or None, delta_color="off", delta_arrow="off", width=width)
 
 
 def show_table(table: pd.DataFrame) -> None:

@@ -6,7 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from skinlesion.dashboard import address, charts
-from skinlesion.dashboard.shared import choose, part
+from skinlesion.dashboard.shared import choose, part, show_figures
 from skinlesion.numbers import count, number
 from skinlesion.results.reader import Results
 from skinlesion.training.phases import FINE_TUNING, HEAD
@@ -71,13 +71,15 @@ def show(results: Results) -> None:
     others = [other for other in results.evaluated() if other in trained and other != name]
     with right:
         other = address.select("other", "Beside it", [_ALONE, *others], _ALONE)
+    if other == _ALONE:
+        address.drop("other")
     names = [name] if other == _ALONE else [name, other]
     for column, one in zip(st.columns(len(names)), names, strict=True):
-        with column, part(one):
-            _curves(results, one)
+        with column, part(results, one):
+            _curves(results, one, wide=len(names) == 1)
 
 
-def _curves(results: Results, name: str) -> None:
+def _curves(results: Results, name: str, *, wide: bool) -> None:
     history = results.history(name)
     phases = phases_of(history)
     for sentence in gains(phases):
@@ -85,8 +87,11 @@ def _curves(results: Results, name: str) -> None:
     for phase in phases:
         st.markdown(f"#### {phase.title}")
         _figures(phase)
-        _chart(phase, _ACCURACIES, "Accuracy", (0, 1))
-        _chart(phase, _LOSSES, "Loss", None)
+        places = st.columns(2) if wide else (st.container(), st.container())
+        with places[0]:
+            _chart(phase, _ACCURACIES, "Accuracy", (0, 1))
+        with places[1]:
+            _chart(phase, _LOSSES, "Loss", None)
     st.caption(
         f"{count(history['runs'].max(), 'run')}; curves are means over those that got as far. Training accuracy is of "
         "training images as they were shown, augmented and with dropout; ensembles are not trained, their members are."
@@ -127,15 +132,16 @@ def gains(phases: list[Phase]) -> list[str]:
 
 
 def _figures(phase: Phase) -> None:
-    epochs, best, last = st.columns(3)
-    epochs.metric("Epochs", count(phase.epochs), help="Of the longest run.")
-    best.metric(
-        "Best validation", number(phase.best(_BALANCED)), help="Balanced accuracy; the highest point of the mean curve."
-    )
-    last.metric("Last training", number(phase.last("train_accuracy")), help="Accuracy in the last epoch.")
+    show_figures([
+        ("Epochs", count(phase.epochs), "of the longest run"),
+        ("Best validation", number(phase.best(_BALANCED)), "balanced accuracy"),
+        ("Last training", number(phase.last("train_accuracy")), "accuracy"),
+    ])  # fmt: skip
 
 
 def _chart(phase: Phase, columns: dict[str, str], title: str, domain: tuple[float, float] | None) -> None:
     table = charts.melted(phase.rows, columns, "epoch", title)
     if len(table):
-        st.altair_chart(charts.lines(table, "epoch", title, "series", y_title=title, domain=domain), width="stretch")
+        st.altair_chart(
+            charts.lines(table, "epoch", title, "series", y_title=title, domain=domain, whole=True), width="stretch"
+        )

@@ -16,14 +16,14 @@ from skinlesion.vocabulary import CLASS_NAMES
 #: Verdict on b compared with a, for metrics that are better when higher → sentence.
 _VERDICTS = {
     "higher by more than the margin": "{b} is better than {a}, by more than the margin",
-    "higher": "{b} is better than {a}",
+    "higher": "{b} is better than {a}{unsized}",
     "higher, within the margin": "{b} is better than {a}, by less than the margin",
     "equivalent": "Neither is shown to be better: the difference is less than the margin",
     "not lower by the margin": "Neither is shown to be better; {b} is not worse than {a} by the margin",
     "inconclusive": "Neither is shown to be better",
     "not higher by the margin": "Neither is shown to be better; {b} is not better than {a} by the margin",
     "lower, within the margin": "{a} is better than {b}, by less than the margin",
-    "lower": "{a} is better than {b}",
+    "lower": "{a} is better than {b}{unsized}",
     "lower by more than the margin": "{a} is better than {b}, by more than the margin",
 }
 
@@ -81,8 +81,10 @@ def verdict_sentence(row: Mapping[str, Any]) -> str:
     if verdict.startswith(NO_VERDICT):
         return f"No verdict on the {title_of(metric)}: {verdict.partition(': ')[2]}."
     a, b = f"**{row['a']}**", f"**{row['b']}**"
-    margin = "" if is_missing(row["margin"]) else f"; the margin is {plain(row['margin'])}"
-    said = _VERDICTS[verdict].format(a=a, b=b)
+    sized = not is_missing(row["margin"])
+    margin = f"; the margin is {plain(row['margin'])}" if sized else ""
+    unsized = ", though not shown to be so by more than the margin" if sized else ""
+    said = _VERDICTS[verdict].format(a=a, b=b, unsized=unsized)
     return f"{said} ({title_of(metric)}, {row['b']} − {row['a']}: {difference}{margin})."
 
 
