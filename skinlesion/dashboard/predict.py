@@ -8,7 +8,7 @@ import streamlit as st
 
 from skinlesion.dashboard import address, charts, diagnoses
 from skinlesion.dashboard.shared import MOST_BYTES, open_results
-from skinlesion.dashboard.words import class_title
+from skinlesion.dashboard.words import class_title, first_upper
 from skinlesion.data.decode import decode
 from skinlesion.data.patient_records import PatientRecord
 from skinlesion.errors import UserError
@@ -48,13 +48,13 @@ def show(results: Results) -> None:
     table = pd.DataFrame([record.row()])
     row = model.rows([pixels], table)[0]
     for warning in words.warnings_of(row):
-        st.error(warning)
+        st.error(first_upper(warning))
     if row["unlike"] is None:
-        st.warning(f"{words.likeness_text(row)}: below, the section on similar images says why")
+        st.warning(f"{first_upper(words.likeness_text(row))}: below, the section on similar images says why")
     picture, figures = st.columns([1, 2])
-    picture.image(pixels, caption="as the model sees it")
+    picture.image(pixels, caption="As the model sees it")
     with figures:
-        st.caption(f"{words.answered_by(row)}; {words.likeness_text(row)}.")
+        st.caption(f"{first_upper(words.answered_by(row))}; {words.likeness_text(row)}.")
         st.subheader(words.answer_text(row))
         st.markdown(
             f"Level of risk of this answer: {diagnoses.risk_badge(row['answer'])} (high: melanoma and basal cell "
@@ -63,9 +63,9 @@ def show(results: Results) -> None:
         _likeliest(row)
         st.altair_chart(_chart(row), width="stretch")
         st.metric("Malignant (akiec, bcc, mel)", percent(row["malignant"], 1))
-        st.caption(f"{words.risk_basis(row)}; a clinic's share differs, and so does the risk there.")
+        st.caption(f"{first_upper(words.risk_basis(row))}; a clinic's share differs, and so does the risk there.")
         for remark in words.remarks_of(row):
-            st.warning(remark)
+            st.warning(f"{first_upper(remark)}.")
         _meaning(row)
     _looks(results, name, pixels, table)
     _similar(model, results, pixels)

@@ -128,11 +128,12 @@ def _registry() -> None:
         pd.DataFrame(
             [
                 {
+                    "Entry": entry.name,
+                    "Split by": entry.entry.split.unit,
+                    **{words.first_upper(title_of(metric)): _recomputed(entry, metric) for metric in HEADLINE},
                     "Result": entry.entry.title,
                     "Repository": entry.entry.source.repository,
-                    "Split by": entry.entry.split.unit,
                     "Predicted": entry.entry.predicted,
-                    **{words.first_upper(title_of(metric)): _recomputed(entry, metric) for metric in HEADLINE},
                 }
                 for entry in entries
             ]

@@ -25,7 +25,7 @@ from skinlesion.results.reader import Results
 from skinlesion.vocabulary import CLASSES, PROBABILITY_COLUMNS
 
 _NOTHING, _ANOTHER = "nothing", "another upload"
-_NAMES = ("the upload", "the second upload")
+_NAMES = ("upload", "second upload")
 
 _FORMS = f"""
 - **CSV** (also gzip or bzip2), as `skinlesion score` reads it: `image_id`, `{PROBABILITY_COLUMNS[0]}` to
@@ -34,6 +34,8 @@ _FORMS = f"""
   `image_id, dx, lesion_id`, or this workspace's.
 - **.npy**: probabilities (N, 7), or answers (N,) as whole numbers, beside a `.npy` of the true classes (N,) as truth.
   The order of classes is {", ".join(CLASSES)}.
+
+At most {MOST_BYTES // 1_000_000} MB each. An upload is kept in memory, and lies on the disk only while it is read.
 """
 
 
@@ -43,9 +45,8 @@ def show(results: Results) -> None:
     with st.expander("Which files can be read"):
         st.markdown(_FORMS)
     left, right = st.columns(2)
-    limit = f"At most {MOST_BYTES // 1_000_000} MB; kept in memory, and on the disk only while it is read."
-    file = left.file_uploader("Predictions (CSV or .npy)", ENDINGS, key="score_file", help=limit)
-    truth = right.file_uploader("Truth, where the predictions lack it", ENDINGS, key="score_truth", help=limit)
+    file = left.file_uploader("Predictions (CSV or .npy)", ENDINGS, key="score_file")
+    truth = right.file_uploader("Truth, where the predictions lack it", ENDINGS, key="score_truth")
     if file is None:
         st.info("Upload predictions of images whose diagnosis is known. Every figure of `skinlesion score` follows.")
         return
@@ -53,7 +54,7 @@ def show(results: Results) -> None:
     if upload is None:
         return
     values, notes = _summarised(upload, results.params.evaluate)
-    with part(results, f"Figures of {_NAMES[0]}"):
+    with part(results, "Figures of the upload"):
         _figures(upload, values, notes)
     with part(results, "Compared with"):
         _comparison(results, upload, truth)
