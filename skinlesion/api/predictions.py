@@ -10,6 +10,7 @@ import pandas as pd
 
 from skinlesion.errors import UserError
 from skinlesion.evaluation.predictions import Predictions, predictions_of, read_predictions, read_validation
+from skinlesion.stages.compare import model_name
 from skinlesion.vocabulary import CLASSES, PROBABILITY_COLUMNS
 
 #: What functions take as predictions.
@@ -84,7 +85,7 @@ def names_of(models: Sequence[Source], names: Sequence[str] | None) -> list[str]
     """
     if names is None:
         names = [
-            Path(model).stem if isinstance(model, str | Path) else chr(ord("a") + place % 26)
+            model_name(Path(model)) if isinstance(model, str | Path) else chr(ord("a") + place % 26)
             for place, model in enumerate(models)
         ]
         if len(set(names)) < len(names):

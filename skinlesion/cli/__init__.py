@@ -21,7 +21,7 @@ from skinlesion.extras import EXTRAS, not_installed
 
 # Importing a group registers its commands; `--help` lists them in this order.
 # isort: off
-from skinlesion.cli import data, training, results, files, published, use  # noqa: F401
+from skinlesion.cli import start, data, training, results, files, published, use  # noqa: F401
 
 # isort: on
 from skinlesion.cli.other_stages import register_others

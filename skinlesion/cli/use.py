@@ -81,7 +81,7 @@ def dashboard(
     port: Annotated[int, typer.Option(min=1024, max=65535, help="The port on 127.0.0.1.")] = 8501,
     params: ParamsOption = Path("params.yaml"),
 ) -> None:
-    """Open the dashboard on this machine alone: data, training, performance, prediction, comparison."""
+    """Open the dashboard on this machine alone: results, comparisons, retests, uploads scored and predicted."""
     import importlib.util
 
     load(params)
@@ -91,6 +91,7 @@ def dashboard(
     settings = {
         "server.address": "127.0.0.1", "server.port": str(port), "server.headless": "true",
         "server.fileWatcherType": "none", "server.maxUploadSize": "20", "browser.gatherUsageStats": "false",
+        "client.toolbarMode": "minimal",  # no Deploy button
         # A page of another site, under a name that leads to this machine, gets no connection (DNS rebinding).
         "server.allowedHosts": "127.0.0.1", "server.enableCORS": "true", "server.enableXsrfProtection": "true",
         "browser.serverAddress": "127.0.0.1",

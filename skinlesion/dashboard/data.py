@@ -1,13 +1,21 @@
-"""The Data page: counts of images and lesions under filters, and photographs."""
+"""The Data page: counts of images and lesions under filters, what is missing, ages, sexes, sites, and photographs."""
 
 import pandas as pd
 import streamlit as st
 
-from skinlesion.numbers import count, number, percent
+from skinlesion.dashboard import charts, words
+from skinlesion.dashboard.shared import part, show_figures, show_table
+from skinlesion.data.description import describe_tables
+from skinlesion.numbers import count, interval, number, percent
 from skinlesion.results.reader import Results
-from skinlesion.vocabulary import CLASS_NAMES, CLASSES
+from skinlesion.vocabulary import CLASSES, UNKNOWN
 
-_SHOWN = 12
+_SHOWN, _ROWS = 12, 20
+_AGE_STEP = 5  # years: HAM10000 gives ages in fives
+_COLUMNS = {
+    "image_id": "Image", "lesion_id": "Lesion", "dx": "Diagnosis", "age": "Age in years", "sex": "Sex",
+    "localization": "Localization", "dx_type": "Diagnosis by", "dataset": "Source",
+}  # fmt: skip
 
 
 def show(results: Results) -> None:
@@ -21,29 +29,102 @@ def show(results: Results) -> None:
     kept = table[table["sex"].isin(sexes or table["sex"]) & table["localization"].isin(sites or table["localization"])]
     if ages != (0, 100):
         kept = kept[kept["age"].between(*ages)]
-    left, middle, right = st.columns(3)
-    left.metric("Images", count(len(kept)))
-    middle.metric("Lesions", count(kept["lesion_id"].nunique()))
-    missing = kept[["age"]].isna().any(axis=1) | (kept["sex"] == "unknown") | (kept["localization"] == "unknown")
-    right.metric("With a field missing", percent(missing.mean(), 1))
+    _counts(kept)
     if kept.empty:
         st.info("No image fits these filters.")
         return
-    counts = pd.DataFrame({
-        "images": kept["dx"].value_counts(),
-        "lesions": kept.groupby("dx")["lesion_id"].nunique(),
-    }).reindex([dx for dx in CLASSES if (kept["dx"] == dx).any()])  # fmt: skip
-    st.subheader("By diagnosis")
-    st.bar_chart(counts, stack=False)
-    st.subheader("Ages by diagnosis")
-    st.dataframe(kept.groupby("dx")["age"].describe()[["count", "25%", "50%", "75%"]], width="stretch")
-    st.subheader("Photographs")
-    dx = st.selectbox(
-        "Diagnosis", list(counts.index), format_func=lambda name: f"{name}, {CLASS_NAMES[name]}", key="data_dx"
+    described = describe_tables(kept)
+    with part(results, "Diagnoses"):
+        _diagnoses(described["classes"])
+    with part(results, "Age"):
+        _ages(kept)
+    with part(results, "Sex and localization"):
+        _fields(kept)
+    with part(results, f"First {_ROWS} rows"):
+        first = kept.head(_ROWS).rename(columns=_COLUMNS)
+        show_table(first[[name for name in _COLUMNS.values() if name in first]])
+    with part(results, "Photographs"):
+        _photographs(results, kept)
+
+
+def _counts(kept: pd.DataFrame) -> None:
+    lacking = {
+        "age": kept["age"].isna(),
+        "sex": kept["sex"] == UNKNOWN,
+        "localization": kept["localization"] == UNKNOWN,
+    }
+    any_missing = pd.concat(lacking, axis=1).any(axis=1)
+    show_figures([
+        ("Images", count(len(kept)), ""),
+        ("Lesions", count(kept["lesion_id"].nunique()), ""),
+        ("Classes", count(kept["dx"].nunique()), ""),
+        ("With a field missing", percent(any_missing.mean(), 1), ""),
+    ])  # fmt: skip
+    by_field = ", ".join(f"{name} of {count(column.sum(), 'image')}" for name, column in lacking.items())
+    st.caption(f"Missing: {by_field}; a field at least of {count(any_missing.sum(), 'image')}.")
+
+
+def _diagnoses(classes: pd.DataFrame) -> None:
+    drawn = pd.concat([
+        pd.DataFrame({"class": classes["dx"], "number": classes[kind], "of": kind}) for kind in ("images", "lesions")
+    ])  # fmt: skip
+    st.altair_chart(charts.grouped_bars(drawn, "class", "number", "of", y_title="number", domain=None), width="stretch")
+    show_table(
+        pd.DataFrame(
+            [
+                {
+                    "Code": row["dx"],
+                    "Diagnosis": row["name"],
+                    "Images": count(row["images"]),
+                    "Share of images": percent(row["image_share"], 1),
+                    "Lesions": count(row["lesions"]),
+                    "Share of lesions": percent(row["lesion_share"], 1),
+                    "Images per lesion": number(row["images_per_lesion"], 2),
+                    "Age, median (quartiles)": interval(row["age_median"], row["age_q1"], row["age_q3"], 0),
+                }
+                for row in classes.to_dict("records")
+            ]
+        )
     )
-    some = kept[kept["dx"] == dx].sample(frac=1, random_state=0).head(_SHOWN)
-    columns = st.columns(6)
-    for place, row in enumerate(some.to_dict("records")):
-        age = "age unknown" if pd.isna(row["age"]) else f"{number(row['age'], 0)} years"
-        caption = f"{row['image_id']}: {age}, {row['sex']}, {row['localization']}"
-        columns[place % 6].image(results.photograph(row["image_id"]), caption=caption)
+
+
+def _ages(kept: pd.DataFrame) -> None:
+    known = kept.dropna(subset=["age"]).rename(columns={"age": "age in years"})
+    if known.empty:
+        st.info("No image has an age under these filters.")
+        return
+    st.altair_chart(
+        charts.histogram(known[["age in years"]], "age in years", step=_AGE_STEP, counted="images"), width="stretch"
+    )
+    left, right = st.columns(2)
+    drawn = known.rename(columns={"dx": "diagnosis"})[["diagnosis", "sex", "age in years"]].sort_values("sex")
+    order = list(CLASSES)
+    left.markdown("**By diagnosis**")
+    left.altair_chart(charts.boxes(drawn, "diagnosis", "age in years", order=order))
+    right.markdown("**By diagnosis and sex**")
+    of_known_sex = drawn[drawn["sex"] != UNKNOWN]
+    right.altair_chart(charts.boxes(of_known_sex, "diagnosis", "age in years", "sex", order=order))
+    st.caption("Boxes: quartiles and median; whiskers reach 1.5 interquartile ranges.")
+
+
+def _fields(kept: pd.DataFrame) -> None:
+    left, right = st.columns(2)
+    for column, field in ((left, "sex"), (right, "localization")):
+        numbers = kept[field].value_counts()
+        drawn = pd.DataFrame({
+            field: [f"{name}, {percent(many / len(kept), 1)}" for name, many in numbers.items()],
+            "images": numbers.to_numpy(),
+        })  # fmt: skip
+        column.markdown(f"**{field.capitalize()}**")
+        column.altair_chart(charts.bars(drawn, field, "images"))
+
+
+def _photographs(results: Results, kept: pd.DataFrame) -> None:
+    present = [dx for dx in CLASSES if (kept["dx"] == dx).any()]
+    dx = st.selectbox("Diagnosis", present, format_func=words.class_title, key="data_dx")
+    some = kept[kept["dx"] == dx].sample(frac=1, random_state=0).head(_SHOWN).to_dict("records")
+    for start in range(0, len(some), 6):
+        for column, row in zip(st.columns(6), some[start : start + 6], strict=False):
+            age = "age unknown" if pd.isna(row["age"]) else f"{number(row['age'], 0)} years"
+            caption = f"{row['image_id']}  \n{age}, {row['sex']}, {row['localization']}"
+            column.image(results.photograph(row["image_id"]), caption=caption)

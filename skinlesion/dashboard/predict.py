@@ -1,4 +1,4 @@
-"""The Predict page: an uploaded photograph, its probabilities, where the model looks, and similar images."""
+"""The Predict page: an uploaded photograph, its likeliest diagnoses, where the model looks, and similar images."""
 
 from typing import Any
 
@@ -6,18 +6,18 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from skinlesion.dashboard.shared import open_results
+from skinlesion.dashboard import address, charts, diagnoses
+from skinlesion.dashboard.shared import MOST_BYTES, open_results
+from skinlesion.dashboard.words import class_title, first_upper
 from skinlesion.data.decode import decode
 from skinlesion.data.patient_records import PatientRecord
 from skinlesion.errors import UserError
 from skinlesion.numbers import number, percent
 from skinlesion.report import prediction_words as words
 from skinlesion.results.reader import Results
-from skinlesion.vocabulary import CLASSES, LOCALIZATIONS, PROBABILITY_COLUMNS, SEXES, UNKNOWN
+from skinlesion.vocabulary import LOCALIZATIONS, SEXES, UNKNOWN
 
-#: Largest upload, in bytes; the server refuses larger ones too.
-MOST_BYTES = 20_000_000
-_SIMILAR = 6
+_SIMILAR, _TOP = 6, 3
 
 #: The entry that leaves the choice of a model to what is known of the patient.
 AUTOMATIC = "the best for what is known of the patient"
@@ -30,7 +30,7 @@ def show(results: Results) -> None:
     if not trained:
         st.info("No trained models here: run `dvc repro`.")
         return
-    wanted = st.selectbox("Experiment", [AUTOMATIC, *trained], key="predict_name")
+    wanted = _choose(trained)
     left, middle, right = st.columns(3)
     age = left.number_input("Age in years (empty: unknown)", 0, 120, value=None, key="predict_age")
     sex = middle.selectbox("Sex", [UNKNOWN, *SEXES], key="predict_sex")
@@ -48,22 +48,39 @@ def show(results: Results) -> None:
     table = pd.DataFrame([record.row()])
     row = model.rows([pixels], table)[0]
     for warning in words.warnings_of(row):
-        st.error(warning)
+        st.error(first_upper(warning))
     if row["unlike"] is None:
-        st.warning(f"{words.likeness_text(row)}: below, the section on similar images says why")
+        st.warning(f"{first_upper(words.likeness_text(row))}: below, the section on similar images says why")
     picture, figures = st.columns([1, 2])
-    picture.image(pixels, caption="as the model sees it")
+    picture.image(pixels, caption="As the model sees it")
     with figures:
-        st.caption(f"{words.answered_by(row)}; {words.likeness_text(row)}.")
+        st.caption(f"{first_upper(words.answered_by(row))}; {words.likeness_text(row)}.")
         st.subheader(words.answer_text(row))
-        st.altair_chart(_chart(row))
+        st.markdown(
+            f"Level of risk of this answer: {diagnoses.risk_badge(row['answer'])} (high: melanoma and basal cell "
+            "carcinoma; moderate: actinic keratosis; low: the others)"
+        )
+        _likeliest(row)
+        st.altair_chart(_chart(row), width="stretch")
         st.metric("Malignant (akiec, bcc, mel)", percent(row["malignant"], 1))
-        st.caption(f"{words.risk_basis(row)}; a clinic's share differs, and so does the risk there.")
+        st.caption(f"{first_upper(words.risk_basis(row))}; a clinic's share differs, and so does the risk there.")
         for remark in words.remarks_of(row):
-            st.warning(remark)
+            st.warning(f"{first_upper(remark)}.")
         _meaning(row)
     _looks(results, name, pixels, table)
     _similar(model, results, pixels)
+
+
+def _choose(trained: list[str]) -> str:
+    """Show the list of models; the address names one only where one was chosen."""
+    options = [AUTOMATIC, *trained]
+    if address.arrived():
+        wanted = st.query_params.get("experiment", AUTOMATIC)
+        st.session_state["predict_name"] = wanted if wanted in options else AUTOMATIC
+    wanted = str(st.selectbox("Experiment", options, key="predict_name"))
+    if wanted != AUTOMATIC:
+        address.keep("experiment", wanted)
+    return wanted
 
 
 def _best(results: Results, trained: list[str], record: PatientRecord) -> str:
@@ -75,20 +92,21 @@ def _best(results: Results, trained: list[str], record: PatientRecord) -> str:
     return best if best in trained else trained[0]
 
 
-def _chart(row: dict[str, Any]) -> Any:
-    """Return bars of the probabilities; their axis is 0 to 1, so that a small probability looks small."""
-    import altair
+def _likeliest(row: dict[str, Any]) -> None:
+    """Show the likeliest diagnoses, each with a text on what it is."""
+    for place, dx in enumerate(words.ranked(row)[:_TOP], start=1):
+        with st.expander(f"{place}. {class_title(dx)}: {percent(row[f'p_{dx}'], 1)}"):
+            st.markdown(f"{diagnoses.TEXTS[dx]}  \nLevel of risk: {diagnoses.risk_badge(dx)}")
 
-    table = pd.DataFrame({"class": list(CLASSES), "probability": [row[name] for name in PROBABILITY_COLUMNS]})
-    return (
-        altair.Chart(table)
-        .mark_bar()
-        .encode(
-            x=altair.X("probability", scale=altair.Scale(domain=[0, 1])),
-            y=altair.Y("class", sort=None, title=None),
-            tooltip=["class", altair.Tooltip("probability", format=".3f")],
-        )
-    )
+
+def _chart(row: dict[str, Any]) -> Any:
+    """Return bars of all classes, likeliest first; their axis is 0 to 1, so that a small probability looks small."""
+    ranked = words.ranked(row)
+    table = pd.DataFrame({
+        "class": [class_title(dx) for dx in ranked],
+        "probability": [row[f"p_{dx}"] for dx in ranked],
+    })  # fmt: skip
+    return charts.bars(table, "class", "probability", domain=(0, 1))
 
 
 def _pixels(data: bytes, results: Results) -> np.ndarray | None:

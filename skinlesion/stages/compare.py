@@ -1,5 +1,6 @@
 """compare, score: the same statistics as the `stats` stage, on prediction files from anywhere."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -98,10 +99,16 @@ def write_page(path: Path, report: ComparisonReport) -> None:
     write_text(path, compare_page(report, PAGE_MARK))
 
 
+def model_name(path: Path) -> str:
+    """Return the name of a predictions file without its ending, `.csv.gz` included."""
+    return re.sub(r"(\.csv)?(\.[^.]*)?$", "", path.name) or path.name
+
+
 def _names(files: Sequence[Path]) -> list[str]:
     """Return the shortest ends of the paths that tell the files apart, without `predictions.csv`."""
     parts = [
-        (path.parent if path.name == "predictions.csv" else path.with_suffix("")).absolute().parts for path in files
+        (path.parent if path.name == "predictions.csv" else path.with_name(model_name(path))).absolute().parts
+        for path in files
     ]
     for length in range(1, max(map(len, parts)) + 1):
         names = [printable("/".join(path[-length:])) for path in parts]

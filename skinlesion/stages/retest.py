@@ -21,9 +21,10 @@ from skinlesion.files import write_json, write_text
 from skinlesion.outputs import check_outputs, first_bytes
 from skinlesion.params import EvaluateParams, StatsParams
 from skinlesion.report.retest_page import PAGE_MARK, retest_pages, retest_summary
+from skinlesion.results.retests import RETEST_STEM
 
 #: What is written, by ending.
-OUTPUTS = {ending: f"retest.{ending}" for ending in ("html", "md", "svg", "json")}
+OUTPUTS = {ending: f"{RETEST_STEM}.{ending}" for ending in ("html", "md", "svg", "json")}
 
 _RAW = Path("ham10000") / "HAM10000_metadata.csv"
 _ARCHIVES = (Path("data/prepared/metadata.csv"), "data/raw" / _RAW)

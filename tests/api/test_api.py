@@ -95,6 +95,13 @@ def test_several_trainings_are_an_array_with_a_first_axis(folder):  # noqa: F811
     assert loaded.seeds == (0, 1)
 
 
+def test_models_are_called_after_their_files(folder):  # noqa: F811
+    for name in ("weak", "strong"):
+        pd.read_csv(folder / f"{name}.csv").to_csv(folder / f"{name}.v1.csv.gz", index=False)
+    result = sl.compare(folder / "weak.v1.csv.gz", folder / "strong.v1.csv.gz", **FAST)
+    assert result.answers[0].startswith("strong.v1 is better than weak.v1 by")
+
+
 def test_the_bootstrap_is_paired_and_by_lesion(folder):  # noqa: F811
     drawn = sl.bootstrap(folder / "weak.csv", folder / "strong.csv", metrics=["accuracy"], replicates=200)
     table = drawn.to_frame()
