@@ -41,6 +41,8 @@ def on_files(files: Files, config: Any) -> Files:
 
 def on_page_markdown(markdown: str, page: Any, config: Any, files: Files) -> str:
     """Fill in what is made from the code, and move links."""
+    if page.file.src_uri.startswith("offline/"):  # model cards: their header is for a model hub
+        page.meta = {"search": {"exclude": True}}
     page.meta.setdefault("hide", HIDDEN.get(page.file.src_uri, []))
     return links.relink(marked.rewrite(markdown, "fill", fills.fill, keep_marks=False), _path(page.file))
 
