@@ -15,7 +15,7 @@ import marked  # noqa: E402
 #: Pages with wide tables → what stands beside the text elsewhere and not here.
 HIDDEN = {
     "index.md": ["navigation", "toc"],
-    "RESULTS.md": ["toc"],
+    "RESULTS.md": ["navigation", "toc"],
     "benchmarks/validity.md": ["toc"],
     "benchmarks/published_tests.md": ["toc"],
     "examples/retest/retest.md": ["toc"],
