@@ -111,7 +111,9 @@ def test_the_readmes_comparison_is_what_the_command_prints(capsys, monkeypatch):
 def test_the_readmes_shares_of_false_alarms_are_those_of_the_simulation():
     """The last column: HAM10000's number of lesions, images of a lesion alike."""
     table = (ROOT / "benchmarks/published_tests.md").read_text()
-    last = {line.split("|")[1].strip(): line.split("|")[-2].strip() for line in table.splitlines() if line.startswith("|")}
+    last = {
+        line.split("|")[1].strip(): line.split("|")[-2].strip() for line in table.splitlines() if line.startswith("|")
+    }
     readme = " ".join((ROOT / "README.md").read_text().split())
     by_image, by_lesion = last["McNemar, by image"], last["McNemar, by lesion (here)"]
     assert f"different in {by_image} of data sets at a level of 5%, by lesion in {by_lesion};" in readme
