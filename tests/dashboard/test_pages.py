@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import shutil
 
 import numpy as np
@@ -38,7 +39,16 @@ def test_a_page_opens_with_one_notice_and_says_that_the_data_are_synthetic(app, 
 
 
 def test_it_opens_on_the_overview(app):
-    assert app().header[0].value == "Overview"
+    shown = app()
+    assert shown.header[0].value == "Overview"
+    assert tuple(shown.sidebar.radio(key="page").options) == PAGES
+
+
+def test_the_documentation_names_every_page_and_no_other():
+    text = (ROOT / "docs/dashboard.md").read_text()
+    listed = re.findall(r"^\| ([A-Z]\w+) \|", text, re.MULTILINE)
+    assert tuple(listed) == PAGES
+    assert set(re.findall(r"^\| ✓ .* \| (\w+) \|$", text, re.MULTILINE)) == {*PAGES, "all"}
 
 
 @pytest.mark.parametrize("page", PAGES)
