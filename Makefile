@@ -63,5 +63,17 @@ readme: $(STAMP)
 	@cp -r examples/offline/reports/cards docs/offline/
 	@for name in $(FIGURES); do cp examples/offline/reports/figures/$$name.svg docs/offline/figures/; done
 
+# The documentation as a site, in build/site: open build/site/index.html. Pages that show outputs and figures are renewed.
+DOCS_STAMP := .venv/.docs
+.PHONY: docs
+docs: $(DOCS_STAMP)
+	@PATH="$(BIN):$$PATH" python docs/site/outputs.py && PATH="$(BIN):$$PATH" python docs/site/pictures.py
+	@NO_MKDOCS_2_WARNING=1 PATH="$(BIN):$$PATH" mkdocs build --strict --quiet -f docs/site/mkdocs.yml
+	@echo "Done. Open build/site/index.html."
+
+$(DOCS_STAMP): $(STAMP)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
+	@touch $(DOCS_STAMP)
+
 clean:
 	rm -rf .venv
