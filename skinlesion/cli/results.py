@@ -61,13 +61,13 @@ def explain(
     params: ParamsOption = Path("params.yaml"),
 ) -> None:
     """Show where models look: overlays of images, or a test fold of the best experiments against lesion masks."""
-    from skinlesion import console
-    from skinlesion.stages import explain as stage
-
     experiment = name_given(name, option)
     if (experiment is None) != (not image):
         raise UserError("explain: give NAME and --image ID together, or neither for the best experiments")
     loaded, workspace = load(params)
+    from skinlesion import console
+    from skinlesion.stages import explain as stage  # now only: torch takes seconds, and a mistake should not wait
+
     if experiment is not None:
         for path in stage.explain_images(loaded, workspace, experiment, image or []):
             print(path)

@@ -43,23 +43,26 @@ def predict(
     params: ParamsOption = Path("params.yaml"),
 ) -> None:
     """Predict photographs with a trained experiment: probabilities, conformal set, malignancy. Not for diagnosis."""
-    from skinlesion.training.memory import share_one_heap
-
-    share_one_heap()  # before the imports that start threads
-    from skinlesion.console import PredictionPrinter, warn
     from skinlesion.data.patient_records import PatientRecord
-    from skinlesion.stages import predict as stage
 
     if as_json and as_csv:
         raise UserError("predict: give either --json or --csv")
     if cam is not None:
         check_output_folder(cam, "--cam")
+    record = PatientRecord(age, sex, localization).checked()
     loaded, workspace = load(params)
+    # Now only: torch takes seconds, and a mistake should not wait for it.
+    from skinlesion.training.memory import share_one_heap
+
+    share_one_heap()  # before the imports that start threads
+    from skinlesion.console import PredictionPrinter, warn
+    from skinlesion.stages import predict as stage
+
     predicted = stage.predict(
         loaded,
         workspace,
         images,
-        record=PatientRecord(age, sex, localization),
+        record=record,
         table=table,
         experiment=experiment,
         fold=fold,

@@ -89,7 +89,9 @@ def show_differences(rows: list[Mapping[str, Any]]) -> None:
         for row in rows
     ])  # fmt: skip
     title = f"difference, {rows[0]['b']} − {rows[0]['a']}"
-    st.altair_chart(charts.intervals(drawn.dropna(), title=title, zero=True), width="stretch")
+    drawn = drawn.dropna()
+    if len(drawn):
+        st.altair_chart(charts.intervals(drawn, title=title, zero=True), width="stretch")
     show_table(
         pd.DataFrame(
             [

@@ -226,3 +226,25 @@ def test_a_bug_is_not_dressed_up_as_a_users_mistake(tmp_path, run, monkeypatch):
     monkeypatch.setattr(params_file, "load_params", broken)
     with pytest.raises(ZeroDivisionError):
         run("prepare", cwd=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [("predict photo.jpg --sex m", "--sex m"), ("explain image", "--image"), ("explain", "params.yaml: no such file")],
+)
+def test_a_mistake_is_named_before_torch_is_imported(command, words, tmp_path):
+    import subprocess
+    import sys
+
+    code = f"""
+import sys
+from skinlesion import cli
+sys.argv = ["skinlesion", *{command.split()!r}]
+try:
+    cli.main()
+finally:
+    print("torch" in sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (2, "False\n")
+    assert words in done.stderr

@@ -13,6 +13,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.dashboard.conftest import PAGES
+
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
 pytestmark = [
@@ -22,7 +24,6 @@ pytestmark = [
 ]
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 
-PAGES = ("Data", "Training", "Performance", "Predict", "Compare")
 WIDTHS = {"desktop": (1280, 900), "phone": (390, 844)}
 
 
@@ -93,9 +94,22 @@ def open_page(browser, address, width, name):
 def test_a_page_opens_without_an_error(browser, address, width, name):
     page = open_page(browser, address, width, name)
     assert page.get_by_test_id("stException").count() == 0
-    assert page.get_by_text("not for diagnosis").count() >= 1
+    assert page.get_by_text("not for diagnosis").count() == 1
     assert page.get_by_role("heading", name=name).count() >= 1
     keep(page, f"dashboard-{name.lower()}-{width}")
+    page.close()
+
+
+def test_the_back_button_shows_the_page_before(browser, address):
+    page = open_page(browser, address, "desktop", "Training")
+    page.get_by_test_id("stSidebar").get_by_text("Performance", exact=True).click()
+    settled(page)
+    assert "page=Performance" in page.url
+    page.go_back()
+    settled(page)
+    assert "page=Training" in page.url
+    assert page.get_by_role("heading", name="Training").count() >= 1
+    assert page.get_by_text("Deploy", exact=True).count() == 0
     page.close()
 
 

@@ -2,52 +2,53 @@
 
 import io
 import json
+import re
 import shutil
-import sys
 
 import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
 
+from skinlesion.params_file import load_params
+from skinlesion.report.effect_page import effect_answer
+from skinlesion.results.reader import Results
+from skinlesion.results.workspace import Workspace
 from skinlesion.training.phases import FINE_TUNING, HEAD
+from skinlesion.vocabulary import CLASS_NAMES, CLASSES
 from tests.cli.test_predict import png_of_claimed_size
 from tests.conftest import ROOT, small_params, write_params
+from tests.dashboard.conftest import PAGES, at, charts, tables, texts
 
-testing = pytest.importorskip("streamlit.testing.v1", reason="the extra `dashboard` is not installed")
-
-APP = str(ROOT / "skinlesion/dashboard/app.py")
-PAGES = ("Data", "Training", "Performance", "Predict", "Compare")
+pytest.importorskip("streamlit.testing.v1", reason="the extra `dashboard` is not installed")
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
 
-
-@pytest.fixture
-def app(finished, monkeypatch):
-    def start(folder=finished):
-        monkeypatch.setattr(sys, "argv", [APP, str(folder / "params.yaml")])
-        made = testing.AppTest.from_file(APP, default_timeout=60)
-        return made.run()
-
-    return start
-
-
-def at(app, page):
-    return app.sidebar.radio(key="page").set_value(page).run()
-
-
-def texts(app):
-    kinds = ("markdown", "caption", "info", "error", "warning", "subheader", "header")
-    return " ".join(str(one.value) for kind in kinds for one in getattr(app, kind))
+#: Pages that show something where nothing was run: what comes with the package, or with an upload.
+WITHOUT_RESULTS = ("Retest", "Score")
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_a_page_opens_with_the_notice_and_says_that_the_data_are_synthetic(app, page):
+def test_a_page_opens_with_one_notice_and_says_that_the_data_are_synthetic(app, page):
     shown = at(app(), page)
     assert not shown.exception
     assert shown.header[0].value == page
-    assert any("not for diagnosis" in one.value for one in shown.warning)
+    assert texts(shown).count("not for diagnosis") == 1
+    assert [one.value for one in shown.warning if "not for diagnosis" in one.value]
     assert any("SYNTHETIC" in one.value for one in shown.error)
+
+
+def test_it_opens_on_the_overview(app):
+    shown = app()
+    assert shown.header[0].value == "Overview"
+    assert tuple(shown.sidebar.radio(key="page").options) == PAGES
+
+
+def test_the_documentation_names_every_page_and_no_other():
+    text = (ROOT / "docs/dashboard.md").read_text()
+    listed = re.findall(r"^\| ([A-Z]\w+) \|", text, re.MULTILINE)
+    assert tuple(listed) == PAGES
+    assert set(re.findall(r"^\| ✓ .* \| (\w+) \|$", text, re.MULTILINE)) == {*PAGES, "all"}
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -55,37 +56,134 @@ def test_a_page_without_results_says_what_to_run(app, page, tmp_path):
     write_params(tmp_path, small_params())
     shown = at(app(tmp_path), page)
     assert not shown.exception
-    assert "run `" in texts(shown)
+    assert texts(shown).count("not for diagnosis") == 1
+    assert "run `" in texts(shown) or page in WITHOUT_RESULTS
+    assert str(tmp_path) not in texts(shown)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_shows_one_experiment_of_several_that_is_evaluated(app, finished, page, tmp_path):
+    folder = tmp_path / "workspace"
+    shutil.copytree(finished, folder)
+    for left_out in ("runs/concat", "ensembles/both", "stats", "assessments"):
+        shutil.rmtree(folder / "reports" / left_out)
+    shown = at(app(folder), page)
+    assert not shown.exception
+    assert page != "Overview" or "2 systems not evaluated yet" in texts(shown)
+    assert page != "Compare" or "Choose two different systems" in texts(shown)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_shows_committed_results_without_their_predictions(app, page):
+    shown = at(app(ROOT / "examples/offline"), page)
+    assert not shown.exception
+
+
+def test_a_wrong_params_file_is_one_line_below_the_notice(app, tmp_path):
+    (tmp_path / "params.yaml").write_text("train: {epohcs: 3}\n")
+    shown = app(tmp_path)
+    assert not shown.exception
+    assert texts(shown).count("not for diagnosis") == 1
+    assert "epohcs" in shown.error[0].value
+
+
+def test_the_overview_answers_in_the_sentences_of_the_report(app, answered):
+    shown = app(answered)
+    written = effect_answer(Results(load_params(answered / "params.yaml"), Workspace(answered)))
+    assert len(written) > 1
+    for sentence in written:
+        assert sentence in [one.value for one in shown.markdown]
+
+
+def test_the_leader_board_is_ordered_by_the_primary_metric(app, finished):
+    board = next(table for table in tables(app()) if "Split by" in table)
+    values = [
+        json.loads((finished / f"reports/{place}/metrics.json").read_text())["balanced_accuracy"]
+        for place in ("runs/image", "runs/concat", "ensembles/both")
+    ]
+    assert [text.split()[0] for text in board["Balanced accuracy"]] == [f"{v:.3f}" for v in sorted(values)[::-1]]
+    names = dict(zip(("image", "concat", "both"), values, strict=True))
+    assert list(board["System"]) == sorted(names, key=lambda name: -names[name])
+
+
+def test_claims_stand_with_their_answer_in_words(app, finished):
+    row = pd.read_csv(finished / "reports/stats/claims.csv").iloc[0]
+    said = next(one.value for one in app().markdown if one.value.startswith("**c**"))
+    assert row["answer"].partition(":")[0].capitalize() in said
+    assert "concat − image in balanced accuracy is" in said or "not answered" in said.lower()
 
 
 def test_performance_shows_the_figures_of_metrics_json(app, finished):
     shown = at(app(), "Performance")
-    shown.selectbox(key="performance_name").set_value("concat").run()
+    shown.selectbox(key="experiment").set_value("concat").run()
     metrics = json.loads((finished / "reports/runs/concat/metrics.json").read_text())
     values = {one.label: one.value for one in shown.metric}
     assert values["balanced accuracy"] == f"{metrics['balanced_accuracy']:.3f}"
     assert values["malignant AUC"] == f"{metrics['malignant_auc']:.3f}"
     shown.toggle(key="performance_normalised").set_value(False).run()
-    shown.selectbox(key="performance_name").set_value("both").run()
+    shown.selectbox(key="experiment").set_value("both").run()
     assert not shown.exception
 
 
-def test_the_training_page_titles_the_phases_that_runs_write(app, finished, tmp_path):
-    """It asked for a phase `network`; runs write `fine_tuning`."""
-    folder = tmp_path / "workspace"
+def test_the_weighted_means_of_the_class_table_are_accuracy_and_weighted_f1(app, finished):
+    """The mean sensitivity weighted by class sizes is the accuracy."""
+    shown = app(page="performance", experiment="concat")
+    metrics = json.loads((finished / "reports/runs/concat/metrics.json").read_text())
+    table = next(table for table in tables(shown) if "Specificity" in table)
+    last = table.iloc[-1]
+    assert last["Class"] == "weighted mean"
+    assert last["Images"] == table["Images"].iloc[:-1].sum()
+    assert last["Sensitivity"] == pytest.approx(metrics["accuracy"])
+    undefined = table["F1"].isna().any()
+    assert undefined or last["F1"] == pytest.approx(metrics["weighted_f1"])
+    assert list(table["Class"].iloc[:-1]) == [f"{CLASS_NAMES[dx]} ({dx})" for dx in CLASSES]
+
+
+def two_phases(finished, folder):
     shutil.copytree(finished, folder)
     path = folder / "reports/runs/concat/history.csv"
     history = pd.read_csv(path)
     assert set(history["phase"]) == {HEAD}
-    history = pd.concat([history, history.assign(phase=FINE_TUNING, step=history["step"] + len(history))])
-    history.to_csv(path, index=False)
-    shown = at(app(folder), "Training")
+    later = history.assign(
+        phase=FINE_TUNING, step=history["step"] + len(history),
+        validation_balanced_accuracy=history["validation_balanced_accuracy"] + 0.125,
+    )  # fmt: skip
+    both = pd.concat([history, later])
+    both.to_csv(path, index=False)
+    return path, both
+
+
+def test_the_training_page_shows_figures_and_gains_of_the_phases_that_runs_write(app, finished, tmp_path):
+    """It asked for a phase `network`; runs write `fine_tuning`."""
+    path, history = two_phases(finished, tmp_path / "workspace")
+    shown = app(tmp_path / "workspace", page="Training", experiment="concat")
     assert not shown.exception
-    assert [title.value for title in shown.subheader] == ["frozen backbone", "fine-tuned"]
-    assert sum("Accuracy on training images" in one.value for one in shown.caption) == 2
+    said = [one.value for one in shown.markdown]
+    titles = [one for one in said if one.startswith("#### ")]
+    assert titles == [
+        "#### Frozen backbone: the head alone is trained", "#### Fine-tuning: the backbone is trained too"
+    ]  # fmt: skip
+    assert len(charts(shown)) == 4
+    head = history[history["phase"] == HEAD]
+    epochs = [one.value for one in shown.metric if one.label == "Epochs"]
+    assert epochs == [str(len(head))] * 2
+    best = [one.value for one in shown.metric if one.label == "Best validation"]
+    highest = head["validation_balanced_accuracy"].max()
+    assert best == [f"{highest:.3f}", f"{highest + 0.125:.3f}"]
+    last = [one.value for one in shown.metric if one.label == "Last training"]
+    assert last == [f"{head['train_accuracy'].iloc[-1]:.3f}"] * 2
+    assert "Against the best of the frozen phase it is +0.125." in " ".join(said)
+    assert any(one.startswith("Overall: from") for one in said)
     history.drop(columns="train_accuracy").to_csv(path, index=False)  # of a run trained by an older version
-    shown = at(app(folder), "Training")
+    shown = app(tmp_path / "workspace", page="Training", experiment="concat")
     assert not shown.exception
+
+
+def test_the_curves_of_two_experiments_stand_beside_each_other(app):
+    shown = app(page="Training", experiment="concat", other="image")
+    assert not shown.exception
+    assert [one.value for one in shown.subheader] == ["concat", "image"]
+    assert len(charts(shown)) == 4
 
 
 def test_the_data_page_filters(app):
@@ -98,13 +196,70 @@ def test_the_data_page_filters(app):
     assert not shown.exception
 
 
+def test_the_data_page_counts_what_is_there_and_what_is_missing(app, finished):
+    shown = at(app(), "Data")
+    table = pd.read_csv(finished / "data/prepared/metadata.csv")
+    values = {one.label: one.value for one in shown.metric}
+    assert values["Lesions"] == str(table["lesion_id"].nunique())
+    assert f"age of {table['age'].isna().sum()} image" in texts(shown)
+    classes, rows = (next(t for t in tables(shown) if name in t) for name in ("Share of images", "Image"))
+    assert list(classes["Diagnosis"]) == [CLASS_NAMES[dx] for dx in CLASSES]
+    assert list(rows["Image"]) == list(table["image_id"].iloc[:20])
+    assert len(charts(shown)) == 6  # diagnoses, ages, two of boxes, sexes, localizations
+
+
 def test_two_systems_are_compared_and_their_flips_browsed(app):
     shown = at(app(), "Compare")
     assert not shown.exception
-    assert "lost and" in texts(shown)
+    assert "lost (right under" in texts(shown)
     shown.radio(key="compare_what").set_value("gained").run()
-    shown.selectbox(key="compare_b").set_value(shown.selectbox(key="compare_a").value).run()
+    shown.selectbox(key="other").set_value(shown.selectbox(key="experiment").value).run()
     assert "Choose two different systems" in texts(shown)
+
+
+def test_compare_says_what_stats_found_of_the_pair(app, finished):
+    comparisons = pd.read_csv(finished / "reports/stats/comparisons.csv", keep_default_na=False)
+    shown = app(page="Compare", experiment="image", other="concat")
+    row = next(
+        row for row in comparisons.to_dict("records")
+        if row["family"] and row["metric"] == "balanced_accuracy" and {row["a"], row["b"]} == {"image", "concat"}
+    )  # fmt: skip
+    said = shown.markdown[0].value
+    assert said.startswith("No verdict on the balanced accuracy: ") == row["verdict"].startswith("no verdict: ")
+    assert row["verdict"].removeprefix("no verdict: ") in said or "better" in said
+    differences = next(table for table in tables(shown) if "Verdict" in table)
+    assert list(differences["Metric"]) == ["Balanced accuracy", "Macro F1", "Macro AUC", "Accuracy"]
+    assert len(charts(shown)) == 4  # differences, two confusion matrices, F1 by class
+
+
+def test_the_metadata_page_shows_what_effect_and_metadata_wrote(app, answered):
+    shown = app(answered, page="Metadata")
+    assert not shown.exception
+    assert not shown.info
+    assert [one.label for one in shown.expander][:2] == ["The two models", "The gain"]
+    assert any("Image-only twin" in table for table in tables(shown))
+    assert len(charts(shown)) == 3
+
+
+def test_the_retest_page_shows_a_retest_of_the_workspace_and_the_registry(app, finished, tmp_path):
+    folder = tmp_path / "workspace"
+    shutil.copytree(finished, folder)
+    shutil.copytree(ROOT / "examples/retest", folder / "retest")
+    content = json.loads((folder / "retest/retest.json").read_text())
+    shown = app(folder, page="Retest")
+    assert not shown.exception
+    values = {one.label: one.value for one in shown.metric}
+    assert values["Images"] == f"{content['certificate']['images']:,}"
+    equal = sum(row["equal"] for row in content["figures"])
+    assert values["Figures recomputed"] == f"{equal} of {len(content['figures'])}"
+    models = next(table for table in tables(shown) if "Model" in table)
+    assert set(models["Model"]) == {row["model"] for row in content["models"]}
+    entries = next(table for table in tables(shown) if "Repository" in table)
+    assert len(entries) == len(list((ROOT / "skinlesion/registry").glob("*.yaml")))
+    (folder / "retest/retest.json").write_text('{"certificate": {}}')
+    shown = app(folder, page="Retest")
+    assert not shown.exception
+    assert any("retest.json" in one.value and "run `skinlesion retest" in one.value for one in shown.info)
 
 
 def png(pixels):
@@ -138,9 +293,9 @@ def predicted(app, pixels):
 def test_the_model_is_chosen_by_what_is_known_of_the_patient(app, finished):
     """The multimodal model answered photographs of nobody known."""
     shown = predicted(app(), np.load(finished / "data/prepared/images.npy")[0])
-    assert "answered by image, a model of the image alone; nothing known of the patient" in texts(shown)
+    assert "Answered by image, a model of the image alone; nothing known of the patient" in texts(shown)
     shown.number_input(key="predict_age").set_value(60).run()
-    assert "answered by concat, a model of image and record; age, sex or localization known" in texts(shown)
+    assert "Answered by concat, a model of image and record; age, sex or localization known" in texts(shown)
     shown.number_input(key="predict_age").set_value(None).run()
     shown.selectbox(key="predict_name").set_value("concat").run()
     assert any("was told none of them" in one.value for one in shown.error)
@@ -165,8 +320,20 @@ def test_a_prediction_says_that_it_is_synthetic_and_where_its_risk_holds(app, fi
 
 def test_the_axis_of_probabilities_is_0_to_1(app, finished):
     shown = predicted(app(), np.load(finished / "data/prepared/images.npy")[0])
-    chart = json.loads(shown.get("vega_lite_chart")[0].proto.spec)
-    assert chart["encoding"]["x"]["scale"]["domain"] == [0, 1]
+    assert charts(shown)[0]["encoding"]["x"]["scale"]["domain"] == [0, 1]
+
+
+def test_the_three_likeliest_diagnoses_stand_first_each_with_a_text_and_a_level_of_risk(app, finished):
+    shown = predicted(app(), np.load(finished / "data/prepared/images.npy")[0])
+    likeliest = [one.label for one in shown.expander if one.label[:2] in ("1.", "2.", "3.")]
+    shares = [float(label.rpartition(": ")[2].rstrip("%")) for label in likeliest]
+    assert len(likeliest) == 3
+    assert shares == sorted(shares, reverse=True)
+    inside = [one.markdown[0].value for one in shown.expander if one.label in likeliest]
+    assert all(text.count("-badge[") == 1 for text in inside)
+    answer = shown.subheader[0].value.partition(" (")[0]
+    level = {"mel": "high", "bcc": "high", "akiec": "moderate"}.get(answer, "low")
+    assert f"-badge[{level}]" in next(one.value for one in shown.markdown if one.value.startswith("Level of risk of"))
 
 
 @pytest.mark.parametrize(

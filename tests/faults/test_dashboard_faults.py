@@ -113,6 +113,7 @@ def test_the_upload_limit_is_the_pages(monkeypatch, tmp_path):
     use.dashboard(port=8501, params=write_params(tmp_path, small_params()))
     settings = dict(zip(given[5::2], given[6::2], strict=False))
     assert int(settings["--server.maxUploadSize"]) * 1_000_000 == MOST_BYTES
+    assert settings["--client.toolbarMode"] == "minimal"  # no Deploy button
     assert settings["--server.address"] == settings["--server.allowedHosts"] == "127.0.0.1"
 
 
