@@ -68,7 +68,7 @@ DOCS_STAMP := .venv/.docs
 .PHONY: docs
 docs: $(DOCS_STAMP)
 	@PATH="$(BIN):$$PATH" python docs/site/outputs.py && PATH="$(BIN):$$PATH" python docs/site/pictures.py
-	@NO_MKDOCS_2_WARNING=1 PATH="$(BIN):$$PATH" mkdocs build --strict --quiet -f docs/site/mkdocs.yml
+	@NO_MKDOCS_2_WARNING=1 PATH="$(BIN):$$PATH" mkdocs build --strict -f docs/site/mkdocs.yml
 	@echo "Done. Open build/site/index.html."
 
 $(DOCS_STAMP): $(STAMP)
