@@ -49,13 +49,15 @@ def _leader_board(results: Results) -> None:
         st.info("No results yet: run `dvc repro`.")
         return
     primary = results.params.stats.primary
-    ranked = sorted(names, key=lambda name: -results.metrics(name).get(primary, float("-inf")))
+    by_lesion = {name: words.split_by(results.params, name) == "lesion" for name in names}
+    # Systems whose split flatters stand below all others, whatever their figures.
+    ranked = sorted(names, key=lambda name: (not by_lesion[name], -results.metrics(name).get(primary, float("-inf"))))
     all_of_them = len(ranked) > _TOP and st.toggle(f"All {count(len(ranked), 'system')}", key="overview_all")
     shown = ranked if all_of_them else ranked[:_TOP]
     rows = []
     for name in shown:
         metrics = results.metrics(name)
-        split = _SPLITS[words.split_by(results.params, name) == "lesion"]
+        split = _SPLITS[by_lesion[name]]
         ends = {end: metrics.get(f"{primary}_{end}") for end in ("low", "high")}
         rows.append({"name": name, "value": metrics.get(primary), **ends, "split": split})
     table = pd.DataFrame(rows)
@@ -64,19 +66,19 @@ def _leader_board(results: Results) -> None:
     missing = len(results.shown) - len(names)
     said = f"The {count(len(shown))} best of {count(len(ranked), 'system')} by {title_of(primary)} on test images"
     if kind is not None:
-        said += "; under a split by image other images of the tested lesions are trained on, which flatters"
+        said += "; those split by image stand last: other images of tested lesions were trained on, which flatters"
     st.caption(f"{said}; {count(missing, 'system')} not evaluated yet." if missing else f"{said}.")
     show_table(
         pd.DataFrame(
             [
                 {
                     "System": name,
-                    "Input": words.sees(results.params, name),
-                    "Split by": words.split_by(results.params, name),
                     **{
                         words.first_upper(title_of(metric)): figure(results.metrics(name), metric, places_of(metric))
                         for metric in registry.TABLE
                     },
+                    "Input": words.sees(results.params, name),
+                    "Split by": words.split_by(results.params, name),
                 }
                 for name in shown
             ]

@@ -106,6 +106,19 @@ def test_the_leader_board_is_ordered_by_the_primary_metric(app, finished):
     assert list(board["System"]) == sorted(names, key=lambda name: -names[name])
 
 
+def test_systems_whose_split_flatters_stand_last_on_the_leader_board(app):
+    shown = app(ROOT / "examples/offline")
+    shown.toggle(key="overview_all").set_value(True).run()
+    board = next(table for table in tables(shown) if "Split by" in table)
+    values = [float(text.split()[0]) for text in board["Balanced accuracy"]]
+    flatters = (board["Split by"] != "lesion").to_numpy()
+    first = int(flatters.argmax())
+    assert flatters[first:].all()
+    assert not flatters[:first].any()
+    assert values[:first] == sorted(values[:first], reverse=True)
+    assert max(values[first:]) > values[0]  # it is not the figures that put them there
+
+
 def test_claims_stand_with_their_answer_in_words(app, finished):
     row = pd.read_csv(finished / "reports/stats/claims.csv").iloc[0]
     said = next(one.value for one in app().markdown if one.value.startswith("**c**"))
