@@ -5,19 +5,24 @@ STAMP := .venv/.installed
 # Test processes; each takes some 1.5 GB and one core.
 WORKERS ?= 2
 
-.PHONY: demo test test-slow lint setup pipeline offline clean
+.PHONY: demo test test-slow wheel lint setup pipeline offline clean
 
 demo: $(STAMP)
-	@cd examples/phantom && PATH="$(BIN):$$PATH" dvc repro
-	@echo
-	@echo "Done. Open examples/phantom/reports/report.html (synthetic data: it shows the road, not a finding)."
-	@echo "The same in a browser: .venv/bin/skinlesion dashboard --params examples/phantom/params.yaml"
+	@PATH="$(BIN):$$PATH" skinlesion demo examples/phantom
 
 test: $(STAMP)
 	@OMP_NUM_THREADS=1 PATH="$(BIN):$$PATH" pytest -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 test-slow: $(STAMP)
 	@HYPOTHESIS_PROFILE=default PATH="$(BIN):$$PATH" pytest -q -m slow
+
+# A wheel and an sdist; the wheel installs in an environment of its own, without torch, and compares two files there.
+wheel: $(STAMP)
+	@rm -rf build/wheel && mkdir -p build/wheel
+	@PATH="$(BIN):$$PATH" python -m build --outdir build/wheel . > build/wheel/build.log 2>&1 || { tail -20 build/wheel/build.log; exit 1; }
+	@$(PYTHON) -m venv build/wheel/bare
+	@build/wheel/bare/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt build/wheel/*.whl
+	@PATH="$(BIN):$$PATH" python tests/wheel.py build/wheel/bare/bin/skinlesion
 
 lint: $(STAMP)
 	@PATH="$(BIN):$$PATH" ruff check . && PATH="$(BIN):$$PATH" ruff format --check . && PATH="$(BIN):$$PATH" mypy
@@ -42,10 +47,10 @@ $(STAMP): pyproject.toml constraints.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[offline,dev]'
 	@touch $(STAMP)
 
-# Runs every speed benchmark and writes what they print into the README (minutes, on an idle machine).
+# Runs every speed benchmark and writes what they print into docs/SPEED.md (minutes, on an idle machine).
 .PHONY: speed readme
 speed: $(STAMP)
-	@PATH="$(BIN):$$PATH" python benchmarks/readme.py
+	@PATH="$(BIN):$$PATH" python benchmarks/speed.py
 
 # Writes the results table of examples/offline into the README, its answer to whether metadata helps into
 # docs/metadata.md, and its model cards and figures into docs/offline.
@@ -57,6 +62,18 @@ readme: $(STAMP)
 	@rm -rf docs/offline && mkdir -p docs/offline/figures
 	@cp -r examples/offline/reports/cards docs/offline/
 	@for name in $(FIGURES); do cp examples/offline/reports/figures/$$name.svg docs/offline/figures/; done
+
+# The documentation as a site, in build/site: open build/site/index.html. Pages that show outputs and figures are renewed.
+DOCS_STAMP := .venv/.docs
+.PHONY: docs
+docs: $(DOCS_STAMP)
+	@PATH="$(BIN):$$PATH" python docs/site/outputs.py && PATH="$(BIN):$$PATH" python docs/site/pictures.py
+	@NO_MKDOCS_2_WARNING=1 PATH="$(BIN):$$PATH" mkdocs build --strict --quiet -f docs/site/mkdocs.yml
+	@echo "Done. Open build/site/index.html."
+
+$(DOCS_STAMP): $(STAMP)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
+	@touch $(DOCS_STAMP)
 
 clean:
 	rm -rf .venv

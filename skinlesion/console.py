@@ -14,11 +14,8 @@ from skinlesion.numbers import (
     figure,
     interval,
     interval_note,
-    limits,
     number,
-    p_value,
     percent,
-    plain,
     scientific,
 )
 from skinlesion.progress import progress
@@ -29,14 +26,13 @@ from skinlesion.vocabulary import PROBABILITY_COLUMNS
 if TYPE_CHECKING:
     import pandas as pd
 
-    from skinlesion.analysis.pair_report import ComparisonReport, ComparisonRow, FlipReport
+    from skinlesion.analysis.pair_report import ComparisonReport
     from skinlesion.experiment.answering import AnsweringModel
     from skinlesion.experiment.training_runs import RunSummary
     from skinlesion.params import TrainParams
 
 _NOTICE = "research software, not for diagnosis"
 _PLACES = 4  # after the point of a metric
-_MOST_IDS = 8
 
 #: Columns of predictions as CSV: what must be known first stands before the answer.
 _PREDICTION_COLUMNS = (
@@ -120,10 +116,20 @@ def show_audit(audit: Mapping[str, Any]) -> None:
 
 
 def show_settings(settings: "TrainParams", folder: Path) -> None:
-    """Print every field that a training run uses, and the folder it writes to."""
-    fields = settings.model_dump(mode="json")
-    width = max(len(name) for name in fields)
-    say("\n".join([f"training into {folder}", *(f"  {name:<{width}}  {value}" for name, value in fields.items())]))
+    """Print the folder that a training writes to, and the fields in which it differs from the schema's defaults."""
+    fields, defaults = settings.model_dump(mode="json"), type(settings)().model_dump(mode="json")
+    differing = {name: _differing(value, defaults[name]) for name, value in fields.items() if value != defaults[name]}
+    width = max((len(name) for name in differing), default=0)
+    say(f"training into {folder}; all settings: `run.json` of each run; other than by default:")
+    for name, value in differing.items():
+        say(f"  {name:<{width}}  {value}")
+
+
+def _differing(value: Any, default: Any) -> str:
+    """Return a setting in words; of a mapping only what differs from the default."""
+    if not isinstance(value, dict) or not isinstance(default, dict):
+        return "none" if value is None else str(value)
+    return ", ".join(f"{name} {own}" for name, own in value.items() if own != default.get(name))
 
 
 def show_runs(summaries: Sequence["RunSummary"], folder: Path) -> None:
@@ -171,59 +177,12 @@ def show_verdicts(comparisons: "pd.DataFrame") -> None:
 
 
 def show_comparison(report: "ComparisonReport") -> None:
-    """Print every pair of a comparison: metrics, tests, design effect, and answers lost and gained."""
-    say(
-        f"{count(report.images, 'image')} in {count(report.lesions, 'cluster')}, "
-        f"{count(report.replicates, 'replicate')}, seed {report.seed}, "
-        f"{percent(report.confidence, None)} intervals"
-    )
-    for a, b in dict.fromkeys((row.a, row.b) for row in report.comparisons):
-        say(f"\n{b} − {a}")
-        rows = [row for row in report.comparisons if (row.a, row.b) == (a, b)]
-        for row in rows:
-            if row.verdict:
-                say(_verdict_line(row))
-        for row in rows:
-            say(_comparison_line(row))
-        effects = [
-            f"{key.partition(': ')[2]} {number(value, 2)}"
-            for key, value in report.design_effect.items()
-            if key.startswith(f"{a} vs {b}:")
-        ]
-        if effects:
-            say(f"  design effect (clustered / naive variance): {', '.join(effects)}")
-        _show_flips(report.flips[f"{a} vs {b}"])
+    """Print the answer of a comparison, then every pair: metrics, tests, design effect, answers lost and gained."""
+    from skinlesion.report.comparison_words import comparison_lines
+
+    for line in comparison_lines(report):
+        say(line)
     warn(report.warnings)
-
-
-def _comparison_line(row: "ComparisonRow") -> str:
-    figures = f"{'undefined: a class is absent':<48}"
-    if row.a_value is not None and row.b_value is not None:
-        difference = interval(row.b_value - row.a_value, row.low, row.high, _PLACES, signed=True)
-        figures = f"{number(row.a_value, _PLACES)} → {number(row.b_value, _PLACES)}  {difference:<30}"
-    caution = f" ({row.caution})" if row.caution else ""
-    return f"  {row.metric:<18} {figures}  p {p_value(row.p):<8}  {row.method}{caution}"
-
-
-def _verdict_line(row: "ComparisonRow") -> str:
-    """Return the verdict of a pair in one metric, with the p-value and the interval that it agrees with."""
-    against = f" (margin {plain(row.margin)})" if row.margin is not None else ""
-    if row.p_adjusted is None:
-        return f"  {row.metric}: {row.verdict}"
-    allowed = f"{row.adjustment}: {limits(row.low_adjusted, row.high_adjusted, _PLACES, signed=True)}"
-    return (
-        f"  {row.metric}: {row.verdict.upper()}{against}; about {row.about}; {row.family}, {allowed}, "
-        f"p {p_value(row.p_adjusted)}{f'; {row.caution}' if row.caution else ''}"
-    )
-
-
-def _show_flips(flips: Mapping[str, "FlipReport"]) -> None:
-    changed = [f"{dx} −{len(flip.lost)} +{len(flip.gained)} of {flip.cases}" for dx, flip in flips.items()]
-    say(f"  answers lost and gained: {', '.join(changed)}")
-    for change, ids in (("lost", flips["mel"].lost), ("gained", flips["mel"].gained)):
-        if ids:
-            more = f" and {len(ids) - _MOST_IDS} more" if len(ids) > _MOST_IDS else ""
-            say(f"  melanomas {change}: {', '.join(ids[:_MOST_IDS])}{more}")
 
 
 def show_scores(metrics: Mapping[str, float], notes: Mapping[str, Any], assessment: Mapping[str, float]) -> None:
@@ -292,7 +251,7 @@ def _model_text(model: "AnsweringModel") -> str:
     if predictor.synthetic:
         parts.append(words.SYNTHETIC)
     if predictor.prevalence is None:
-        parts.append(f"risks not calibrated: run `skinlesion evaluate --experiment {model.name}`")
+        parts.append(f"risks not calibrated: run `skinlesion evaluate {model.name}`")
     else:
         share, source = predictor.prevalence.malignant, words.source_name(predictor.source)
         parts.append(

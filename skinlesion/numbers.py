@@ -82,6 +82,11 @@ def percent(share: float | None, places: int | None = 0) -> str:
     return f"{plain(100 * share) if places is None else number(100 * share, places)}%"
 
 
+def points(share: float | None, places: int = 1, *, signed: bool = False) -> str:
+    """Return a difference of shares in points, hundredths: "+2.8" of 0.028."""
+    return MISSING if share is None or is_missing(share) else number(100 * share, places, signed=signed)
+
+
 def count(many: float | None, singular: str = "", plural: str | None = None) -> str:
     """Return "1 pair", "2 pairs", "10,015 images", or "10,015" without a noun; `plural` where an s does not make it."""
     if many is None or is_missing(many):
@@ -114,5 +119,5 @@ def _places_of(value: float) -> int:
 #: What templates can do to a number, by the same names.
 FILTERS = {
     function.__name__: function
-    for function in (number, plain, limits, interval, figure, row_interval, percent, count, scientific, p_value)
+    for function in (number, plain, limits, interval, figure, row_interval, percent, points, count, scientific, p_value)
 }

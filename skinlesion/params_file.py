@@ -26,7 +26,7 @@ def load_params(path: Path = Path("params.yaml"), *, required: bool = True) -> P
     """
     if not required and not os.path.lexists(path):
         return Params()
-    text = read_text(path, "run in the folder that holds it, or give --params FILE")
+    text = read_text(path, "give --params FILE, or make a workspace with `skinlesion init DIR`")
     try:
         content = parse_yaml(text)
     except YAMLError as error:

@@ -32,6 +32,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "analysis", "data", "evaluation", "experiment", "interpret", "report", "results", "tracking",
         "training",
     },
+    "api": {"analysis", "evaluation", "report", "stages", "stats"},
     "dashboard": {"analysis", "data", "evaluation", "experiment", "interpret", "report", "results", "training"},
     "cli": {"analysis", "console", "data", "experiment", "report", "results", "stages", "training"},
     "__main__": {"cli"},
@@ -39,12 +40,12 @@ MAY_IMPORT: dict[str, set[str]] = {
 
 #: Small modules that any room may import, in the order in which they may import each other.
 BASE = (
-    "__init__", "errors", "vocabulary", "choices", "folds", "costs", "table_files", "atomic", "files", "reading",
-    "numbers", "progress", "params", "params_file", "code_version", "transfer", "outputs",
+    "__init__", "errors", "extras", "vocabulary", "choices", "folds", "costs", "table_files", "atomic", "files",
+    "reading", "numbers", "progress", "params", "params_file", "code_version", "transfer", "outputs",
 )  # fmt: skip
 
 #: Rooms that work on predictions alone and install without torch.
-TORCH_FREE = ("stats", "evaluation", "analysis", "results", "report")
+TORCH_FREE = ("stats", "evaluation", "analysis", "results", "report", "api")
 
 
 def room_of(path: Path) -> str:

@@ -1,6 +1,6 @@
 """How much of what p3 lost with metadata is the rate, the scaling, the coding, the leak, and metadata itself.
 
-    python examples/p3/parts.py        # after `train` and `evaluate` of every experiment of params.yaml
+    python examples/p3/parts.py        # after `train` and `evaluate` of the experiments of params.yaml that it names
 
 The fair comparison has both models fine-tuned at 1e-4 on inputs scaled for their weights, metadata one-hot, on tested
 images whose lesions were never trained on. p3's own differs in four things. Each thing's part is the mean, over all
@@ -18,7 +18,7 @@ import pandas as pd
 
 from skinlesion.evaluation.predictions import Predictions, read_predictions
 from skinlesion.experiment.inputs import Inputs
-from skinlesion.numbers import interval, number
+from skinlesion.numbers import count, interval, number
 from skinlesion.params_file import load_params
 from skinlesion.results.workspace import Workspace
 from skinlesion.stats.lesion_bootstrap import Estimate, LesionBootstrap
@@ -102,7 +102,8 @@ def draw(rows: list[tuple[str, Estimate]]) -> None:
 
 def main() -> None:
     params, workspace = load_params(HERE / "params.yaml"), Workspace(HERE)
-    names = sorted(params.experiments)
+    sets = [frozenset(chosen) for size in range(len(FACTORS) + 1) for chosen in combinations(FACTORS, size)]
+    names = sorted({name for changed in sets for name in experiments(changed)})
     predictions = {name: read_predictions(workspace.results(name) / "predictions.csv")[0] for name in names}
     first = predictions[names[0]]
     inputs = Inputs(workspace, params.experiment(names[0]), params.split)
@@ -128,8 +129,8 @@ def main() -> None:
         "",
         f"Written by `python examples/p3/parts.py` from the runs of [examples/p3](../examples/p3/params.yaml): "
         f"{settings.backbone} at {settings.input_size} px in the place of ResNet50 at 224, all layers trained, "
-        f"{len(settings.seeds)} seeds, p3's own split. Changes are in accuracy, with metadata less without; brackets "
-        "are 95% intervals over lesions, for these trained models.",
+        f"{count(len(first.layers), 'training')} of each, p3's own split. Changes are in accuracy, with metadata "
+        "less without; brackets are 95% intervals over lesions, for these trained models.",
         "",
         "![Parts of the difference](p3.svg)",
         "",
@@ -141,6 +142,11 @@ def main() -> None:
         "validated on. `metadata itself` is the gain where nothing is as p3 had it; each part is the mean over all "
         "orders of changing the four things, so that the parts and metadata itself add up to the last row.",
         "",
+        *(
+            ["With one training of each, the intervals do not say how far another training would differ.", ""]
+            if len(first.layers) == 1
+            else []
+        ),
         "| experiment | accuracy | by seed |",
         "|---|---|---|",
         *(f"| `{row.experiment}` | {row.accuracy:.4f} | {row[3]} |" for row in accuracies.itertuples()),

@@ -89,7 +89,7 @@ def report_pairs(
     """
     names = list(predictions)
     for name in names[1:]:
-        _check_same_images(names[0], predictions[names[0]], name, predictions[name])
+        check_same_images(names[0], predictions[names[0]], name, predictions[name])
     if cluster != "none":
         check_lesions(predictions[names[0]], names[0])  # whose lesions and diagnoses are those of all
     else:
@@ -120,7 +120,12 @@ def report_pairs(
     )
 
 
-def _check_same_images(a: str, first: Predictions, b: str, second: Predictions) -> None:
+def check_same_images(a: str, first: Predictions, b: str, second: Predictions) -> None:
+    """Check that the models a and b were tested on the same images, with the same diagnoses and lesions.
+
+    Raises:
+        UserError: they were not; the message names ids.
+    """
     only_a, only_b = set(first.image_ids) - set(second.image_ids), set(second.image_ids) - set(first.image_ids)
     if only_a or only_b:
         parts = [

@@ -23,6 +23,8 @@ from skinlesion.vocabulary import CLASSES
 
 #: The entries of this package.
 FOLDER = Path(__file__).parents[1] / "registry"
+#: The file of that folder that is no entry: what the projects are (`published_projects`).
+PROJECTS_NAME = "projects.yaml"
 
 #: Shown of every entry.
 HEADLINE = ("accuracy", "balanced_accuracy", "macro_f1")
@@ -111,7 +113,7 @@ class Checked:
 
 def entry_names(folder: Path = FOLDER) -> list[str]:
     """Return the names of a folder's entries, sorted."""
-    return sorted(path.stem for path in folder.glob("*.yaml"))
+    return sorted(path.stem for path in folder.glob("*.yaml") if path.name != PROJECTS_NAME)
 
 
 def read_entries(folder: Path = FOLDER) -> list[Checked]:

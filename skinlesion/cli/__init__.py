@@ -17,10 +17,11 @@ import typer
 
 from skinlesion.cli.app import app
 from skinlesion.errors import UserError, one_line
+from skinlesion.extras import EXTRAS, not_installed
 
 # Importing a group registers its commands; `--help` lists them in this order.
 # isort: off
-from skinlesion.cli import data, training, results, files, published, use  # noqa: F401
+from skinlesion.cli import start, data, training, results, files, published, use  # noqa: F401
 
 # isort: on
 from skinlesion.cli.other_stages import register_others
@@ -53,6 +54,11 @@ def main() -> None:
         sys.exit(_INTERRUPTED)
     except MemoryError:
         _fail("out of memory; close other programs, or give the command less at a time")
+    except ModuleNotFoundError as error:
+        module = (error.name or "").partition(".")[0]
+        if module not in EXTRAS:
+            raise
+        _fail(not_installed(module, _command()))
     except OSError as error:
         if error.filename is None and error.errno not in _REMEDIES:
             raise
@@ -97,6 +103,12 @@ def _fail_to_parse(error: Any) -> NoReturn:
         sys.exit(_WRONG)
     command = context.command_path if context else "skinlesion"
     _fail(f"{error.format_message().rstrip('.')}; `{command} --help` lists what there is")
+
+
+def _command() -> str:
+    """Return the command that was called."""
+    known = {command.name or getattr(command.callback, "__name__", "") for command in app.registered_commands}
+    return next((argument for argument in sys.argv[1:] if argument in known), "skinlesion")
 
 
 def _fail(message: object) -> NoReturn:

@@ -1,16 +1,21 @@
 """What all commands share: the Typer application, the option --params, and the loading of a workspace."""
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
+
+from skinlesion.choices import names
+from skinlesion.errors import UserError, name_some
 
 if TYPE_CHECKING:
     from skinlesion.params import Params
     from skinlesion.results.workspace import Workspace
 
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+
 app = typer.Typer(
-    add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -18,7 +23,42 @@ app = typer.Typer(
     "Research software, not for diagnosis.",
 )
 
+# The panels of `--help`.
+START, PIPELINE, PREDICTIONS, SHARE = "Start", "Pipeline", "Your predictions", "Share"
+
+#: The name of an experiment, where a command takes it; `--experiment` is how dvc.yaml spells it.
+HiddenExperiment = Annotated[str | None, typer.Option("--experiment", hidden=True)]
+
 ParamsOption = Annotated[Path, typer.Option("--params", help="The params.yaml to read; its folder is the workspace.")]
+
+
+def command(panel: str, *examples: str, **settings: Any) -> Callable[[_Function], _Function]:
+    """Return a decorator that registers a command: its panel in `--help`, and examples below its own help."""
+    return app.command(rich_help_panel=panel, epilog="\n\n".join(("Examples:", *examples)), **settings)
+
+
+def bar(choice: Any) -> str:
+    """Return the names of a choice as help shows them: "[frozen|two_stage|full]"."""
+    return f"[{'|'.join(names(choice))}]"
+
+
+def chosen(choice: Any, text: str) -> Any:
+    """Return an option that takes one name of a choice: shown in help, and completed by the shell.
+
+    That the value is one of them is checked by the schema of params.yaml, whose message names the nearest.
+    """
+    return typer.Option(help=text, metavar=bar(choice), autocompletion=lambda: list(names(choice)))
+
+
+def name_given(name: str | None, option: str | None) -> str | None:
+    """Return the name of an experiment, given as an argument or as `--experiment`.
+
+    Raises:
+        UserError: it is given as both, and they differ.
+    """
+    if name is not None and option is not None and name != option:
+        raise UserError(f"{name_some([name])}: --experiment names {name_some([option])}; give one name")
+    return option if name is None else name
 
 
 @app.callback(invoke_without_command=True)

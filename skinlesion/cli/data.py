@@ -5,12 +5,12 @@ from typing import Annotated
 
 import typer
 
-from skinlesion.cli.app import ParamsOption, app, load
+from skinlesion.cli.app import PIPELINE, START, ParamsOption, app, command, load
 from skinlesion.errors import UserError, name_some
 from skinlesion.outputs import check_output_folder
 
 
-@app.command()
+@command(START, "skinlesion fetch ham10000", "skinlesion fetch ham10000 --masks --from isic")
 def fetch(
     dataset: Annotated[str, typer.Argument(help="What to fetch: ham10000.")],
     origin: Annotated[str, typer.Option("--from", help="dataverse, isic, or auto: one, then the other.")] = "auto",
@@ -40,7 +40,7 @@ def code(params: ParamsOption = Path("params.yaml")) -> None:
     stage.code(*load(params))
 
 
-@app.command()
+@command(PIPELINE, "skinlesion prepare", "skinlesion prepare --external isic2019")
 def prepare(
     external: Annotated[
         str | None, typer.Option(help="An entry of `external:` in params.yaml; goes to data/external/NAME.")
@@ -56,7 +56,7 @@ def prepare(
     console.show_prepared(summary, (workspace if external is None else workspace.outside(external)).prepared)
 
 
-@app.command()
+@command(PIPELINE, "skinlesion split", "skinlesion split --params examples/phantom/params.yaml")
 def split(params: ParamsOption = Path("params.yaml")) -> None:
     """Assign lesions (and, for the leaky protocol, images) to ten stratified parts; write a certificate."""
     from skinlesion import console
@@ -65,7 +65,7 @@ def split(params: ParamsOption = Path("params.yaml")) -> None:
     console.show_splits(stage.split(*load(params)))
 
 
-@app.command()
+@command(PIPELINE, "skinlesion describe", "skinlesion describe --params examples/phantom/params.yaml")
 def describe(params: ParamsOption = Path("params.yaml")) -> None:
     """Write the data set's page: classes, ages, sexes, sites, sources, missing values, a contact sheet per class."""
     from skinlesion.stages import describe as stage
@@ -74,7 +74,7 @@ def describe(params: ParamsOption = Path("params.yaml")) -> None:
     print(f"open {stage.describe(loaded, workspace)}")
 
 
-@app.command()
+@command(PIPELINE, "skinlesion audit", "skinlesion audit --page")
 def audit(
     page: Annotated[bool, typer.Option("--page", help="Write the page alone, from tables that are there.")] = False,
     tables: Annotated[bool, typer.Option("--tables", help="Write the tables alone, without the page.")] = False,

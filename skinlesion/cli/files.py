@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from skinlesion.choices import LARGEST_SEED, MOST_REPLICATES
-from skinlesion.cli.app import ParamsOption, app, load
+from skinlesion.cli.app import PREDICTIONS, ParamsOption, command, load
 from skinlesion.errors import UserError, printable
 from skinlesion.outputs import check_output_folder
 
@@ -20,7 +20,11 @@ ReplicatesOption = Annotated[
 ]
 
 
-@app.command()
+@command(
+    PREDICTIONS,
+    "skinlesion compare image.csv concat.csv",
+    "skinlesion compare image.csv concat.csv --metric macro_auc --html comparison.html",
+)
 def compare(
     files: Annotated[list[Path], typer.Argument(help="Two or more prediction files, from anywhere.")],
     truth: Annotated[
@@ -39,37 +43,36 @@ def compare(
     permutations: Annotated[
         int, typer.Option(min=0, max=MOST_REPLICATES, help="Swaps of the permutation test; 0 leaves it out.")
     ] = 10_000,
+    html: Annotated[Path | None, typer.Option(help="Also write a page, complete in itself.")] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print JSON; its schema is docs/compare.schema.json.")
     ] = False,
 ) -> None:
     """Compare classifiers on their own prediction files: intervals that respect lesions, verdicts, flips."""
     from skinlesion import console
-    from skinlesion.analysis.plan import Plan
-    from skinlesion.params import StatsParams
     from skinlesion.stages import compare as stage
 
-    defaults = StatsParams()
-    metrics = tuple(dict.fromkeys(metric or defaults.metrics))
-    plan = Plan(
-        metrics=metrics,
-        primary=metrics[0],
-        margins={**defaults.margins} | ({} if margin is None else {metrics[0]: margin}),
-        confidence=defaults.confidence,
-        replicates=replicates,
-        seed=seed,
-        permutations=permutations,
-        one_sided=defaults.one_sided,
-        naive=cluster != "none",
+    plan = stage.default_plan(
+        metric, cluster=cluster, margin=margin, replicates=replicates, permutations=permutations, seed=seed
     )
+    if html is not None:
+        stage.check_page(html)
     report = stage.compare_files(files, truth, cluster, plan)
+    if html is not None:
+        stage.write_page(html, report)
     if as_json:
         print(report.model_dump_json(indent=2))
-    else:
-        console.show_comparison(report)
+        return
+    console.show_comparison(report)
+    if html is not None:
+        console.say(f"page: {html}")
 
 
-@app.command()
+@command(
+    PREDICTIONS,
+    "skinlesion score predictions.csv",
+    "skinlesion score predictions.csv --validation validation.csv --metadata metadata.csv",
+)
 def score(
     file: Annotated[Path, typer.Argument(help="A prediction file, from anywhere.")],
     truth: Annotated[
@@ -122,7 +125,7 @@ def score(
     console.show_scores(scored.values, scored.notes, scored.figures)
 
 
-@app.command()
+@command(PREDICTIONS, "skinlesion diff", "skinlesion diff main my-branch")
 def diff(
     first: Annotated[str, typer.Argument(metavar="[REV_A]", help="A revision.")] = "HEAD",
     second: Annotated[str, typer.Argument(metavar="[REV_B]", help="Another, or what is there now.")] = "workspace",

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import typer
 
-from skinlesion.cli.app import ParamsOption, app, load
+from skinlesion.cli.app import PIPELINE, ParamsOption, app, command, load
 
 _STAGES = Path(__file__).parents[1] / "stages"
 
@@ -27,18 +27,19 @@ def _help(path: Path) -> str | None:
 
 
 def _register(name: str, text: str) -> None:
-    def command(params: ParamsOption = Path("params.yaml")) -> None:
+    def run(params: ParamsOption = Path("params.yaml")) -> None:
         stage = importlib.import_module(f"skinlesion.stages.{name}")
         written = getattr(stage, name)(*load(params))
         if isinstance(written, Path):
             typer.echo(f"open {written}")
 
-    app.command(name, help=text.partition("\n\n")[0])(command)
+    examples = (f"skinlesion {name}", f"skinlesion {name} --params examples/phantom/params.yaml")
+    command(PIPELINE, *examples, name=name, help=text.partition("\n\n")[0])(run)
 
 
 def register_others() -> None:
     """Add a command for every such stage."""
-    known = {command.name or getattr(command.callback, "__name__", "") for command in app.registered_commands}
+    known = {known.name or getattr(known.callback, "__name__", "") for known in app.registered_commands}
     for path in sorted(_STAGES.glob("[a-z]*.py")):
         text = _help(path) if path.stem not in known | _PART_OF_ANOTHER else None
         if text is not None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from skinlesion.cli.app import app
+from skinlesion.cli.app import PREDICTIONS, command
 from skinlesion.numbers import count, figure, interval, number, percent
 
 if TYPE_CHECKING:
@@ -14,7 +14,11 @@ if TYPE_CHECKING:
     from skinlesion.analysis.retest import Retest
 
 
-@app.command()
+@command(
+    PREDICTIONS,
+    "skinlesion retest folder-of-predictions",
+    "skinlesion retest model.csv --published figures.csv --train-ids train.csv",
+)
 def retest(
     files: Annotated[
         list[Path], typer.Argument(help="Prediction files as a group published them, or a folder that holds them.")
@@ -42,7 +46,7 @@ def retest(
     _show_retest(result, metric, out / stage.OUTPUTS["html"])
 
 
-@app.command()
+@command(PREDICTIONS, "skinlesion registry", "skinlesion registry p3_image")
 def registry(
     name: Annotated[str | None, typer.Argument(help="An entry; all of them by default.")] = None,
     folder: Annotated[Path | None, typer.Option(help="Entries of one's own, one YAML file each.")] = None,

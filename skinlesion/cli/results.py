@@ -5,12 +5,14 @@ from typing import Annotated
 
 import typer
 
-from skinlesion.choices import Tracker, listed
-from skinlesion.cli.app import ParamsOption, app, load
+from skinlesion.choices import Tracker
+from skinlesion.cli.app import PIPELINE, SHARE, HiddenExperiment, ParamsOption, bar, command, load, name_given
 from skinlesion.errors import UserError, name_some
 
 
-@app.command()
+@command(
+    PIPELINE, "skinlesion assess lite0_concat", "skinlesion assess lite0_concat --params examples/offline/params.yaml"
+)
 def assess(
     name: Annotated[str, typer.Argument(help="An evaluated experiment or ensemble of params.yaml.")],
     params: ParamsOption = Path("params.yaml"),
@@ -29,7 +31,7 @@ def assess(
     print(f"written to {workspace.assessment(name)}")
 
 
-@app.command()
+@command(PIPELINE, "skinlesion metadata", "skinlesion metadata --params examples/phantom/params.yaml")
 def metadata(params: ParamsOption = Path("params.yaml")) -> None:
     """What metadata add: fields hidden, records exchanged, 0 to 100% missing, Shapley values, image-only models."""
     from skinlesion import console
@@ -39,7 +41,7 @@ def metadata(params: ParamsOption = Path("params.yaml")) -> None:
     console.show_figures_of(stage.metadata(loaded, workspace), workspace.metadata_value)
 
 
-@app.command()
+@command(PIPELINE, "skinlesion stats", "skinlesion stats --params examples/phantom/params.yaml")
 def stats(params: ParamsOption = Path("params.yaml")) -> None:
     """Compare the experiments pair by pair: differences with lesion-clustered intervals, McNemar, Holm."""
     from skinlesion import console
@@ -51,19 +53,21 @@ def stats(params: ParamsOption = Path("params.yaml")) -> None:
     console.show_verdicts(shown)
 
 
-@app.command()
+@command(PIPELINE, "skinlesion explain", "skinlesion explain lite0_concat --image ISIC_0024306")
 def explain(
-    experiment: Annotated[str | None, typer.Option(help="An experiment; with --image.")] = None,
+    name: Annotated[str | None, typer.Argument(help="An experiment; with --image.")] = None,
+    option: HiddenExperiment = None,
     image: Annotated[list[str] | None, typer.Option(help="A prepared image's id; repeatable.")] = None,
     params: ParamsOption = Path("params.yaml"),
 ) -> None:
     """Show where models look: overlays of images, or a test fold of the best experiments against lesion masks."""
-    from skinlesion import console
-    from skinlesion.stages import explain as stage
-
-    loaded, workspace = load(params)
+    experiment = name_given(name, option)
     if (experiment is None) != (not image):
-        raise UserError("explain: give --experiment NAME and --image ID together, or neither for the best experiments")
+        raise UserError("explain: give NAME and --image ID together, or neither for the best experiments")
+    loaded, workspace = load(params)
+    from skinlesion import console
+    from skinlesion.stages import explain as stage  # now only: torch takes seconds, and a mistake should not wait
+
     if experiment is not None:
         for path in stage.explain_images(loaded, workspace, experiment, image or []):
             print(path)
@@ -71,7 +75,7 @@ def explain(
     console.show_figures_of(stage.explain_best(loaded, workspace), workspace.reports / "explanations")
 
 
-@app.command()
+@command(PIPELINE, "skinlesion report", "skinlesion report --readme README.md")
 def report(
     readme: Annotated[
         Path | None, typer.Option(help="Also write the results table between this file's markers.")
@@ -90,7 +94,7 @@ def report(
     print(f"open {page}")
 
 
-@app.command()
+@command(PIPELINE, "skinlesion verify", "skinlesion verify --quick --readme README.md")
 def verify(
     readme: Annotated[
         Path | None, typer.Option(help="Also check the results table between this file's markers.")
@@ -115,9 +119,9 @@ def verify(
     print("all figures were reproduced")
 
 
-@app.command()
+@command(SHARE, "skinlesion track mlflow", "skinlesion track wandb --params examples/phantom/params.yaml")
 def track(
-    to: Annotated[str, typer.Argument(help=f"{listed(Tracker)}; each is an extra of its own.")],
+    to: Annotated[str, typer.Argument(metavar=bar(Tracker), help="The tracker; each is an extra of its own.")],
     params: ParamsOption = Path("params.yaml"),
 ) -> None:
     """Send every evaluated system's settings, figures and predictions to an experiment tracker."""

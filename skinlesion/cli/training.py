@@ -14,9 +14,8 @@ from skinlesion.choices import (
     MetadataEncoding,
     Protocol,
     Regime,
-    listed,
 )
-from skinlesion.cli.app import ParamsOption, app, load
+from skinlesion.cli.app import PIPELINE, SHARE, HiddenExperiment, ParamsOption, chosen, command, load, name_given
 from skinlesion.errors import UserError
 from skinlesion.folds import FOLDS
 from skinlesion.numbers import number, scientific
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
     from skinlesion.params import TrainParams
 
 
-@app.command()
+@command(PIPELINE, "skinlesion experiments", "skinlesion experiments | xargs -n 1 skinlesion train")
 def experiments(params: ParamsOption = Path("params.yaml")) -> None:
     """Print the names of the experiments of params.yaml, one a line: for job arrays and loops."""
     loaded, _ = load(params)
@@ -34,11 +33,15 @@ def experiments(params: ParamsOption = Path("params.yaml")) -> None:
         print(name)
 
 
-@app.command()
+@command(
+    PIPELINE,
+    "skinlesion pretrain --out pretrained/fold0.safetensors",
+    "skinlesion pretrain --out pretrained/fold1.safetensors --fold 1 --epochs 50",
+)
 def pretrain(
     out: Annotated[Path, typer.Option(help="The .safetensors file; a .json beside it says what it has seen.")],
     fold: Annotated[int, typer.Option(help="The fold whose training images are used, and no others.")] = 0,
-    protocol: Annotated[str | None, typer.Option(help=f"Split by {listed(Protocol)}; else that of train.")] = None,
+    protocol: Annotated[str | None, chosen(Protocol, "The split; else that of train.")] = None,
     repeat: Annotated[int, typer.Option(help="The partition that has the fold.")] = 0,
     epochs: Annotated[int, typer.Option(max=MOST_EPOCHS, help="Times that every image is shown.")] = 100,
     lr: Annotated[float, typer.Option(help="Largest learning rate.")] = 3e-4,
@@ -67,20 +70,23 @@ def pretrain(
     print(f"{out} and {out.with_suffix('.json')}; loss {first} in the first epoch, {last} in the last")
 
 
-@app.command()
+@command(
+    PIPELINE,
+    "skinlesion train lite0_concat",
+    "skinlesion train --backbone convnext_small --fusion concat --fold 0 --set lr=1e-4",
+)
 def train(
-    experiment: Annotated[
-        str | None, typer.Option(help="An experiment of params.yaml; trains it into models/.")
+    name: Annotated[
+        str | None, typer.Argument(help="An experiment of params.yaml; trains it into models/NAME.")
     ] = None,
+    option: HiddenExperiment = None,
     out: Annotated[Path | None, typer.Option(help="Where runs go, instead of models/NAME or runs/.")] = None,
     backbone: Annotated[str | None, typer.Option(help="A timm model name.")] = None,
     weights: Annotated[str | None, typer.Option(help="imagenet, none, or a .safetensors file.")] = None,
-    regime: Annotated[str | None, typer.Option(help=f"{listed(Regime)}.")] = None,
-    fusion: Annotated[str | None, typer.Option(help=f"{listed(Fusion)}.")] = None,
-    metadata: Annotated[
-        str | None, typer.Option(help=f"How metadata becomes numbers: {listed(MetadataEncoding)}.")
-    ] = None,
-    protocol: Annotated[str | None, typer.Option(help=f"Split by {listed(Protocol)}.")] = None,
+    regime: Annotated[str | None, chosen(Regime, "What is trained.")] = None,
+    fusion: Annotated[str | None, chosen(Fusion, "How metadata join the image.")] = None,
+    metadata: Annotated[str | None, chosen(MetadataEncoding, "How metadata become numbers.")] = None,
+    protocol: Annotated[str | None, chosen(Protocol, "The split.")] = None,
     fold: Annotated[list[int] | None, typer.Option(help=f"Test fold 0 to {FOLDS - 1}; repeat for several.")] = None,
     seed: Annotated[list[int] | None, typer.Option(help="Training seed; repeat for several.")] = None,
     settings: Annotated[
@@ -95,6 +101,7 @@ def train(
     from skinlesion import console
     from skinlesion.params_file import parse_setting
 
+    experiment = name_given(name, option)
     if out is not None:
         check_output_folder(out, "--out")
     loaded, workspace = load(params, required=experiment is not None)
@@ -114,7 +121,7 @@ def train(
         print(estimate(workspace, resolved, experiment or "these settings"))
         return
     if experiment and changes and out is None:
-        raise UserError(f"--experiment {experiment}: flags are not in params.yaml; add --out DIR, or edit params.yaml")
+        raise UserError(f"train {experiment}: flags are not in params.yaml; add --out DIR, or edit params.yaml")
     prints = os.environ.get("RANK", "0") == "0"  # under torchrun one process alone
     from skinlesion.stages import train as stage
     from skinlesion.training.device import device_line
@@ -135,9 +142,10 @@ def train(
         console.show_runs(summaries, folder)
 
 
-@app.command()
+@command(PIPELINE, "skinlesion evaluate lite0_concat", "skinlesion evaluate --models runs/NAME")
 def evaluate(
-    experiment: Annotated[str | None, typer.Option(help="An experiment of params.yaml, trained in models/.")] = None,
+    name: Annotated[str | None, typer.Argument(help="An experiment of params.yaml, trained in models/NAME.")] = None,
+    option: HiddenExperiment = None,
     models: Annotated[
         Path | None, typer.Option(help="A folder that `skinlesion train` wrote, such as runs/NAME.")
     ] = None,
@@ -147,9 +155,10 @@ def evaluate(
     params: ParamsOption = Path("params.yaml"),
 ) -> None:
     """Predict the test parts of trained runs; write predictions, metrics with intervals, and curves."""
+    experiment = name_given(name, option)
     loaded, workspace = load(params, required=experiment is not None)
     if (experiment is None) == (models is None):
-        raise UserError("evaluate: give either --experiment NAME or --models DIR")
+        raise UserError("evaluate: give either the NAME of an experiment or --models DIR")
     if out is not None:
         check_output_folder(out, "--out")
     from skinlesion import console
@@ -165,20 +174,28 @@ def evaluate(
     console.show_metrics(metrics, out)
 
 
-@app.command()
+@command(PIPELINE, "skinlesion ensemble all", "skinlesion ensemble all --params examples/offline/params.yaml")
 def ensemble(
-    name: Annotated[str, typer.Option(help="An entry of `ensembles:` in params.yaml; its members are evaluated.")],
+    name: Annotated[
+        str | None, typer.Argument(help="An entry of `ensembles:` in params.yaml; its members are evaluated.")
+    ] = None,
+    option: Annotated[str | None, typer.Option("--name", hidden=True)] = None,
     params: ParamsOption = Path("params.yaml"),
 ) -> None:
     """Combine experiments' predictions, weights fitted on validation parts; write what evaluate writes."""
     from skinlesion import console
     from skinlesion.stages import ensemble as stage
 
+    ensemble = name_given(name, option)
+    if ensemble is None:
+        raise UserError("ensemble: give the NAME of an entry of `ensembles:` in params.yaml")
     loaded, workspace = load(params)
-    console.show_metrics(stage.ensemble(loaded, workspace, name), workspace.ensemble(name))
+    console.show_metrics(stage.ensemble(loaded, workspace, ensemble), workspace.ensemble(ensemble))
 
 
-@app.command()
+@command(
+    SHARE, "skinlesion export lite0_concat --out model.onnx", "skinlesion export lite0_concat --out fold1.onnx --fold 1"
+)
 def export(
     experiment: Annotated[str, typer.Argument(help="A trained experiment of params.yaml.")],
     out: Annotated[Path, typer.Option(help="The .onnx file; a .json beside it describes its inputs.")],

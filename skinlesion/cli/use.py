@@ -7,12 +7,17 @@ from typing import Annotated
 
 import typer
 
-from skinlesion.cli.app import ParamsOption, app, load
+from skinlesion.cli.app import SHARE, ParamsOption, command, load
 from skinlesion.errors import UserError
+from skinlesion.extras import not_installed
 from skinlesion.outputs import check_output_folder
 
 
-@app.command()
+@command(
+    SHARE,
+    "skinlesion predict photo.jpg --age 60 --sex male --localization back",
+    "skinlesion predict photographs --csv --cam maps",
+)
 def predict(
     images: Annotated[list[Path], typer.Argument(help="Photographs, or folders of them.")],
     experiment: Annotated[
@@ -38,23 +43,26 @@ def predict(
     params: ParamsOption = Path("params.yaml"),
 ) -> None:
     """Predict photographs with a trained experiment: probabilities, conformal set, malignancy. Not for diagnosis."""
-    from skinlesion.training.memory import share_one_heap
-
-    share_one_heap()  # before the imports that start threads
-    from skinlesion.console import PredictionPrinter, warn
     from skinlesion.data.patient_records import PatientRecord
-    from skinlesion.stages import predict as stage
 
     if as_json and as_csv:
         raise UserError("predict: give either --json or --csv")
     if cam is not None:
         check_output_folder(cam, "--cam")
+    record = PatientRecord(age, sex, localization).checked()
     loaded, workspace = load(params)
+    # Now only: torch takes seconds, and a mistake should not wait for it.
+    from skinlesion.training.memory import share_one_heap
+
+    share_one_heap()  # before the imports that start threads
+    from skinlesion.console import PredictionPrinter, warn
+    from skinlesion.stages import predict as stage
+
     predicted = stage.predict(
         loaded,
         workspace,
         images,
-        record=PatientRecord(age, sex, localization),
+        record=record,
         table=table,
         experiment=experiment,
         fold=fold,
@@ -71,7 +79,7 @@ def predict(
         raise typer.Exit(2)
 
 
-@app.command()
+@command(SHARE, "skinlesion dashboard", "skinlesion dashboard --port 8600 --params examples/phantom/params.yaml")
 def dashboard(
     port: Annotated[int, typer.Option(min=1024, max=65535, help="The port on 127.0.0.1.")] = 8501,
     params: ParamsOption = Path("params.yaml"),
@@ -81,7 +89,7 @@ def dashboard(
 
     load(params)
     if importlib.util.find_spec("streamlit") is None:
-        raise UserError("dashboard: streamlit is not installed; pip install 'skinlesion[dashboard]'")
+        raise not_installed("streamlit", "dashboard")
     page = Path(__file__).parents[1] / "dashboard" / "app.py"
     settings = {
         "server.address": "127.0.0.1", "server.port": str(port), "server.headless": "true",

@@ -9,7 +9,6 @@ cosine is calibrated on pairs known to show the same lesion and pairs of differe
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 import pandas as pd
 from scipy.fft import dctn
@@ -58,6 +57,8 @@ def perceptual_hashes(images: np.ndarray | SquareImages) -> np.ndarray:
     pHash: of the 8 × 8 lowest frequencies of the cosine transform of a 32 × 32 grey image, each bit says whether the
     coefficient exceeds their median.
     """
+    import cv2  # here: `split` reads checksums alone
+
     small = np.empty((len(images), _SIDE, _SIDE), dtype=np.float32)
     for row in range(len(images)):
         grey = cv2.cvtColor(np.asarray(images[row]), cv2.COLOR_RGB2GRAY)

@@ -8,7 +8,6 @@ padding resize it once, straight to the side that the network sees.
 from collections.abc import Iterator
 from typing import Any
 
-import cv2
 import numpy as np
 import pandas as pd
 
@@ -66,6 +65,8 @@ def resize(pixels: np.ndarray, height: int, width: int) -> np.ndarray:
     """
     if pixels.shape[:2] == (height, width):
         return pixels
+    import cv2  # here: to read prepared images, or their sizes, needs no OpenCV
+
     factors = pixels.shape[0] / height, pixels.shape[1] / width
     method = cv2.INTER_LINEAR
     if min(factors) >= 2:

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NotRequired
 
-import cv2
 import numpy as np
 import pandas as pd
 import pydantic
@@ -133,6 +132,8 @@ def _build(path: Path, image_ids: Sequence[str], read: "Callable[[str], Photogra
 @contextmanager
 def _one_opencv_thread() -> Iterator[None]:
     """Let OpenCV use one thread per image while images are processed in parallel threads."""
+    import cv2
+
     before = cv2.getNumThreads()
     cv2.setNumThreads(1)
     try:

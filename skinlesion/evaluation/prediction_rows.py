@@ -45,7 +45,21 @@ def read_rows(path: Path, truth: Path | None, remedy: str) -> tuple[pd.DataFrame
     Raises:
         UserError: as `read_predictions`, but for what layers say of each other.
     """
-    table = read_csv(path, (), remedy, dtype=_TEXT, **_BLANK_ALONE_IS_MISSING)
+    return checked_rows(read_csv(path, (), remedy, dtype=_TEXT, **_BLANK_ALONE_IS_MISSING), path, truth, remedy)
+
+
+def checked_rows(
+    table: pd.DataFrame, path: Path, truth: Path | pd.DataFrame | None, remedy: str
+) -> tuple[pd.DataFrame, list[str]]:
+    """Return rows of predictions as `read_rows` does, from a table in memory.
+
+    Args:
+        path: the file, or what stands for it in messages.
+        truth: the metadata table, or its file.
+
+    Raises:
+        UserError: as `read_rows`.
+    """
     if "image" in table.columns and "image_id" not in table.columns:
         table = table.rename(columns={"image": "image_id"} | ISIC_COLUMNS)
     required = ("image_id", *PROBABILITY_COLUMNS)
@@ -99,15 +113,15 @@ def _rows(marked: pd.Series) -> str:
     return name_some(np.flatnonzero(marked) + 1, 5)
 
 
-def _complete(table: pd.DataFrame, path: Path, truth: Path | None) -> tuple[pd.DataFrame, list[str]]:
+def _complete(table: pd.DataFrame, path: Path, truth: Path | pd.DataFrame | None) -> tuple[pd.DataFrame, list[str]]:
     """Fill in dx, lesion_id, fold, seed and repeat where the file lacks them."""
     warnings = []
     table = with_run_columns(table)
     if truth is not None:
-        known = _read_truth(truth)
+        known, named = _read_truth(truth)
         for name in ("dx", "lesion_id"):
             if name in known.columns:
-                table[name] = _agreed(table, name, known[name], path, truth)
+                table[name] = _agreed(table, name, known[name], path, named)
     if "dx" not in table.columns:
         raise UserError(f"{path}: column dx missing; add it, or give the metadata table with --truth")
     if "lesion_id" not in table.columns:
@@ -126,19 +140,25 @@ def _complete(table: pd.DataFrame, path: Path, truth: Path | None) -> tuple[pd.D
     return table, warnings
 
 
-def _read_truth(path: Path) -> pd.DataFrame:
-    """Return the metadata table, indexed by `image_id`.
+def _read_truth(truth: Path | pd.DataFrame) -> tuple[pd.DataFrame, Path]:
+    """Return the metadata table, indexed by `image_id`, and what it is called in messages.
 
     Raises:
         UserError: it cannot be read, or an id is blank or stands twice.
     """
     remedy = "give a metadata table"
-    known = read_csv(path, ("image_id", "dx"), remedy, dtype=str, **_BLANK_ALONE_IS_MISSING)
+    if isinstance(truth, pd.DataFrame):
+        path, known = Path("truth"), truth
+        missing = [name for name in ("image_id", "dx") if name not in known.columns]
+        if missing:
+            raise UserError(f"truth: column {', '.join(missing)} missing; {remedy}")
+    else:
+        path, known = truth, read_csv(truth, ("image_id", "dx"), remedy, dtype=str, **_BLANK_ALONE_IS_MISSING)
     known = _with_clean_text(known, path)
     doubled = known["image_id"].duplicated()
     if doubled.any():
         raise UserError(f"{path}: listed twice: {name_some(known.loc[doubled, 'image_id'].unique())}")
-    return known.set_index("image_id")
+    return known.set_index("image_id"), path
 
 
 def _agreed(table: pd.DataFrame, name: str, known: pd.Series, path: Path, truth: Path) -> pd.Series:

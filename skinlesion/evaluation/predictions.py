@@ -13,7 +13,8 @@ import numpy as np
 import pandas as pd
 
 from skinlesion.errors import UserError, name_some
-from skinlesion.evaluation.prediction_rows import read_rows
+from skinlesion.evaluation.prediction_rows import COLUMNS, checked_rows, read_rows
+from skinlesion.numbers import count
 from skinlesion.vocabulary import CLASSES, PROBABILITY_COLUMNS
 
 #: In `Predictions.folds`: the layer has no prediction of the image.
@@ -22,7 +23,7 @@ ABSENT = -1
 _MOST_LAYERS = 1000
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Predictions:
     """The predictions of one experiment: the same images, in the same order, for every layer."""
 
@@ -33,6 +34,20 @@ class Predictions:
     seeds: tuple[int, ...]  # (L,)
     repeats: tuple[int, ...]  # (L,)
     probabilities: np.ndarray  # (L, N, 7), rows sum to one
+
+    def __repr__(self) -> str:
+        images, lesions = count(len(self.labels), "image"), count(len(np.unique(self.lesions)), "lesion")
+        return f"Predictions({images} of {lesions}, {count(len(self.layers), 'training')})"
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return one row per image and training, with the columns of a predictions file."""
+        rows = []
+        for layer, (repeat, seed) in enumerate(self.layers):
+            table = pd.DataFrame(self.probabilities[layer], columns=list(PROBABILITY_COLUMNS))
+            columns = {"image_id": self.image_ids, "lesion_id": self.lesions, "dx": np.array(CLASSES)[self.labels]}
+            rows.append(table.assign(**columns, fold=self.folds[layer], seed=seed, repeat=repeat)[list(COLUMNS)])
+        whole = pd.concat(rows, ignore_index=True)
+        return whole[whole["fold"] != ABSENT].reset_index(drop=True)
 
     @cached_property
     def lesion_numbers(self) -> np.ndarray:
@@ -73,6 +88,23 @@ def read_predictions(
     """
     table, warnings = read_rows(path, truth, remedy)
     return _stack(table, path), warnings
+
+
+def predictions_of(
+    table: pd.DataFrame, where: str, truth: Path | pd.DataFrame | None = None, *, partial: bool = False
+) -> tuple[Predictions, list[str]]:
+    """Return predictions from a table in memory, checked like those of a file, and warnings in words.
+
+    Args:
+        where: what stands for the file in messages.
+        truth: a metadata table, or its file.
+        partial: repeats may hold different images, as in `read_validation`.
+
+    Raises:
+        UserError: as `read_predictions`.
+    """
+    rows, warnings = checked_rows(table, Path(where), truth, "give predictions")
+    return _stack(rows, Path(where), partial=partial), warnings
 
 
 def read_validation(

@@ -89,11 +89,13 @@ class Metric:
 
 
 def _malignant_auc(scored: Scored) -> float:
+    """Return the AUC of malignant (akiec, bcc, mel) against benign, of the summed probability of malignant classes."""
     malignant = malignant_positions(scored.classes)
     return auc(np.isin(scored.labels, malignant), scored.probabilities[:, malignant].sum(axis=1))
 
 
 def _ece(scored: Scored) -> float:
+    """Return the expected calibration error of the highest probability, in `ece_bins` bins of equal width."""
     confidence, hit = reliability.top_label(scored.labels, scored.probabilities)
     place = reliability.equal_width(confidence, scored.ece_bins)
     return reliability.calibration_error(confidence, hit, place, scored.ece_bins).value

@@ -8,6 +8,7 @@ References:
     [3] Kull M et al. Beyond temperature scaling. NeurIPS 2019 (classwise ECE).
     [4] Murphy AH. J Appl Meteorol 12, 595–600 (1973); Stephenson DB et al. Weather Forecast 23, 752–757 (2008).
     [5] Brier GW. Mon Weather Rev 78, 1–3 (1950).
+    [6] Good IJ. J R Stat Soc B 14, 107–114 (1952) (log loss).
 """
 
 import numpy as np
@@ -66,7 +67,7 @@ def squared_errors(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
 
 
 def log_losses(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
-    """Return −ln p(truth) of each image (N,) in nats; probabilities below 1e-12 count as 1e-12."""
+    """Return −ln p(truth) of each image (N,) in nats; probabilities below 1e-12 count as 1e-12 [6]."""
     losses: np.ndarray = -np.log(np.clip(probabilities[np.arange(len(labels)), labels], 1e-12, 1))
     return losses
 

@@ -11,6 +11,7 @@ from torch import nn
 from skinlesion.atomic import replacing
 from skinlesion.errors import UserError
 from skinlesion.experiment.trained_run import TrainedRun
+from skinlesion.extras import not_installed
 from skinlesion.models.classifier import backbone_of, head_of
 from skinlesion.outputs import first_bytes
 
@@ -46,7 +47,7 @@ def write_onnx(path: Path, run: TrainedRun) -> float:
     try:
         import onnxruntime
     except ImportError:
-        raise UserError("export: onnxruntime is not installed; pip install 'skinlesion[onnx]'") from None
+        raise not_installed("onnxruntime", "export") from None
     model = ProbabilityNetwork(run).cpu().eval()
     example = _example(run)
     names = ["image", "metadata"][: len(example)]

@@ -10,7 +10,7 @@ import copy
 import torch
 from torch import nn
 
-from skinlesion.errors import UserError
+from skinlesion.extras import not_installed
 from skinlesion.models.backbones import Backbone
 
 _PROJECTED = 128  # numbers of a projection, as in [1]
@@ -29,7 +29,7 @@ class ContrastiveNetwork(nn.Module):
         try:
             from lightly.models.modules.heads import SimCLRProjectionHead
         except ImportError:
-            raise _not_installed() from None
+            raise not_installed("lightly", "pretrain") from None
         self.backbone = copy.deepcopy(backbone.module).requires_grad_(True)
         self.projection = SimCLRProjectionHead(backbone.width, backbone.width, _PROJECTED)
         self._features = backbone.features
@@ -52,10 +52,6 @@ def contrastive_loss(temperature: float) -> nn.Module:
     try:
         from lightly.loss import NTXentLoss
     except ImportError:
-        raise _not_installed() from None
+        raise not_installed("lightly", "pretrain") from None
     loss: nn.Module = NTXentLoss(temperature=temperature)
     return loss
-
-
-def _not_installed() -> UserError:
-    return UserError("pretrain: lightly is not installed; pip install 'skinlesion[pretrain]'")

@@ -10,6 +10,8 @@ from skinlesion.params.section import NAME, Line, ModelText, PathText, Replicate
 
 
 class PhantomParams(Section):
+    """How the phantom is drawn, and how many of it."""
+
     images: int = Field(2000, ge=20, le=100_000, description="How many images are drawn.")
     seed: Seed = Field(0, description="Seed of the population and of the drawing: the same seed, the same data.")
     metadata_signal: float = Field(
@@ -42,6 +44,8 @@ class FolderParams(Section):
 
 
 class DataParams(Section):
+    """Where images and metadata come from."""
+
     source: Source = Field("ham10000", description="Where images and metadata come from.")
     path: PathText = Field(
         Path("data/raw"),
@@ -55,6 +59,8 @@ class DataParams(Section):
 
 
 class PrepareParams(Section):
+    """How images are stored."""
+
     image_size: int = Field(256, ge=32, le=1024, description="Short side of the stored frames, in pixels.")
     color_constancy: ColorConstancy = Field("none", description="Take the light's colour out (Shades of Gray, p = 6).")
     hair_removal: HairRemoval = Field("none", description="Paint dark hairs over (DullRazor).")
@@ -69,6 +75,8 @@ class PrepareParams(Section):
 
 
 class SplitParams(Section):
+    """The ten parts that folds are made of."""
+
     seed: Seed = Field(0, description="Seed of the assignment of lesions (images) to the ten parts.")
     repeats: int = Field(
         1, ge=1, le=100, description="How many whole partitions are drawn, each from a seed of its own."
@@ -76,6 +84,8 @@ class SplitParams(Section):
 
 
 class AuditParams(Section):
+    """The search for duplicates and shortcuts."""
+
     backbone: ModelText | None = Field(
         None, description="The timm model whose frozen features are compared; null takes train.backbone."
     )

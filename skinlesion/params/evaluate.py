@@ -10,6 +10,8 @@ from skinlesion.vocabulary import CLASSES
 
 
 class EvaluateParams(Section):
+    """Intervals of one system's metrics."""
+
     replicates: Replicates = Field(2000, description="Bootstrap replicates behind each interval.")
     seed: Seed = Field(0, description="Seed of the bootstrap.")
     confidence: float = Field(0.95, gt=0.5, lt=1, description="Confidence level of the intervals.")
@@ -17,6 +19,8 @@ class EvaluateParams(Section):
 
 
 class AssessParams(Section):
+    """Calibration, conformal sets, decisions and subgroups."""
+
     calibration: Calibration = Field(
         "temperature", description="How probabilities are recalibrated, fitted on validation parts."
     )
@@ -59,6 +63,8 @@ class AssessParams(Section):
 
 
 class ExplainParams(Section):
+    """Maps of where models look."""
+
     method: CamMethod = Field("gradcam", description="How maps are made; rollout needs a vision transformer.")
     fold: Fold = Field(0, description="The test fold whose images are mapped.")
     examples: int = Field(6, ge=1, le=60, description="Pictures of each kind: right, wrong, confidently wrong.")
@@ -66,6 +72,8 @@ class ExplainParams(Section):
 
 
 class StatsParams(Section):
+    """Comparisons of experiments."""
+
     primary: Metric = Field("balanced_accuracy", description="The metric the main comparison is about.")
     metrics: Annotated[list[Metric], Distinct] = Field(
         ["balanced_accuracy", "macro_f1", "macro_auc"], min_length=1, description="Metrics compared."
@@ -102,6 +110,8 @@ class StatsParams(Section):
 
 
 class EffectParams(Section):
+    """The question whether metadata helps."""
+
     multimodal: str | None = Field(
         None,
         description="The experiment with metadata whose gain over its image-only twin is questioned; controls are "
@@ -160,6 +170,8 @@ class PublishedParams(Section):
 
 
 class ReportParams(Section):
+    """The report."""
+
     title: Line = Field("Skin-lesion benchmark", min_length=1, description="Title of the report.")
     headline: Annotated[list[str], Distinct] = Field(
         [], description="Experiments and ensembles that `report --readme` shows; empty: all."

@@ -108,6 +108,8 @@ class TuneParams(Section):
 
 
 class TrainParams(Section):
+    """What is trained, on what and how: the settings that experiments change."""
+
     # What sees the image
     backbone: ModelText = Field("tf_efficientnet_lite0", description="Name of a timm model, tag included.")
     weights: ModelText = Field(

@@ -8,8 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from skinlesion.numbers import count
-from skinlesion.report.svg import BLUE, GREY, INK, LIGHT, ORANGE, row_axes, to_svg
+from skinlesion.report.svg import BLUE, GREY, GRID, INK, LIGHT, ORANGE, to_svg
 
 #: Colours and lines of the models shown, in their order.
 _STYLES = ((BLUE, "-"), (ORANGE, "--"), (INK, ":"), (GREY, "-."))
@@ -20,7 +19,7 @@ def _axes(x: str, y: str, size: tuple[float, float] = _SIZE) -> tuple[Figure, Ax
     figure = Figure(figsize=size, layout="constrained")
     axes = figure.add_subplot()
     axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(color="#dddddd", lw=0.6)
+    axes.grid(color=GRID, lw=0.6)
     axes.set_axisbelow(True)
     axes.set_xlabel(x)
     axes.set_ylabel(y)
@@ -101,41 +100,6 @@ def missing(table: pd.DataFrame, metric: str, title: str) -> str:
         axes.axhline(twin, color=BLUE, lw=1.4, label="image-only twin")
     axes.set_xlim(0, 1)
     axes.legend(frameon=False, fontsize=8)
-    return to_svg(figure)
-
-
-def groups(rows: Sequence[Mapping[Any, Any]], whole: float | None, title: str) -> str:
-    """Return a metric of every group with its interval, the groups of a column together, the worst marked.
-
-    Args:
-        rows: of subgroups.csv, one metric.
-        whole: the metric over all images, drawn as a line where there is one.
-    """
-    figure, axes = row_axes(len(rows))
-    figure.set_size_inches(7.6, 1.1 + 0.27 * len(rows))
-    if whole is not None and not np.isnan(whole):
-        axes.axvline(whole, color=GREY, lw=0.9)
-    labels = []
-    for place, row in enumerate(reversed(rows)):
-        labels.append(f"{row['column'].replace('_', ' ')}: {row['group']}")
-        if pd.isna(row["value"]):
-            axes.annotate(
-                row["note"], (0.02, place), xycoords=("axes fraction", "data"), va="center", fontsize=7, color=GREY
-            )
-            continue
-        colour = ORANGE if row["worst"] == "worst" else BLUE
-        axes.plot([row["low"], row["high"]], [place, place], color=colour, lw=1.8)
-        axes.plot(row["value"], place, "D" if row["worst"] == "worst" else "o", color=colour, ms=5)
-        axes.annotate(
-            f"{count(row['images'], 'image')}, {count(row['lesions'], 'lesion')}",
-            (1.01, place),
-            xycoords=("axes fraction", "data"),
-            va="center",
-            fontsize=7,
-            color=INK,
-        )
-    axes.set_yticks(range(len(labels)), labels, fontsize=8)
-    axes.set_xlabel(title)
     return to_svg(figure)
 
 

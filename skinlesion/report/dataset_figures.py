@@ -7,6 +7,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from skinlesion.numbers import count, percent
+from skinlesion.report.figures import heat_map
 from skinlesion.report.svg import BLUE, INK, LIGHT, row_axes, to_svg
 
 
@@ -62,10 +63,7 @@ def shares(counts: pd.DataFrame) -> str:
     share = matrix / np.maximum(matrix.sum(axis=0, keepdims=True), 1)
     figure = Figure(figsize=(6.4, 0.9 + 0.3 * len(counts)), layout="constrained")
     axes = figure.add_subplot()
-    axes.imshow(share, cmap="Blues", vmin=0, vmax=1, aspect="auto")
-    for row, column in np.ndindex(*matrix.shape):
-        colour = "white" if share[row, column] > 0.55 else INK
-        axes.text(column, row, percent(share[row, column]), ha="center", va="center", fontsize=8, color=colour)
+    heat_map(axes, share, lambda row, column: percent(share[row, column]), 8)
     axes.set_xticks(range(counts.shape[1]), list(counts.columns))
     axes.set_yticks(range(len(counts)), [str(name) for name in counts.index])
     axes.xaxis.tick_top()

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from skinlesion.report import dataset_figures as figures
+from skinlesion.report.embedded import embedded_csv
 from skinlesion.report.templates import render, thumbnail
 
 _SIDE = 120  # pixels of a photograph on the contact sheet
@@ -46,6 +47,7 @@ def dataset_page(
             for name in _TITLES
             if name in tables
         ],
+        csvs=[embedded_csv(name, table) for name, table in tables.items()],
         per_lesion=tables["images_per_lesion"].to_dict("records"),
         sheets={
             dx: [(image_id, thumbnail(pixels, _SIDE)) for image_id, pixels in images] for dx, images in sheets.items()

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from matplotlib.figure import Figure
 
 from skinlesion.analysis.plan import Plan
 from skinlesion.analysis.retest import LEVEL, METRICS, Retest
@@ -26,7 +27,7 @@ def retest_pages(result: Retest, plan: Plan, confidence: float) -> dict[str, str
     """Return the page as HTML, complete in itself, and as Markdown with the figure it shows: by ending of the file."""
     models = result.models.sort_values(plan.primary, ascending=False)
     figures = result.figures.to_dict("records")
-    forest = _forest(models, result.figures, plan.primary)
+    forest = to_svg(forest_figure(models, result.figures, plan.primary))
     values = {
         "mark": PAGE_MARK,
         "certificate": result.certificate,
@@ -103,7 +104,7 @@ def _groups(groups: pd.DataFrame, best: str) -> list[dict[Any, Any]]:
     return [row | {"column": _GROUP_WORDS.get(row["column"], row["column"])} for row in own.to_dict("records")]
 
 
-def _forest(models: pd.DataFrame, figures: pd.DataFrame, primary: str) -> str:
+def forest_figure(models: pd.DataFrame, figures: pd.DataFrame, primary: str) -> Figure:
     """Return the primary metric of every model with its interval, and the published value with its own."""
     rows = models.to_dict("records")[::-1]
     published = {}
@@ -126,4 +127,4 @@ def _forest(models: pd.DataFrame, figures: pd.DataFrame, primary: str) -> str:
             axes.plot(stated["published"], place - 0.25, "|", color=GREY, ms=8)
     axes.set_yticks(range(len(rows)), [row["model"] for row in rows], fontsize=8)
     axes.set_xlabel(f"{title_of(primary)}; grey: as published")
-    return to_svg(figure)
+    return figure

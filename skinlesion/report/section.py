@@ -15,11 +15,13 @@ class Section:
         title: the heading, also in the contents.
         html: all but the heading.
         figures: name → SVG of the section's figures, which are also written to files of their own.
+        parts: id in the html → title of parts that the contents name as well.
     """
 
     title: str
     html: str
     figures: Mapping[str, str] = field(default_factory=dict)
+    parts: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def anchor(self) -> str:

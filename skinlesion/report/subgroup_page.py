@@ -1,5 +1,6 @@
 """The page of subgroups: the best experiment of each kind by groups of patients, and what metadata add."""
 
+from functools import partial
 from typing import Any
 
 import pandas as pd
@@ -7,7 +8,9 @@ import pandas as pd
 from skinlesion.evaluation.registry import title_of
 from skinlesion.numbers import MISSING, row_interval
 from skinlesion.report import curves
-from skinlesion.report.headlines import malignant_sensitivity
+from skinlesion.report.embedded import embedded_csv
+from skinlesion.report.figures import groups
+from skinlesion.report.forest import both_widths
 from skinlesion.report.templates import render
 from skinlesion.results.reader import Results
 from skinlesion.vocabulary import CLASSES
@@ -43,6 +46,7 @@ def subgroup_page(results: Results) -> str:
         if len(shown)
         else "",
         detailed=detailed,
+        shapley_csv=embedded_csv("shapley_classes", classes),
         classes=CLASSES,
         by_class=_by_class(classes[(classes["experiment"] == detailed) & (classes["figure"] == "own")])
         if len(classes)
@@ -53,21 +57,27 @@ def subgroup_page(results: Results) -> str:
 def _system(results: Results, kind: str, name: str) -> dict[str, Any]:
     """Return one system's figures by group, the gaps that are significant, and the groups without figures."""
     table = results.subgroups(name)
-    whole = results.metrics(name) | results.assessment(name)
-    whole["malignant_sensitivity"] = whole.get(malignant_sensitivity(results.params.assess), float("nan"))
     figures = []
     for metric, title in _GROUP_TITLES.items():
-        rows = table[(table["metric"] == metric) | table["metric"].isna()].to_dict("records")
+        rows = table[(table["metric"] == metric) & table["value"].notna()].to_dict("records")
         if rows:
-            svg = curves.groups(rows, whole.get(metric), title)
-            caption = f"{title[0].upper()}{title[1:]}, by group. Line: all images; diamond: worst of its column."
-            figures.append((svg, caption))
+            drawn = both_widths(partial(groups, rows, title), f"{title}, by group, of {name}")[1]
+            caption = (
+                f"{title[0].upper()}{title[1:]}, by group. Tick: the other images, on the classes that both show; "
+                "diamond: worst of its column."
+            )
+            figures.append((drawn, caption))
     significant = table[table["p_adjusted"] < 1 - results.params.evaluate.confidence]
     return {
         "kind": kind,
         "name": name,
         "figures": figures,
-        "gaps": significant[significant["metric"].isin(_GROUP_TITLES)].to_dict("records"),
+        "gaps": [
+            row | {"title": _GROUP_TITLES[row["metric"]]}
+            for row in significant[significant["metric"].isin(_GROUP_TITLES)].to_dict("records")
+        ],
+        "csv": embedded_csv("subgroups", table),
+        "conformal_csv": embedded_csv("conformal", results.assessment_table(name, "conformal")),
         "small": table[table["note"].str.startswith("too small")].to_dict("records"),
         "absent": results.assessment_notes(name)["subgroup_columns_not_in_the_data"],
     }

@@ -8,11 +8,11 @@ import pandas as pd
 from skinlesion.choices import DrawnProtocol, names
 from skinlesion.evaluation import registry
 from skinlesion.evaluation.registry import places_of, title_of
-from skinlesion.numbers import MINUS, MISSING, count, figure, interval_note
+from skinlesion.numbers import MINUS, MISSING, count, figure, interval_note, limits, number
+from skinlesion.report.svg import without_control_characters
 from skinlesion.results.system import SystemResult
 from skinlesion.vocabulary import CLASSES
 
-#: Signs that LaTeX's usual encodings lack.
 #: What a table says of a protocol.
 SPLIT_BY = {
     "lesion": "lesion",
@@ -22,7 +22,14 @@ SPLIT_BY = {
     "published_70_15_15": "image, 70/15/15 as p3",
 }
 
-_LATEX = {MINUS: "$-$", MISSING: "--", "×": r"$\times$"}
+#: Metrics of the table for a paper, which is as wide as a page.
+_PAPER = ("balanced_accuracy", "macro_f1", "macro_auc")
+#: What LaTeX reads as its own, and signs that its usual encodings lack.
+_LATEX = {
+    "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
+    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", MINUS: "$-$", MISSING: "--", "×": r"$\times$",
+    "→": r"$\to$", "“": "``", "”": "''",
+}  # fmt: skip
 
 
 def results_table(systems: list[SystemResult]) -> pd.DataFrame:
@@ -58,12 +65,63 @@ def markdown(table: pd.DataFrame, described: str) -> str:
     return "\n".join([*lines, "", described]) + "\n"
 
 
-def latex(table: pd.DataFrame, note: str) -> str:
-    """Return the table for a paper, with the lines of LaTeX's booktabs; `note` stands below as a comment."""
-    text = table.to_latex(index=False, escape=True, column_format="l" * len(table.columns))
-    for sign, command in _LATEX.items():
-        text = text.replace(sign, command)
-    return f"{text}% {note}\n"
+def results_numbers(systems: list[SystemResult]) -> pd.DataFrame:
+    """Return one row per system for further computation: what it is, and NAME, NAME_low and NAME_high of each metric
+    of the table as numbers.
+    """
+    rows = []
+    for system in systems:
+        row: dict[str, Any] = {
+            "experiment": system.name,
+            **{name: system.description[name] for name in ("backbone", "input", "training", "protocol")},
+            "folds": len(system.folds),
+            "seeds": len(system.seeds),
+            "repeats": len(system.repeats),
+        }
+        for name in registry.TABLE:
+            row |= {key: system.metrics.get(key, float("nan")) for key in (name, f"{name}_low", f"{name}_high")}
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def latex(systems: list[SystemResult], described: str) -> str:
+    """Return the table for a paper, a float with caption and label, in the lines of LaTeX's booktabs.
+
+    Values stand in a column that is aligned to the right, intervals beside them in one aligned to the left: with equal
+    places the points are aligned. Columns are what a paper needs; all of them are in results.csv.
+    """
+    lines = [
+        r"% \usepackage{booktabs}",
+        r"\begin{table}",
+        r"\centering\footnotesize\setlength{\tabcolsep}{3pt}",
+        rf"\caption{{{latex_text(described)}}}",
+        r"\label{tab:results}",
+        rf"\begin{{tabular}}{{@{{}}lll{'r@{ }l' * len(_PAPER)}@{{}}}}",
+        r"\toprule",
+        " & ".join(
+            ["experiment", "input", "split by"]
+            + [rf"\multicolumn{{2}}{{c}}{{{latex_text(title_of(name))}}}" for name in _PAPER]
+        )
+        + r" \\",
+        r"\midrule",
+    ]
+    for system in systems:
+        about = _row(system)
+        cells = [latex_text(about[name]) for name in ("experiment", "input", "split by")]
+        for name in _PAPER:
+            places, low, high = places_of(name), system.metrics.get(f"{name}_low"), system.metrics.get(f"{name}_high")
+            ends = limits(low, high, places)
+            cells += [
+                latex_text(number(system.metrics.get(name), places)),
+                latex_text("" if ends == MISSING else f"({ends})"),
+            ]
+        lines.append(" & ".join(cells) + r" \\")
+    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", r"\end{table}"]) + "\n"
+
+
+def latex_text(text: str) -> str:
+    """Return words as LaTeX sets them, whatever they hold."""
+    return "".join(_LATEX.get(letter, letter) for letter in without_control_characters(text))
 
 
 def count_models(folds: int, seeds: int, repeats: int = 1) -> str:

@@ -1,12 +1,13 @@
 """Pages and texts from templates: HTML, where values are escaped, and Markdown, where nothing is.
 
 A template lies beside the module that names it, in this folder or in `sections`. All of them know the functions of
-`numbers` as filters; a name that a template uses and is not given raises an error.
+`numbers` and `inline` of `svg` as filters; a name that a template uses and is not given raises an error.
 """
 
 import base64
 import functools
 import io
+import re
 from typing import Any
 
 import jinja2
@@ -14,7 +15,9 @@ import numpy as np
 from PIL import Image
 
 from skinlesion import numbers
+from skinlesion.report.svg import inline
 
+_INTERVAL = re.compile(r"(?:[+−]?[\d,.]+%? \()?[+−]?[\d,.]+ to [+−]?[\d,.]+\)?(?: ▼)?")
 _QUALITY = 82  # of the JPEGs inside pages
 
 
@@ -38,11 +41,19 @@ def _environment(html: bool) -> jinja2.Environment:
         ]),
         autoescape=html,
         undefined=jinja2.StrictUndefined,
+        finalize=_together if html else None,
         trim_blocks=not html,
         keep_trailing_newline=not html,
     )  # fmt: skip
-    environment.filters |= numbers.FILTERS
+    environment.filters |= numbers.FILTERS | {"inline": inline}
     return environment
+
+
+def _together(value: Any) -> Any:
+    """Return a figure with an interval so that a narrow cell breaks it before the bracket alone."""
+    if isinstance(value, str) and _INTERVAL.fullmatch(value):
+        return value.replace(" to ", "\u00a0to\u00a0")
+    return value
 
 
 def thumbnail(pixels: np.ndarray, side: int) -> str:

@@ -74,5 +74,10 @@ def twin_of(params: Params, name: str) -> str | None:
     return max(twins, key=lambda other: twins[other], default=None)
 
 
+def differ_in_metadata_alone(image: TrainParams, multimodal: TrainParams) -> bool:
+    """Return whether two experiments have all settings in common but those of metadata and of which runs there are."""
+    return _image_settings(image) == _image_settings(multimodal)
+
+
 def _image_settings(settings: TrainParams) -> dict[str, Any]:
     return settings.model_dump(exclude=set(_METADATA_FIELDS | RUN_FIELDS))

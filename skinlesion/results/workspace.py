@@ -11,7 +11,7 @@ CACHE_ENVIRONMENT = "SKINLESION_CACHE"
 
 def evaluate_command(params: Params, name: str) -> str:
     """Return what to run where the predictions of an experiment or an ensemble are missing."""
-    command = "ensemble --name" if name in params.ensembles else "evaluate --experiment"
+    command = "ensemble" if name in params.ensembles else "evaluate"
     return f"run `skinlesion {command} {name}`"
 
 

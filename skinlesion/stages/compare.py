@@ -1,5 +1,6 @@
 """compare, score: the same statistics as the `stats` stage, on prediction files from anywhere."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -8,6 +9,54 @@ from skinlesion.analysis.plan import Plan
 from skinlesion.errors import UserError, choices, name_some, printable
 from skinlesion.evaluation.predictions import Predictions, read_predictions
 from skinlesion.evaluation.registry import SCHEMA
+from skinlesion.files import write_text
+from skinlesion.outputs import check_outputs, first_bytes
+from skinlesion.params import StatsParams
+
+#: In every page that is written: only such a page is written over.
+PAGE_MARK = "<!-- skinlesion compare -->"
+
+_MOST_HEAD = 2**16  # bytes of a page up to its mark: the style
+
+
+def default_plan(
+    metrics: Sequence[str] | None = None,
+    *,
+    cluster: str = "lesion_id",
+    margin: float | None = None,
+    replicates: int | None = None,
+    permutations: int = 10_000,
+    seed: int = 0,
+) -> Plan:
+    """Return the plan of a comparison outside a workspace: the defaults of `stats`, but for what is given.
+
+    Args:
+        metrics: the first is the primary one.
+        cluster: "lesion_id", or "none" to take images as independent.
+        margin: the smallest difference of the primary metric that matters.
+
+    Raises:
+        UserError: an unknown metric or cluster.
+    """
+    if cluster not in ("lesion_id", "none"):
+        raise UserError(f"--cluster {name_some([cluster])}: {choices(('lesion_id', 'none'), cluster)}")
+    defaults = StatsParams()
+    wanted = tuple(dict.fromkeys(metrics or defaults.metrics))
+    for metric in wanted:
+        if metric not in SCHEMA.metrics():
+            raise UserError(f"--metric {name_some([metric])}: unknown; {choices(SCHEMA.metrics(), metric)}")
+    margins = {str(name): value for name, value in defaults.margins.items()}
+    return Plan(
+        metrics=wanted,
+        primary=wanted[0],
+        margins=margins | ({} if margin is None else {wanted[0]: margin}),
+        confidence=defaults.confidence,
+        replicates=replicates,
+        seed=seed,
+        permutations=permutations,
+        one_sided=defaults.one_sided,
+        naive=cluster != "none",
+    )
 
 
 def compare_files(
@@ -26,11 +75,6 @@ def compare_files(
     """
     if len(files) < 2:
         raise UserError("compare: give two or more prediction files")
-    if cluster not in ("lesion_id", "none"):
-        raise UserError(f"--cluster {name_some([cluster])}: {choices(('lesion_id', 'none'), cluster)}")
-    for metric in plan.metrics:
-        if metric not in SCHEMA.metrics():
-            raise UserError(f"--metric {name_some([metric])}: unknown; {choices(SCHEMA.metrics(), metric)}")
     predictions: dict[str, Predictions] = {}
     warnings: list[str] = []
     for name, path in zip(names or _names(files), files, strict=True):
@@ -39,10 +83,32 @@ def compare_files(
     return report_pairs(predictions, cluster, plan, warnings)
 
 
+def check_page(path: Path) -> None:
+    """Check that the page of a comparison can be written, before anything is computed.
+
+    Raises:
+        UserError: a file lies there that is no such page, or the folder cannot be written to.
+    """
+    check_outputs([path], "--html", lambda own: PAGE_MARK.encode() in first_bytes(own, _MOST_HEAD))
+
+
+def write_page(path: Path, report: ComparisonReport) -> None:
+    """Write a comparison as one HTML page, complete in itself."""
+    from skinlesion.report.compare_page import compare_page  # here: matplotlib takes longer than most comparisons
+
+    write_text(path, compare_page(report, PAGE_MARK))
+
+
+def model_name(path: Path) -> str:
+    """Return the name of a predictions file without its ending, `.csv.gz` included."""
+    return re.sub(r"(\.csv)?(\.[^.]*)?$", "", path.name) or path.name
+
+
 def _names(files: Sequence[Path]) -> list[str]:
     """Return the shortest ends of the paths that tell the files apart, without `predictions.csv`."""
     parts = [
-        (path.parent if path.name == "predictions.csv" else path.with_suffix("")).absolute().parts for path in files
+        (path.parent if path.name == "predictions.csv" else path.with_name(model_name(path))).absolute().parts
+        for path in files
     ]
     for length in range(1, max(map(len, parts)) + 1):
         names = [printable("/".join(path[-length:])) for path in parts]

@@ -12,7 +12,7 @@ from skinlesion.report.effect_page import effect_answer, effect_page
 from skinlesion.report.model_card import model_card
 from skinlesion.report.page import report_page
 from skinlesion.report.subgroup_page import subgroup_page
-from skinlesion.report.tables import describe, latex, markdown, results_table
+from skinlesion.report.tables import describe, latex, markdown, results_numbers, results_table
 from skinlesion.results.names import EFFECT_PAGE_NAME, HEADLINE_NAME, REPORT_PAGE_NAME, SUBGROUP_PAGE_NAME, TABLE_NAME
 from skinlesion.results.reader import Results
 from skinlesion.results.workspace import Workspace
@@ -46,8 +46,8 @@ def report(params: Params, workspace: Workspace) -> Path:
     for name, card in cards.items():
         write_text(workspace.cards / f"{name}.md", card)
     write_text(out / f"{TABLE_NAME}.md", markdown(table, described))
-    write_text(out / f"{TABLE_NAME}.tex", latex(table, described))
-    write_csv(out / f"{TABLE_NAME}.csv", table)
+    write_text(out / f"{TABLE_NAME}.tex", latex(systems, described))
+    write_csv(out / f"{TABLE_NAME}.csv", results_numbers(systems), float_format="%.9g")
     write_text(out / HEADLINE_NAME, headline)
     write_text(workspace.effect / EFFECT_PAGE_NAME, effect)
     write_text(out / SUBGROUP_PAGE_NAME, subgroups)

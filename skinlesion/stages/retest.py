@@ -59,9 +59,32 @@ def retest_files(
     Raises:
         UserError: nothing can be read, images are unknown or differ, or `out` holds other files; nothing is written.
     """
+    check_outputs([out / name for name in OUTPUTS.values()], "--out", _is_own)
+    result = retested(
+        files, metric, archive=archive, classes=classes, training=training, published=published, ours=ours,
+        logits=logits,
+    )  # fmt: skip
+    out.mkdir(parents=True, exist_ok=True)
+    for ending, page in retest_pages(result, _plan(metric), EvaluateParams().confidence).items():
+        write_text(out / OUTPUTS[ending], page)
+    write_json(out / OUTPUTS["json"], retest_summary(result))
+    return result
+
+
+def retested(
+    files: Sequence[Path],
+    metric: str,
+    *,
+    archive: Path | None = None,
+    classes: Path | None = None,
+    training: Path | None = None,
+    published: Path | None = None,
+    ours: Sequence[Path] = (),
+    logits: bool = False,
+) -> Retest:
+    """Judge prediction files again and write nothing; arguments and errors are those of `retest_files`."""
     if metric not in COMPARED:
         raise UserError(f"--metric {name_some([metric])}: {choices(COMPARED, metric)}")
-    check_outputs([out / name for name in OUTPUTS.values()], "--out", _is_own)
     files, classes, published = _sorted_files(files, classes, published)
     table = read_archive(archive)
     read = {_name(path): read_published(path, table, classes, logits=logits) for path in files}
@@ -78,13 +101,7 @@ def retest_files(
     certificate["published_without_predictions"] = sorted(
         {figure.model for figure in figures if matching_model(figure.model, list(models)) is None}
     )
-    plan, evaluate = _plan(metric), EvaluateParams()
-    result = retest(models, table, certificate, figures, plan, evaluate)
-    out.mkdir(parents=True, exist_ok=True)
-    for ending, page in retest_pages(result, plan, evaluate.confidence).items():
-        write_text(out / OUTPUTS[ending], page)
-    write_json(out / OUTPUTS["json"], retest_summary(result))
-    return result
+    return retest(models, table, certificate, figures, _plan(metric), EvaluateParams())
 
 
 def _plan(metric: str) -> Plan:

@@ -1,5 +1,6 @@
 """score: every metric of a prediction file from anywhere; with validation predictions also its assessment."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from skinlesion.analysis.assessment.assess import assess_predictions
 from skinlesion.analysis.summary import mean_temperature, summarise
 from skinlesion.data.metadata import read_metadata
 from skinlesion.evaluation.minimum_sizes import interval_warnings
-from skinlesion.evaluation.predictions import check_lesions, read_predictions, read_validation
+from skinlesion.evaluation.predictions import Predictions, check_lesions, read_predictions, read_validation
 from skinlesion.outputs import check_outputs, first_bytes
 from skinlesion.params import AssessParams, EvaluateParams
 from skinlesion.stages.assess import write_tables
@@ -55,14 +56,35 @@ def score(
     """
     tested, warnings = read_predictions(path, truth)
     check_lesions(tested, str(path))
+    fitting = None if validation is None else read_validation(validation, truth)[0]
+    table = None if metadata is None else read_metadata(metadata)
+    return score_predictions(tested, warnings, evaluate, fitting, table, assess)
+
+
+def score_predictions(
+    tested: Predictions,
+    warnings: Sequence[str],
+    evaluate: EvaluateParams,
+    fitting: Predictions | None = None,
+    table: pd.DataFrame | None = None,
+    assess: AssessParams | None = None,
+) -> Scored:
+    """Return the metrics and notes of predictions, with validation predictions (`fitting`) also their assessment.
+
+    Args:
+        warnings: of reading, which the notes pass on.
+        table: a prepared table, for the assessment's subgroups.
+
+    Raises:
+        UserError: validation lacks a run, or the table an image.
+    """
     values, notes = summarise(tested, evaluate)
     cautions = interval_warnings(notes["without_interval"], notes["approximate"])
     notes["warnings"] = [*warnings, *cautions]
-    if validation is None:
+    if fitting is None:
         return Scored(values, notes)
-    fitting, _ = read_validation(validation, truth)
     values["temperature"] = mean_temperature(tested, fitting)
-    table = pd.DataFrame({"image_id": tested.image_ids}) if metadata is None else read_metadata(metadata)
+    table = pd.DataFrame({"image_id": tested.image_ids}) if table is None else table
     figures, tables, assessed = assess_predictions(tested, fitting, table, evaluate, assess or AssessParams())
     notes["without_interval"] |= assessed["without_interval"]
     notes["warnings"] += assessed["warnings"]

@@ -73,6 +73,8 @@ def _copy(params: Params, workspace: Workspace, folder: Path, *, quick: bool) ->
     root, out = workspace.root.resolve(), again.reports
     out.mkdir()
     (folder / "data").symlink_to(root / "data")
+    if (root / "models").is_dir():
+        (folder / "models").symlink_to(root / "models")  # training curves of single runs
     given = [
         SPLIT_NAME,
         "audit",

@@ -3,6 +3,13 @@
 Every metric here is a function of three counts per class: support (images of the class), hits (of these, those
 predicted as the class) and calls (images predicted as the class). For weights w of lesions each is a product of w
 with per-lesion counts.
+
+References:
+    [1] Sokolova M, Lapalme G. Inf Process Manag 45, 427–437 (2009) (accuracy, precision, sensitivity, F1).
+    [2] Codella N et al. arXiv:1902.03368 (2019) (balanced accuracy, the metric of the ISIC 2018 challenge).
+    [3] Opitz J, Burst S. arXiv:1911.03347 (2019) (the mean of F1 scores, and the other "macro F1").
+    [4] Altman DG, Bland JM. BMJ 308, 1552 (1994) (sensitivity and specificity).
+    [5] Altman DG, Bland JM. BMJ 309, 102 (1994) (precision, there called positive predictive value).
 """
 
 from collections.abc import Callable
@@ -44,43 +51,43 @@ def lesion_counts(values: np.ndarray, lesion: np.ndarray, lesions: int, classes:
 
 
 def accuracy(counts: Counts) -> np.ndarray:
-    """Return the share of images predicted correctly (R,)."""
+    """Return the share of images predicted correctly (R,) [1]."""
     return _ratio(counts.hits.sum(axis=-1), counts.support.sum(axis=-1))
 
 
 def balanced_accuracy(counts: Counts) -> np.ndarray:
-    """Return the mean sensitivity over the classes present (R,), NaN without images."""
+    """Return the mean sensitivity over the classes present (R,), NaN without images [2]."""
     return _mean_over_classes(sensitivity(counts))
 
 
 def macro_f1(counts: Counts) -> np.ndarray:
-    """Return the mean F1 over the classes present or predicted (R,), as scikit-learn averages it."""
+    """Return the mean F1 over the classes present or predicted (R,), as scikit-learn averages it [3]."""
     return _mean_over_classes(f1(counts))
 
 
 def weighted_f1(counts: Counts) -> np.ndarray:
-    """Return the mean F1 weighted by support (R,), NaN without images."""
+    """Return the mean F1 weighted by support (R,), NaN without images [1]."""
     return _ratio(np.nansum(f1(counts) * counts.support, axis=-1), counts.support.sum(axis=-1))
 
 
 def f1(counts: Counts) -> np.ndarray:
-    """Return F1 per class (R, C), NaN where it is neither present nor predicted."""
+    """Return F1 per class (R, C), 2 · precision · sensitivity / their sum; NaN if neither present nor predicted [1]."""
     return _ratio(2 * counts.hits, counts.support + counts.calls)
 
 
 def sensitivity(counts: Counts) -> np.ndarray:
-    """Return the sensitivity per class (R, C), NaN without images of the class."""
+    """Return the sensitivity per class (R, C): its hits over its images, NaN without images of the class [4]."""
     return _ratio(counts.hits, counts.support)
 
 
 def specificity(counts: Counts) -> np.ndarray:
-    """Return the specificity per class (R, C), NaN without images of other classes."""
+    """Return the specificity per class (R, C): of other classes' images those not called it, NaN without any [4]."""
     total = counts.support.sum(axis=-1, keepdims=True)
     return _ratio(total - counts.support - counts.calls + counts.hits, total - counts.support)
 
 
 def precision(counts: Counts) -> np.ndarray:
-    """Return the precision per class (R, C), NaN where it is never predicted."""
+    """Return the precision per class (R, C): of images called it those that are it, NaN if never predicted [5]."""
     return _ratio(counts.hits, counts.calls)
 
 

@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
-from skinlesion.errors import UserError
+from skinlesion.extras import not_installed
 
 
 class EpochLog(Protocol):
@@ -173,4 +173,4 @@ def package(name: str, asked: str = "track") -> Any:
     try:
         return importlib.import_module(name)
     except ImportError:
-        raise UserError(f"{asked} {name}: not installed; pip install 'skinlesion[{name}]'") from None
+        raise not_installed(name, asked) from None

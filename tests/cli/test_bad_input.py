@@ -71,7 +71,7 @@ def test_params_that_are_no_yaml_or_not_there(tmp_path, run):
 @pytest.mark.parametrize(
     ("args", "parts"),
     [
-        (["--experiment", "imgae"], ["--experiment imgae", "did you mean image"]),
+        (["--experiment", "imgae"], ["imgae: no experiment", "did you mean image"]),
         (["--backbone", "resnet5O"], ["train.backbone", "'resnet5O'", "resnet50"]),
         (["--backbone", "resnet50.made_up"], ["train.backbone", "made_up"]),
         (["--fusion", "sum"], ["train.fusion", "'sum'", "none, concat"]),
@@ -82,7 +82,7 @@ def test_params_that_are_no_yaml_or_not_there(tmp_path, run):
         (["--set", "lr=abc"], ["train.lr", "'abc'"]),
         (["--set", "device=cuda"], ["train.device", "no CUDA device"]),
         (["--weights", "absent.safetensors"], ["absent.safetensors", "no such file"]),
-        (["--experiment", "image", "--fold", "1"], ["--experiment image", "--out"]),
+        (["--experiment", "image", "--fold", "1"], ["train image", "--out"]),
     ],
 )
 def test_a_bad_flag_is_named(workspace_folder, run, args, parts):
@@ -116,10 +116,10 @@ def test_stages_out_of_order_name_the_stage_to_run(tmp_path, run):
     write_params(tmp_path, small_params())
     one_line(run("split", cwd=tmp_path), "metadata.csv", "run `skinlesion prepare` first")
     one_line(run("train", "--experiment", "image", cwd=tmp_path), "prepared", "run `skinlesion prepare` first")
-    one_line(run("stats", cwd=tmp_path), "predictions.csv", "run `skinlesion evaluate --experiment ")
-    one_line(run("assess", "image", cwd=tmp_path), "predictions.csv", "run `skinlesion evaluate --experiment ")
-    one_line(run("report", cwd=tmp_path), "metrics.json", "skinlesion evaluate --experiment")
-    one_line(run("evaluate", cwd=tmp_path), "--experiment NAME or --models DIR")
+    one_line(run("stats", cwd=tmp_path), "predictions.csv", "run `skinlesion evaluate ")
+    one_line(run("assess", "image", cwd=tmp_path), "predictions.csv", "run `skinlesion evaluate ")
+    one_line(run("report", cwd=tmp_path), "metrics.json", "skinlesion evaluate")
+    one_line(run("evaluate", cwd=tmp_path), "NAME of an experiment or --models DIR")
     one_line(run("evaluate", "--models", "nowhere", cwd=tmp_path), "nowhere", "no finished run")
 
 
@@ -226,3 +226,25 @@ def test_a_bug_is_not_dressed_up_as_a_users_mistake(tmp_path, run, monkeypatch):
     monkeypatch.setattr(params_file, "load_params", broken)
     with pytest.raises(ZeroDivisionError):
         run("prepare", cwd=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [("predict photo.jpg --sex m", "--sex m"), ("explain image", "--image"), ("explain", "params.yaml: no such file")],
+)
+def test_a_mistake_is_named_before_torch_is_imported(command, words, tmp_path):
+    import subprocess
+    import sys
+
+    code = f"""
+import sys
+from skinlesion import cli
+sys.argv = ["skinlesion", *{command.split()!r}]
+try:
+    cli.main()
+finally:
+    print("torch" in sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (2, "False\n")
+    assert words in done.stderr

@@ -342,7 +342,7 @@ def test_without_validation_predictions_risks_are_said_to_be_uncalibrated(traine
     shutil.copytree(trained, folder, ignore=shutil.ignore_patterns("validation.csv", "photos"))
     photo = str(trained / "photos/PHANTOM_0000000.png")
     outcome = run("predict", photo, "--experiment", "image", cwd=folder)
-    assert "risks not calibrated: run `skinlesion evaluate --experiment image`" in outcome.err
+    assert "risks not calibrated: run `skinlesion evaluate image`" in outcome.err
     assert "not calibrated to any share of malignant images" in outcome.out
 
 

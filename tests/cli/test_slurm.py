@@ -50,7 +50,7 @@ def task(tmp_path):
 
 def test_a_task_of_the_array_trains_its_experiment(task):
     for number, name in enumerate(("image", "concat")):
-        assert task(SLURM_ARRAY_TASK_ID=str(number)).stdout == f"asked: train --experiment {name}\n"
+        assert task(SLURM_ARRAY_TASK_ID=str(number)).stdout == f"asked: train {name}\n"
 
 
 def test_a_task_without_an_experiment_says_so(task):

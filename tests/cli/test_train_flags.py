@@ -10,7 +10,7 @@ from skinlesion.cli.training import train
 from skinlesion.params import TrainParams
 
 #: Options of the command that are no field of `train`.
-OTHERS = {"experiment", "out", "settings", "dry_run", "params"}
+OTHERS = {"name", "option", "out", "settings", "dry_run", "params"}
 FLAGS = {
     "backbone": ("resnet18", "backbone", "resnet18"),
     "weights": ("none", "weights", "none"),

@@ -94,6 +94,33 @@ def test_the_readmes_table_is_the_one_the_report_stage_writes():
         _has_the_committed_figures(table, names)
 
 
+def test_the_readmes_comparison_is_what_the_command_prints(capsys, monkeypatch):
+    from skinlesion import cli
+
+    readme = (ROOT / "README.md").read_text()
+    command, _, shown = readme.partition("\n$ skinlesion compare ")[2].partition("\n")
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setattr("sys.argv", ["skinlesion", "compare", *command.split()])
+    with pytest.raises(SystemExit, match="0"):
+        cli.main()
+    expected = shown.partition("\n...\n")[0].splitlines()
+    assert len(expected) > 5
+    assert capsys.readouterr().out.splitlines()[: len(expected)] == expected
+
+
+def test_the_readmes_shares_of_false_alarms_are_those_of_the_simulation():
+    """The last column: HAM10000's number of lesions, images of a lesion alike."""
+    table = (ROOT / "benchmarks/published_tests.md").read_text()
+    last = {
+        line.split("|")[1].strip(): line.split("|")[-2].strip() for line in table.splitlines() if line.startswith("|")
+    }
+    readme = " ".join((ROOT / "README.md").read_text().split())
+    by_image, by_lesion = last["McNemar, by image"], last["McNemar, by lesion (here)"]
+    assert f"different in {by_image} of data sets at a level of 5%, by lesion in {by_lesion};" in readme
+    replicates = float(last["Mann–Whitney between 1,000 bootstrap replicates each"].rstrip("%"))
+    assert f"between bootstrap replicates, as some papers use them, in {replicates:.0f}%" in readme
+
+
 def _has_the_committed_figures(table, names):
     import json
 

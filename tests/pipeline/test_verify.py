@@ -30,7 +30,9 @@ def test_everything_comes_out_again(reported, run, quick):
         ("reports/runs/concat/metrics.json", '"balanced_accuracy": 0.'),
         ("reports/cards/concat.md", "| balanced accuracy | 0."),
         ("reports/report.html", "The smallest differences that matter were fixed beforehand: 0."),
-        ("reports/results.tex", "concat & test"),
+        ("reports/results.tex", "lesion, fold 0 only & 0."),
+        ("reports/results.csv", "concat,"),
+        ("reports/figures/claims.svg", "points</text>"),
     ],
 )  # fmt: skip
 def test_one_digit_edited_is_found(reported, run, tmp_path, name, before):

@@ -32,6 +32,7 @@ def test_a_new_section_is_one_function_and_one_entry(results, monkeypatch):
     assert contents is not None
     assert re.findall(r'href="#([^"]+)"', contents[0]) == [
         "the-claims-answered",
+        "claim-1",
         "the-weather-today",
         "limits-and-licence",
     ]
@@ -161,7 +162,7 @@ def test_cards_say_what_the_model_must_not_be_used_for(reported):
 
 def test_figures_and_tables_stand_beside_the_report(reported):
     names = {path.stem for path in (reported / "reports/figures").glob("*.svg")}
-    assert {"claims", "differences", "leader_board", "confusion_image", "assessment_1"} <= names
+    assert {"claims", "differences", "gains", "leader_board", "confusion_image", "assessment_1"} <= names
     tex = (reported / "reports/results.tex").read_text()
     assert r"\toprule" in tex
     assert "_" not in tex.replace(r"\_", "").partition("%")[0]
@@ -182,6 +183,8 @@ def test_the_reports_contents_lead_to_its_sections(reported):
     sections = [anchor for anchor in there if f'<h2 id="{anchor}">' in page]
     contents = re.search(r"<nav.*?</nav>", page, re.DOTALL)
     assert contents is not None
-    assert re.findall(r'href="#([^"]+)"', contents[0]) == sections
+    listed = re.findall(r'href="#([^"]+)"', contents[0])
+    assert [anchor for anchor in listed if not anchor.startswith("claim-")] == sections
+    assert listed[:2] == ["the-claims-answered", "claim-1"]
     assert len(sections) == len(set(sections)) > 10
     assert set(wanted) <= set(there)

@@ -1,11 +1,13 @@
 """The results table as Markdown and LaTeX; a metric added to the registry reaches table and card by its entry alone."""
 
 import json
+import math
 import shutil
 import subprocess
 import sys
 
 import pandas as pd
+import pytest
 
 from skinlesion.report import tables
 from skinlesion.results.reader import Results
@@ -37,18 +39,40 @@ def test_markdown_names_systems_as_code_and_says_where_figures_come_from():
     assert text == "| experiment | x |\n|---|---|\n| `a_b` | 1.0 |\n\nMade today.\n"
 
 
-def test_latex_has_booktabs_lines_and_escapes_what_latex_reads():
-    table = pd.DataFrame({"experiment": ["lite0_image"], "a & b": ["−0.5"], "n": ["2 × 50%"], "none": ["–"]})
-    assert tables.latex(table, "Made today.").splitlines() == [
-        r"\begin{tabular}{llll}",
+def test_latex_has_booktabs_lines_a_caption_and_figures_apart_from_their_intervals():
+    assert tables.latex([SYSTEM], "10 images & 5% of a_b, −1.").splitlines() == [
+        r"% \usepackage{booktabs}",
+        r"\begin{table}",
+        r"\centering\footnotesize\setlength{\tabcolsep}{3pt}",
+        r"\caption{10 images \& 5\% of a\_b, $-$1.}",
+        r"\label{tab:results}",
+        r"\begin{tabular}{@{}lllr@{ }lr@{ }lr@{ }l@{}}",
         r"\toprule",
-        r"experiment & a \& b & n & none \\",
+        r"experiment & input & split by & \multicolumn{2}{c}{balanced accuracy} & \multicolumn{2}{c}{macro F1} & "
+        r"\multicolumn{2}{c}{macro AUC} \\",
         r"\midrule",
-        r"lite0\_image & $-$0.5 & 2 $\times$ 50\% & -- \\",
+        r"lite0\_image & image & lesion, fold 0 only & 0.590 & (0.565 to 0.615) & 0.440 &  & -- &  \\",
         r"\bottomrule",
         r"\end{tabular}",
-        "% Made today.",
+        r"\end{table}",
     ]
+
+
+@pytest.mark.parametrize(
+    ("text", "set_as"),
+    [(r"\input{x}", r"\textbackslash{}input\{x\}"), ("a^b~c#$", r"a\textasciicircum{}b\textasciitilde{}c\#\$"),
+     ("line\x1b", r"line\textbackslash{}x1b")],
+)  # fmt: skip
+def test_nothing_in_a_name_is_a_command_of_latex(text, set_as):
+    assert tables.latex_text(text) == set_as
+
+
+def test_exported_figures_are_numbers():
+    (row,) = tables.results_numbers([SYSTEM]).to_dict("records")
+    assert row["balanced_accuracy"] == 0.59
+    assert (row["balanced_accuracy_low"], row["balanced_accuracy_high"]) == (0.565, 0.6154)
+    assert math.isnan(row["macro_auc"])
+    assert (row["folds"], row["seeds"], row["protocol"]) == (1, 1, "lesion")
 
 
 def test_how_many_models_there_are():

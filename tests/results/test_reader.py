@@ -38,7 +38,7 @@ def test_a_file_is_read_once_and_again_when_it_has_changed(results, monkeypatch)
 
 def test_an_external_data_set_added_since_the_evaluation_says_what_to_run(results):
     write(results.folder("image") / "external.json", {"older": {}})
-    with pytest.raises(UserError, match=r"holds nothing of newer; run .*skinlesion evaluate --experiment image"):
+    with pytest.raises(UserError, match=r"holds nothing of newer; run .*skinlesion evaluate image"):
         results.external_figures("image", "newer")
 
 
@@ -50,11 +50,11 @@ def test_an_external_data_set_added_since_the_evaluation_says_what_to_run(result
         (lambda results: results.split, "skinlesion split"),
         (lambda results: results.audit, "skinlesion audit"),
         (lambda results: results.shortcuts, "skinlesion audit"),
-        (lambda results: results.metrics("image"), "skinlesion evaluate --experiment image"),
-        (lambda results: results.predictions("image"), "skinlesion evaluate --experiment image"),
-        (lambda results: results.validation("both"), "skinlesion ensemble --name both"),
-        (lambda results: results.system("both"), "skinlesion ensemble --name both"),
-        (lambda results: results.best, "skinlesion evaluate --experiment concat"),
+        (lambda results: results.metrics("image"), "skinlesion evaluate image"),
+        (lambda results: results.predictions("image"), "skinlesion evaluate image"),
+        (lambda results: results.validation("both"), "skinlesion ensemble both"),
+        (lambda results: results.system("both"), "skinlesion ensemble both"),
+        (lambda results: results.best, "skinlesion evaluate concat"),
         (lambda results: results.assessment("both"), "skinlesion assess both"),
         (lambda results: results.subgroups("image"), "skinlesion assess image"),
         (lambda results: results.metadata_value, "skinlesion metadata"),

@@ -154,7 +154,7 @@ def test_a_missing_package_ends_the_command_before_anything_is_trained(workspace
         asks_for(workspace_folder, name)
         outcome = run("train", "--experiment", "concat", cwd=workspace_folder)
         assert outcome.code == 2
-        assert outcome.err.strip() == f"error: track.live {name}: not installed; pip install 'skinlesion[{name}]'"
+        assert outcome.err.strip() == f"error: track.live: {name} is not installed; pip install 'skinlesion[{name}]'"
         assert not (workspace_folder / "models").exists()
     asks_for(workspace_folder, "dvclve")  # a name that is no choice
     assert "track.live" in run("train", "--experiment", "concat", cwd=workspace_folder).err

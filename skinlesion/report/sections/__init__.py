@@ -14,10 +14,12 @@ from skinlesion.report.sections.effect import effect
 from skinlesion.report.sections.explanations import explanations
 from skinlesion.report.sections.external import external
 from skinlesion.report.sections.flips import flips
+from skinlesion.report.sections.gains import gains
 from skinlesion.report.sections.limits import limits
 from skinlesion.report.sections.metadata import metadata
 from skinlesion.report.sections.own_rules import own_rules
 from skinlesion.report.sections.pairs import pairs
+from skinlesion.report.sections.participants import participants
 from skinlesion.report.sections.power import power
 from skinlesion.report.sections.provenance import provenance
 from skinlesion.report.sections.published import published
@@ -28,6 +30,8 @@ from skinlesion.report.sections.variance import variance
 SECTIONS: list[Make] = [
     claims,
     effect,
+    gains,
+    participants,
     data,
     published,
     systems,

@@ -1,5 +1,7 @@
 """Calibration, conformal sets and decisions: headline figures of all systems, details of the best of each kind."""
 
+from collections.abc import Mapping
+
 import pandas as pd
 
 from skinlesion.evaluation.registry import title_of
@@ -30,6 +32,8 @@ _TESTED = {
     "rms_calibration_error": "p, calibrated",
     "rms_calibration_error_malignant": "malignant, p, calibrated",
 }
+#: Beside a coverage whose interval lies below the level of the sets.
+_BELOW = "▼"
 _PROMISES = {"marginal": "one threshold", "by_class": "thresholds by class"}
 
 
@@ -44,7 +48,7 @@ def assessment(results: Results) -> Section:
         confidence=results.params.evaluate.confidence,
         header=[title_of(figure_name) for figure_name in listed],
         rows=[
-            (name, [figure(results.assessment(name), figure_name, None) for figure_name in listed])
+            (name, [_headline(results.assessment(name), figure_name, settings.coverage) for figure_name in listed])
             for name in results.shown
         ],
         best=best,
@@ -53,6 +57,8 @@ def assessment(results: Results) -> Section:
         calibration=[row for name in best.values() for row in _calibration(results, name)],
         classes=CLASSES,
         conformal=[row for name in best.values() for row in _conformal(results, name)],
+        misses=[row for name in results.shown for row in _misses(results, name)],
+        below=_BELOW,
         pooled=sorted({dx for name in best.values() for dx in _pooled(results, name)}),
     )
     svgs = {f"assessment_{place}": svg for place, (svg, _) in enumerate(drawn, start=1)}
@@ -79,9 +85,37 @@ def _conformal(results: Results, name: str) -> list[tuple[str, str, list[str]]]:
         for metric in ("coverage", "size"):
             chosen = table[(table["promise"] == promise) & (table["metric"] == metric)]
             by_dx = chosen.set_index("group").to_dict("index")
-            cells = [row_interval(by_dx[dx], 2) if dx in by_dx else MISSING for dx in CLASSES]
+            level = results.params.assess.coverage if metric == "coverage" else 0.0
+            cells = [
+                row_interval(by_dx[dx], 2) + (f" {_BELOW}" if by_dx[dx]["high"] < level else "")
+                if dx in by_dx
+                else MISSING
+                for dx in CLASSES
+            ]
             rows.append((f"{name}, LAC, {words}", metric, cells))
     return rows
+
+
+def _headline(figures: Mapping[str, float], name: str, level: float) -> str:
+    """Return a figure as text; a coverage whose interval lies below the level of the sets is marked."""
+    below = name.startswith("conformal_coverage") and figures.get(f"{name}_high", level) < level
+    return figure(figures, name, None) + (f" {_BELOW}" if below else "")
+
+
+def _misses(results: Results, name: str) -> list[tuple[str, str, str, str]]:
+    """Return the LAC sets whose promised coverage is not held: its interval lies below the level.
+
+    One threshold promises coverage over all images, thresholds by class promise it in each class.
+    """
+    table, pooled = results.assessment_table(name, "conformal"), _pooled(results, name)
+    table = table[(table["method"] == "lac") & (table["metric"] == "coverage")]
+    over_all = (table["column"] == "all") & table["promise"].isin(_PROMISES)
+    in_class = (table["column"] == "dx") & (table["promise"] == "by_class") & ~table["group"].isin(pooled)
+    missed = table[(over_all | in_class) & (table["high"] < results.params.assess.coverage)]
+    return [
+        (name, _PROMISES[row["promise"]], "all images" if row["column"] == "all" else row["group"], row_interval(row))
+        for row in missed.to_dict("records")
+    ]
 
 
 def _pooled(results: Results, name: str) -> list[str]:

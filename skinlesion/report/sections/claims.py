@@ -1,10 +1,15 @@
-"""Published statements, each answered by a paired comparison."""
+"""Published statements, each answered in a sentence and by a paired comparison."""
 
 from collections.abc import Mapping
 from typing import Any
 
+from skinlesion.analysis.published_projects import projects_named, read_projects
 from skinlesion.evaluation.registry import title_of
+from skinlesion.numbers import points
 from skinlesion.report import figures
+from skinlesion.report.claim_words import claim_sentence, multiplicity_words
+from skinlesion.report.embedded import embedded_csv
+from skinlesion.report.forest import both_widths
 from skinlesion.report.section import Section
 from skinlesion.report.templates import render
 from skinlesion.results.reader import Results
@@ -12,21 +17,31 @@ from skinlesion.results.reader import Results
 
 def claims(results: Results) -> Section | None:
     """Return every claim with the difference that answers it; None where params.yaml has no claims."""
-    table, stats = results.statistics_table("claims"), results.params.stats
+    table, params = results.statistics_table("claims"), results.params
     if table.empty:
         return None
     rows = table.to_dict("records")
     counts = table["answer"].str.partition(":")[0].value_counts()
-    svg = figures.claims(rows, title_of(stats.primary))
+    projects = read_projects()
+    named = projects_named([*table["source"], *(system.system for system in params.published)], projects)
+    svg, drawn = both_widths(
+        lambda width: figures.claims(rows, width), f"{len(rows)} claims: differences with simultaneous intervals"
+    )
     html = render(
         "claims.html.j2",
         answers=", ".join(f"{many} {answer}" for answer, many in counts.items()),
-        svg=svg,
+        sentences=[claim_sentence(row, params, projects) for row in rows],
+        statements=multiplicity_words(params, len(rows)),
+        drawn=drawn,
         rows=[row | {"metric": title_of(row["metric"])} for row in rows],
-        confidence=stats.confidence,
+        projects={name: projects[name] for name in named},
+        margin=points(params.stats.margins.get(params.stats.primary)),
+        confidence=params.stats.confidence,
         record=_record(results.statistics),
+        csv=embedded_csv("claims", table),
     )
-    return Section("The claims, answered", html, {"claims": svg})
+    parts = {f"claim-{place}": f"{row['claim']}: {row['answer']}" for place, row in enumerate(rows, start=1)}
+    return Section("The claims, answered", html, {"claims": svg}, parts)
 
 
 def _record(statistics: Mapping[str, Any]) -> str:

@@ -1,5 +1,6 @@
 """The images, how they were split, and what the audit found."""
 
+from skinlesion.report.embedded import embedded_csv
 from skinlesion.report.section import Section
 from skinlesion.report.templates import render
 from skinlesion.results.reader import Results
@@ -15,6 +16,7 @@ def data(results: Results) -> Section:
         classes=CLASSES,
         split=results.split,
         audit=results.audit,
+        csv=embedded_csv("shortcuts", shortcuts),
         shortcuts=shortcuts[shortcuts["balanced_accuracy"].notna()].to_dict("records"),
     )
     return Section("Data and split", html)

@@ -1,6 +1,7 @@
 """Does metadata help? The gain beside its controls."""
 
 from skinlesion.report.effect_page import APPROXIMATE, Answers, effect_sentences, effect_tables
+from skinlesion.report.embedded import embedded_csv
 from skinlesion.report.section import Section
 from skinlesion.report.templates import render
 from skinlesion.results.reader import Results
@@ -15,6 +16,11 @@ def effect(results: Results) -> Section | None:
     if not tables:
         return None
     html = render(
-        "effect.html.j2", sentences=effect_sentences(results, answers), tables=tables, approximate=APPROXIMATE
+        "effect.html.j2",
+        sentences=effect_sentences(results, answers),
+        tables=tables,
+        approximate=APPROXIMATE,
+        effect_csv=embedded_csv("effect", results.effect_table),
+        noise_csv=embedded_csv("label_noise", results.label_noise),
     )
     return Section("Does metadata help?", html)

@@ -3,6 +3,7 @@
 from typing import Any
 
 from skinlesion.evaluation.registry import title_of
+from skinlesion.report.embedded import embedded_csv
 from skinlesion.report.section import Section
 from skinlesion.report.templates import render
 from skinlesion.results.reader import Results
@@ -16,6 +17,7 @@ def external(results: Results) -> Section | None:
     html = render(
         "external.html.j2",
         sets=sets,
+        csv=embedded_csv("external", results.statistics_table("external")),
         primary=title_of(results.params.stats.primary),
         confidence=results.params.evaluate.confidence,
     )

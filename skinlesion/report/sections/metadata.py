@@ -2,6 +2,7 @@
 
 from skinlesion.evaluation.registry import title_of
 from skinlesion.numbers import figure
+from skinlesion.report.embedded import embedded_csv
 from skinlesion.report.headlines import REPORT_METADATA
 from skinlesion.report.section import Section
 from skinlesion.report.templates import render
@@ -17,5 +18,10 @@ def metadata(results: Results) -> Section | None:
     ]
     if not rows:
         return None
-    html = render("metadata.html.j2", header=[title_of(key) for key in REPORT_METADATA], rows=rows)
+    html = render(
+        "metadata.html.j2",
+        header=[title_of(key) for key in REPORT_METADATA],
+        rows=rows,
+        csv=embedded_csv("missing", results.metadata_table("missing")),
+    )
     return Section("What metadata add", html)

@@ -7,6 +7,8 @@ import pandas as pd
 from skinlesion.analysis.columns import LINEAR_METHOD, NAIVE_METHOD
 from skinlesion.evaluation.registry import title_of
 from skinlesion.report import figures
+from skinlesion.report.embedded import embedded_csv
+from skinlesion.report.forest import both_widths
 from skinlesion.report.section import Section
 from skinlesion.report.templates import render
 from skinlesion.results.reader import Results
@@ -16,8 +18,17 @@ def pairs(results: Results) -> Section:
     """Return a forest plot and a table of all pairs."""
     stats, table = results.params.stats, results.statistics_table("comparisons")
     rows = with_naive(table[table["metric"] == stats.primary])
-    svg = figures.differences(rows, title_of(stats.primary), stats.margins.get(stats.primary))
-    html = render("pairs.html.j2", svg=svg, rows=rows, confidence=stats.confidence)
+    svg, drawn = both_widths(
+        lambda width: figures.differences(rows, title_of(stats.primary), stats.margins.get(stats.primary), width),
+        f"Differences in {title_of(stats.primary)} between pairs of systems",
+    )
+    html = render(
+        "pairs.html.j2",
+        drawn=drawn,
+        rows=rows,
+        confidence=stats.confidence,
+        csv=embedded_csv("comparisons", table),
+    )
     return Section("Pair by pair", html, {"differences": svg})
 
 

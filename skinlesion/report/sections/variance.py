@@ -1,6 +1,7 @@
 """Variance components of each difference: seeds, folds, test lesions."""
 
 from skinlesion.evaluation.registry import title_of
+from skinlesion.report.embedded import embedded_csv
 from skinlesion.report.section import Section
 from skinlesion.report.templates import render
 from skinlesion.results.reader import Results
@@ -13,6 +14,7 @@ def variance(results: Results) -> Section:
     html = render(
         "variance.html.j2",
         rows=table.assign(**{cause: table[cause] ** 0.5 for cause in causes}).to_dict("records"),
+        csv=embedded_csv("variance", table),
         primary=title_of(results.params.stats.primary),
     )
     return Section("Where the uncertainty comes from", html)

@@ -1,6 +1,6 @@
-"""Run speed benchmarks and put what they print into the README.
+"""Run speed benchmarks and put what they print into docs/SPEED.md.
 
-python benchmarks/readme.py [SCRIPT ...]      (all of them, or those named; the others keep what they printed last)
+python benchmarks/speed.py [SCRIPT ...]      (all of them, or those named; the others keep what they printed last)
 """
 
 import subprocess
@@ -23,8 +23,8 @@ _COMMAND = "$ python benchmarks/"
 
 def main() -> None:
     here = Path(__file__).parent
-    readme = here.parent / "README.md"
-    before, _, rest = readme.read_text(encoding="utf-8").partition(BEGIN)
+    page = here.parent / "docs" / "SPEED.md"
+    before, _, rest = page.read_text(encoding="utf-8").partition(BEGIN)
     block, _, after = rest.partition(END)
     printed = {}
     for part in block.replace("```", "").split(_COMMAND)[1:]:
@@ -36,7 +36,7 @@ def main() -> None:
         printed[script] = done.stdout.rstrip()
     blocks = [f"{_COMMAND}{script}\n{printed[script]}" for script in SCRIPTS if script in printed]
     block = "\n```\n" + "\n\n".join(blocks) + "\n```\n"
-    readme.write_text(f"{before}{BEGIN}{block}{END}{after}", encoding="utf-8", newline="\n")
+    page.write_text(f"{before}{BEGIN}{block}{END}{after}", encoding="utf-8", newline="\n")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,90 @@
+"""`retest`: published predictions of HAM10000 judged again, from Python."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from skinlesion.analysis.retest import Retest
+from skinlesion.numbers import count, figure
+from skinlesion.report.retest_page import forest_figure
+from skinlesion.stages.retest import retested
+
+
+@dataclass(frozen=True, repr=False)
+class Retested:
+    """What is said of published predictions.
+
+    Attributes:
+        result: certificate of the images, and tables of models, published figures, pairs and groups.
+        metric: the one that pairs are judged by.
+    """
+
+    result: Retest
+    metric: str
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return one row per model with every metric and its interval, the best first."""
+        return self.result.models.sort_values(self.metric, ascending=False).set_index("model")
+
+    def pairs(self) -> pd.DataFrame:
+        """Return every pair of models, by metric, with difference, interval, adjusted p-value and verdict."""
+        return self.result.pairs
+
+    def plot(self) -> Figure:
+        """Return the models with their intervals, published values beside."""
+        ordered = self.result.models.sort_values(self.metric, ascending=False)
+        return forest_figure(ordered, self.result.figures, self.metric)
+
+    def __repr__(self) -> str:
+        own = self.result.certificate
+        table = self.to_frame()
+        width = max(len(str(name)) for name in table.index)
+        lines = [
+            f"{name!s:<{width}}  {figure({str(key): value for key, value in row.items()}, self.metric)}"
+            for name, row in table.iterrows()
+        ]
+        images, lesions = count(own["images"], "image"), count(own["lesions"], "lesion")
+        return "\n".join([f"{images} of {lesions}; {self.metric.replace('_', ' ')}", *lines])
+
+    def _repr_html_(self) -> str:
+        html: str = self.to_frame().round(4).to_html(na_rep="")
+        return html
+
+
+def retest(
+    *files: str | Path,
+    archive: str | Path | None = None,
+    classes: str | Path | None = None,
+    train_ids: str | Path | None = None,
+    published: str | Path | None = None,
+    ours: Sequence[str | Path] = (),
+    metric: str = "balanced_accuracy",
+    logits: bool = False,
+) -> Retested:
+    """Judge anyone's predictions of HAM10000 again: files as they were published, or a folder that holds them.
+
+    Args:
+        files: prediction files of one model each, or one folder.
+        archive: HAM10000's metadata; by default where `skinlesion prepare` has it.
+        classes: a table of class numbers and names.
+        train_ids: the images that the models were trained on.
+        published: published figures, one row for each model.
+        ours: this project's out-of-fold predictions of the same images, shown beside.
+        metric: the metric that pairs are compared by.
+        logits: scores are logits.
+
+    Raises:
+        UserError: nothing can be read, or images are unknown or differ.
+    """
+    result = retested(
+        [Path(file) for file in files], metric, archive=_path(archive), classes=_path(classes),
+        training=_path(train_ids), published=_path(published), ours=[Path(own) for own in ours], logits=logits,
+    )  # fmt: skip
+    return Retested(result, metric)
+
+
+def _path(given: str | Path | None) -> Path | None:
+    return None if given is None else Path(given)

@@ -1,0 +1,88 @@
+"""The generated references name every command, option, metric and parameter, each with what it is."""
+
+import re
+
+import commands_page
+import fills
+import links
+import metrics_page
+import pytest
+
+import skinlesion
+from skinlesion.cli import app
+from skinlesion.evaluation.registry import METRICS
+from skinlesion.params import Params, Section
+from tests.conftest import ROOT
+
+
+def test_every_command_has_a_section_with_what_its_help_lists():
+    from typer.testing import CliRunner
+
+    text = fills.fill("commands")
+    listed = CliRunner().invoke(app, ["--help"], env={"COLUMNS": "200"}).output
+    for name, command in commands_page.commands().items():
+        assert text.count(f"\n### {name}\n") == 1
+        assert f" {name} " in listed or name == "code"
+        section = text.partition(f"\n### {name}\n")[2].partition("\n### ")[0]
+        helped = CliRunner().invoke(app, [name, "--help"], env={"COLUMNS": "200"}).output
+        taken = commands_page.parameters(command)
+        for parameter in taken:
+            assert parameter.text, f"{name} {parameter.names}"
+            for spelling in parameter.names:
+                assert f"`{spelling}`" in section
+                assert not parameter.is_option or spelling in helped, f"{name} {spelling}"
+        options = set(re.findall(r"^│ +(--[\w-]+)", helped, re.MULTILINE)) - {"--help"}
+        assert options <= {spelling for item in taken for spelling in item.names}, name
+
+
+def test_every_parameter_stands_once_in_its_section():
+    text = fills.fill("parameters")
+
+    def check(section: type[Section], heading: str):
+        own = text.partition(f"## {heading} {{")[2].partition("\n## ")[0]
+        for name, field in section.model_fields.items():
+            rows = [line for line in own.splitlines() if line.startswith((f"| `{name}` |", f"| [`{name}`]("))]
+            assert len(rows) == 1, f"{heading}.{name}"
+            assert field.description is None or rows[0].count("|") >= 5
+            if isinstance(field.annotation, type) and issubclass(field.annotation, Section):
+                check(field.annotation, f"{heading}.{name}")
+
+    for name, field in Params.model_fields.items():
+        assert f"`{name}`" in text
+        if isinstance(field.annotation, type) and issubclass(field.annotation, Section):
+            check(field.annotation, name)
+    for entries in ("external.[n]", "ensembles.NAME", "claims.[n]", "published.[n]"):
+        assert f"## {entries} {{" in text
+
+
+def test_ranges_choices_and_defaults_are_in_words():
+    text = fills.fill("parameters")
+    assert "| `images` | whole number, 20 to 100,000 | `2000` |" in text
+    assert "| `fusion` | `none`, `concat`, `film`, `cross_attention`, `metablock`, `metadata_only` | `none` |" in text
+    assert "| `lr` | number, above 0, at most 10 | `0.001` |" in text
+    assert "| `clip_norm` | number, above 0, at most 1,000,000 or `null` | `null` |" in text
+
+
+@pytest.mark.parametrize("metric", METRICS.values(), ids=METRICS)
+def test_every_metric_has_a_definition_and_a_source(metric):
+    section = fills.fill("metrics").partition(f"{{ #{metric.name} }}")[2].partition("\n### ")[0]
+    assert metrics_page.definition(metric) in section
+    assert len(metrics_page.definition(metric).split()) > 3
+    assert metrics_page.sources(metric)
+    assert all(f"- Source: {source}" in section for source in metrics_page.sources(metric))
+
+
+def test_the_python_page_shows_the_interface_and_modules_that_exist():
+    for name in skinlesion.__all__:
+        assert f"::: {fills.API}.{name}\n" in fills.fill("api")
+    for name in fills.STATISTICS:
+        assert (ROOT / "skinlesion" / "stats" / f"{name}.py").is_file()
+        assert f"::: skinlesion.stats.{name}\n" in fills.fill("statistics")
+
+
+def test_the_navigation_names_pages_that_exist():
+    text = (ROOT / "docs/site/mkdocs.yml").read_text(encoding="utf-8").partition("\nnav:\n")[2]
+    named = re.findall(r": (\S+\.md)$", text, re.MULTILINE)
+    assert len(named) > 20
+    for page in named:
+        assert (ROOT / "docs" / page).is_file() or page in links.OUTSIDE, page
