@@ -3,11 +3,13 @@
 import pandas as pd
 import streamlit as st
 
+from skinlesion.analysis.published_projects import read_projects
 from skinlesion.dashboard import charts, words
 from skinlesion.dashboard.shared import part, show_table
 from skinlesion.evaluation import registry
 from skinlesion.evaluation.registry import places_of, title_of
 from skinlesion.numbers import count, figure
+from skinlesion.report.claim_words import claim_sentence, multiplicity_words
 from skinlesion.report.effect_page import effect_answer
 from skinlesion.results.reader import Results
 
@@ -91,8 +93,8 @@ def _claims(results: Results) -> None:
     if table.empty:
         st.info("params.yaml holds no claims.")
         return
+    projects = read_projects()
     for row in table.to_dict("records"):
-        st.markdown(f"**{row['claim']}** {words.answer_badge(row['answer'])}  \n{words.claim_sentence(row)}")
+        st.markdown(f"{words.answer_badge(row['answer'])} {claim_sentence(row, results.params, projects)}")
         st.caption(f"Claimed by: {row['source']}")
-    note = "Intervals and p-values allow for all claims together; margins were fixed beforehand."
-    st.caption(note)
+    st.caption(" ".join(multiplicity_words(results.params, len(table))))
