@@ -67,7 +67,8 @@ def forest_figure(rows: list[ComparisonRow]) -> Figure:
     """Return the judged differences b − a with adjusted intervals, the naive ones thin, margins shaded."""
     judged = [row for row in rows if row.verdict and row.low_adjusted is not None][::-1]
     naive = {row.metric: row for row in rows if row.method == NAIVE_METHOD}
-    figure, axes = row_axes(max(len(judged), 1), label_room=0.44)
+    figure, axes = row_axes(max(len(judged), 1))
+    figure.set_size_inches(7.6, 1.1 + 0.44 * max(len(judged), 1))  # two lines stand beside each row
     axes.axvline(0, color=INK, lw=0.8)
     for place, row in enumerate(judged):
         if row.margin is not None:

@@ -45,7 +45,9 @@ def test_every_marked_part_is_of_a_known_kind_and_closed(page):
 
 @pytest.mark.parametrize("page", WITH_FIGURES)
 def test_figures_are_those_of_the_files_that_they_name(page):
-    for kind, what, inside in marked.parts((ROOT / page).read_text(encoding="utf-8")):
+    text = (ROOT / page).read_text(encoding="utf-8")
+    assert "\n<!-- figure" not in text, f"{page}: a comment at the start of a line ends the paragraph"
+    for kind, what, inside in marked.parts(text):
         if kind == "figure":
             assert inside == figures.figure(what), f"{page}: run `python docs/site/outputs.py`"
 
