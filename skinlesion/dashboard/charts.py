@@ -13,7 +13,7 @@ from skinlesion.vocabulary import CLASS_NAMES, CLASSES
 
 _DARK_CELL = 0.5  # share from which the text of a shaded cell is white
 _LABEL_ROOM = 240  # pixels
-_LONG_NAME = 24  # characters
+_LONG_NAMES = 24  # characters together
 _SHADES = ["#f7fbff", "#6baed6", "#08519c"]  # of a share of 0, 0.5 and 1
 _DASHES = [[1, 0], [6, 3], [2, 2], [8, 2, 2, 2]]
 _COLOURS = [BLUE, ORANGE, "#009E73", GREY]
@@ -261,9 +261,8 @@ def _values(table: pd.DataFrame, series: str) -> list[str]:
 
 
 def _legend(values: Sequence[str], *, line: bool) -> alt.Legend:
-    """Return a legend above the chart; long names stand two to a row, or one, as telephones are narrow."""
-    longest = max(map(len, values), default=0)
-    columns = 1 if longest > _LONG_NAME else 2 if sum(map(len, values)) > _LONG_NAME else len(values)
+    """Return a legend above the chart; long names stand below each other, as telephones are narrow."""
+    columns = 1 if sum(map(len, values)) > _LONG_NAMES else len(values)
     marks: dict[str, Any] = {"symbolType": "stroke", "symbolSize": 400, "symbolStrokeWidth": 2} if line else {}
     return alt.Legend(orient="top", labelLimit=_LABEL_ROOM, columns=columns, **marks)
 

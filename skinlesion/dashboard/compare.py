@@ -52,7 +52,7 @@ def _differences(results: Results, a: str, b: str) -> None:
             "`skinlesion stats` did not compare this pair: add it to stats.pairs in params.yaml and run `dvc repro`."
         )
     else:
-        st.markdown(words.verdict_sentence(rows[0]))
+        st.markdown(words.verdict_sentence(rows[0], settings.confidence))
     try:
         compared = judged_rows(compare_two((a, b), results.predictions(a), results.predictions(b), settings))
         rows += [row.model_dump() for row in compared if row.metric not in {own["metric"] for own in rows}]
@@ -60,7 +60,7 @@ def _differences(results: Results, a: str, b: str) -> None:
         say_missing(results, error)
     accuracy = next((row for row in rows if row["metric"] == "accuracy"), None)
     if accuracy is not None:
-        st.markdown(words.verdict_sentence(accuracy))
+        st.markdown(words.verdict_sentence(accuracy, settings.confidence))
     if rows:
         show_differences(rows)
     one, two = results.metrics(a), results.metrics(b)

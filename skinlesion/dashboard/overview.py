@@ -3,11 +3,13 @@
 import pandas as pd
 import streamlit as st
 
+from skinlesion.analysis.published_projects import read_projects
 from skinlesion.dashboard import charts, words
 from skinlesion.dashboard.shared import part, show_table
 from skinlesion.evaluation import registry
 from skinlesion.evaluation.registry import places_of, title_of
 from skinlesion.numbers import count, figure
+from skinlesion.report.claim_words import claim_sentence, multiplicity_words
 from skinlesion.report.effect_page import effect_answer
 from skinlesion.results.reader import Results
 
@@ -49,13 +51,15 @@ def _leader_board(results: Results) -> None:
         st.info("No results yet: run `dvc repro`.")
         return
     primary = results.params.stats.primary
-    ranked = sorted(names, key=lambda name: -results.metrics(name).get(primary, float("-inf")))
+    by_lesion = {name: words.split_by(results.params, name) == "lesion" for name in names}
+    # Systems whose split flatters stand below all others, whatever their figures.
+    ranked = sorted(names, key=lambda name: (not by_lesion[name], -results.metrics(name).get(primary, float("-inf"))))
     all_of_them = len(ranked) > _TOP and st.toggle(f"All {count(len(ranked), 'system')}", key="overview_all")
     shown = ranked if all_of_them else ranked[:_TOP]
     rows = []
     for name in shown:
         metrics = results.metrics(name)
-        split = _SPLITS[words.split_by(results.params, name) == "lesion"]
+        split = _SPLITS[by_lesion[name]]
         ends = {end: metrics.get(f"{primary}_{end}") for end in ("low", "high")}
         rows.append({"name": name, "value": metrics.get(primary), **ends, "split": split})
     table = pd.DataFrame(rows)
@@ -64,19 +68,19 @@ def _leader_board(results: Results) -> None:
     missing = len(results.shown) - len(names)
     said = f"The {count(len(shown))} best of {count(len(ranked), 'system')} by {title_of(primary)} on test images"
     if kind is not None:
-        said += "; under a split by image other images of the tested lesions are trained on, which flatters"
+        said += "; those split by image stand last: other images of tested lesions were trained on, which flatters"
     st.caption(f"{said}; {count(missing, 'system')} not evaluated yet." if missing else f"{said}.")
     show_table(
         pd.DataFrame(
             [
                 {
                     "System": name,
-                    "Input": words.sees(results.params, name),
-                    "Split by": words.split_by(results.params, name),
                     **{
                         words.first_upper(title_of(metric)): figure(results.metrics(name), metric, places_of(metric))
                         for metric in registry.TABLE
                     },
+                    "Input": words.sees(results.params, name),
+                    "Split by": words.split_by(results.params, name),
                 }
                 for name in shown
             ]
@@ -89,8 +93,8 @@ def _claims(results: Results) -> None:
     if table.empty:
         st.info("params.yaml holds no claims.")
         return
+    projects = read_projects()
     for row in table.to_dict("records"):
-        st.markdown(f"**{row['claim']}** {words.answer_badge(row['answer'])}  \n{words.claim_sentence(row)}")
+        st.markdown(f"{words.answer_badge(row['answer'])} {claim_sentence(row, results.params, projects)}")
         st.caption(f"Claimed by: {row['source']}")
-    note = "Intervals and p-values allow for all claims together; margins were fixed beforehand."
-    st.caption(note)
+    st.caption(" ".join(multiplicity_words(results.params, len(table))))

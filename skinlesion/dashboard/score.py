@@ -152,5 +152,5 @@ def _comparison(results: Results, upload: UploadedPredictions, truth: Any) -> No
     rows = judged_rows(compare_two(names, other, upload.predictions, results.params.stats))
     shown = [row.model_dump() for row in rows if not upload.answers_only or row.metric in SCHEMA.whole]
     for row in shown[:1]:
-        st.markdown(words.verdict_sentence(row))
+        st.markdown(words.verdict_sentence(row, results.params.stats.confidence))
     show_differences(list(shown))
