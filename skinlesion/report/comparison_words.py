@@ -34,7 +34,8 @@ def answer(row: ComparisonRow, confidence: float) -> str:
     title, a, b = title_of(row.metric), row.a, row.b
     if row.difference is None or row.low_adjusted is None or row.high_adjusted is None:
         return f"{b} and {a} are not compared by {title}: {row.verdict.partition(': ')[2]}."
-    margin = "" if row.margin is None else f"the margin of {plain(round(100 * row.margin, 6))} points"
+    points = round(100 * (row.margin or 0), 6)
+    margin = f"the margin of {plain(points)} point{'' if points == 1 else 's'}" if points else ""
     difference, low, high = row.difference, row.low_adjusted, row.high_adjusted
     if row.verdict.startswith("lower"):
         a, b, difference, low, high = b, a, -difference, -high, -low
@@ -48,9 +49,11 @@ def answer(row: ComparisonRow, confidence: float) -> str:
         elif margin:
             behind = f"; not shown to exceed {margin}"
         return f"{b} is better than {a} by {size}{behind}."
+    ends = f"{_points(low, signed=True)} to {_points(high, signed=True)}"
+    size = f"{b} − {a} is {_points(difference, signed=True)} points of {title} ({ends}, {percent(confidence, None)})"
     if row.verdict == "equivalent":
-        return f"{b} and {a} are equivalent within {margin}: {b} is ahead by {size}."
-    shown = f"No difference between {b} and {a} is shown: {b} is ahead by {size}"
+        return f"{b} and {a} are equivalent within {margin}: {size}."
+    shown = f"No difference between {b} and {a} is shown: {size}"
     if row.verdict == "not lower by the margin":
         return f"{shown}; {b} is not worse by {margin}."
     if row.verdict == "not higher by the margin":
@@ -58,8 +61,8 @@ def answer(row: ComparisonRow, confidence: float) -> str:
     return f"{shown}{f'; a difference beyond {margin} is not excluded' if margin else ''}."
 
 
-def _points(difference: float) -> str:
-    return number(100 * difference, 1)
+def _points(difference: float, *, signed: bool = False) -> str:
+    return number(100 * difference, 1, signed=signed)
 
 
 def answers(report: ComparisonReport) -> list[str]:

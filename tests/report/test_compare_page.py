@@ -25,8 +25,13 @@ def row(**changed):
 
 def test_the_answer_is_a_sentence_in_points():
     assert answer(row(), 0.95) == (
-        "No difference between y and x is shown: y is ahead by 4.8 points of balanced accuracy (−0.1 to 9.8, 95%); "
+        "No difference between y and x is shown: y − x is +4.8 points of balanced accuracy (−0.1 to +9.8, 95%); "
         "y is not worse by the margin of 2 points."
+    )
+    behind = row(difference=-0.001, low_adjusted=-0.03, high_adjusted=0.028, margin=0.01, verdict="inconclusive")
+    assert answer(behind, 0.95) == (
+        "No difference between y and x is shown: y − x is −0.1 points of balanced accuracy (−3.0 to +2.8, 95%); "
+        "a difference beyond the margin of 1 point is not excluded."
     )
     higher = row(verdict="higher", low_adjusted=0.001)
     assert answer(higher, 0.95) == (
