@@ -1,23 +1,30 @@
 """Model cards: what each experiment is, must not be used for, and how well it does, filled from results."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from skinlesion.evaluation import registry
 from skinlesion.evaluation.registry import title_of
 from skinlesion.numbers import count, figure, interval_note, number, p_value, row_interval
+from skinlesion.report.card_metadata import card_metadata, front_matter
 from skinlesion.report.headlines import CARD_METADATA, card_assessment
 from skinlesion.report.tables import SPLIT_BY, averaged_over, count_models, metric_figure
 from skinlesion.report.templates import render_text
 from skinlesion.results.reader import Results
 from skinlesion.vocabulary import CLASS_NAMES, CLASSES
 
+#: Where a reader finds the paper and the archive of HAM10000.
+_DATA_LINKS = {"paper": "https://doi.org/10.1038/sdata.2018.161", "archive": "https://doi.org/10.7910/DVN/DBW86T"}
 #: Metrics whose worst groups are listed.
 _WORST = ("balanced_accuracy", "malignant_sensitivity")
 
 
-def model_card(results: Results, name: str) -> str:
-    """Return the model card of one experiment as Markdown.
+def model_card(results: Results, name: str, exported: Sequence[int] | None = None) -> str:
+    """Return the model card of one experiment as Markdown, with the metadata of the Hugging Face Hub.
+
+    Args:
+        exported: fold, seed and repeat of the run whose weights lie beside the card; None for a card of the report,
+            whose links lead to the other files of reports/.
 
     Raises:
         UserError: a file of an earlier stage is missing.
@@ -32,8 +39,10 @@ def model_card(results: Results, name: str) -> str:
     return render_text(
         "card.md.j2",
         name=name,
+        front_matter=front_matter(card_metadata(results, name)),
+        exported=exported,
+        data_links=_DATA_LINKS,
         synthetic=prepared["synthetic"],
-        dataset=prepared["source"],
         facts=[
             ("backbone", f"{system.description['backbone']}, weights {settings.weights}"),
             ("input", system.description["input"]),
@@ -79,7 +88,7 @@ def _worst(results: Results, name: str) -> list[dict[str, Any]]:
             "group": row["group"],
             "images": count(row["images"]),
             "lesions": count(row["lesions"]),
-            "metric": row["metric"].replace("_", " "),
+            "metric": title_of(row["metric"]) if row["metric"] in registry.METRICS else row["metric"].replace("_", " "),
             "value": row_interval(row),
             "rest": number(row["rest"]),
             "p": p_value(row["p_adjusted"]),
