@@ -78,9 +78,11 @@ class HubModel:
     @torch.inference_mode()
     def of_pixels(self, images: torch.Tensor, records: pd.DataFrame | None = None) -> np.ndarray:
         """Return the same of normalised images (B, 3, s, s)."""
-        if self.encoder is not None and (records is None or len(records) != len(images)):
-            raise UserError("records: this model takes age, sex and localization of every photograph")
-        encoded = None if self.encoder is None else torch.from_numpy(self.encoder.encode(records))
+        encoded = None
+        if self.encoder is not None:
+            if records is None or len(records) != len(images):
+                raise UserError("records: this model takes age, sex and localization of every photograph")
+            encoded = torch.from_numpy(self.encoder.encode(records))
         features = self.backbone.features(
             self.backbone.module, images, self.head.fusion.image, self.settings.spatial_grid
         )

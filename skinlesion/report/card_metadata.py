@@ -16,6 +16,8 @@ from skinlesion.results.reader import Results
 _LICENCES = {"phantom": "apache-2.0", "ham10000": "cc-by-nc-4.0"}
 #: Our metric → the Hub's type, where it has one.
 _TYPES = {"macro_f1": "f1", "macro_auc": "roc_auc"}
+#: Of a value: the last digits of a sum are another machine's.
+_PLACES = 6
 _TAGS = ("dermatology", "dermoscopy", "skin-lesion-classification", "image-classification", "research-only")
 
 
@@ -28,11 +30,8 @@ def card_metadata(results: Results, name: str) -> dict[str, Any]:
     system, settings, prepared = results.system(name), results.params.experiment(name), results.prepared
     source = prepared["source"]
     licence = _LICENCES.get(source)
-    tags = [
-        *_TAGS,
-        *(["tabular", "multimodal"] if settings.uses_metadata else []),
-        *(["synthetic"] * results.synthetic),
-    ]
+    tags = [*_TAGS, *(["tabular", "multimodal"] if settings.uses_metadata else [])]
+    tags += ["synthetic"] if results.synthetic else []
     confidence = percent(system.notes["confidence"], None)
     metrics = []
     for metric in registry.CARD:
@@ -40,7 +39,13 @@ def card_metadata(results: Results, name: str) -> dict[str, Any]:
         if math.isfinite(value):
             ends = limits(system.metrics.get(f"{metric}_low"), system.metrics.get(f"{metric}_high"))
             note = "" if ends == MISSING else f" ({confidence} interval {ends})"
-            metrics.append({"type": _TYPES.get(metric, metric), "value": value, "name": f"{title_of(metric)}{note}"})
+            metrics.append(
+                {
+                    "type": _TYPES.get(metric, metric),
+                    "value": round(value, _PLACES),
+                    "name": f"{title_of(metric)}{note}",
+                }
+            )
     return {
         "library_name": "skinlesion",
         "pipeline_tag": "image-classification",
@@ -68,7 +73,7 @@ def card_metadata(results: Results, name: str) -> dict[str, Any]:
 
 def front_matter(metadata: dict[str, Any]) -> str:
     """Return metadata as the YAML between the two lines of dashes that a card begins with."""
-    yaml = YAML(typ="safe", pure=True)
+    yaml: Any = YAML(typ="safe", pure=True)
     yaml.default_flow_style, yaml.allow_unicode, yaml.sort_base_mapping_type_on_output = False, True, False
     yaml.width = 1000
     stream = io.StringIO()

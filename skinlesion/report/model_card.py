@@ -5,7 +5,8 @@ from typing import Any
 
 from skinlesion.evaluation import registry
 from skinlesion.evaluation.registry import title_of
-from skinlesion.numbers import count, figure, interval_note, number, p_value, row_interval
+from skinlesion.numbers import count, figure, interval_note, number, p_value, plain, row_interval
+from skinlesion.params import TrainParams
 from skinlesion.report.card_metadata import card_metadata, front_matter
 from skinlesion.report.headlines import CARD_METADATA, card_assessment
 from skinlesion.report.tables import SPLIT_BY, averaged_over, count_models, metric_figure
@@ -60,6 +61,8 @@ def model_card(results: Results, name: str, exported: Sequence[int] | None = Non
         data=f"{count(notes['images'], 'tested image')} of {count(notes['lesions'], 'lesion')}, "
         f"of {count(prepared['images'])} prepared.",
         attribution=prepared["attribution"],
+        training=_training(settings),
+        version=notes["versions"]["skinlesion"],
         how=f"Out-of-fold, mean over {averaged_over(len(settings.repeats))}; in brackets: {interval_note(notes)}.",
         figures=[(title_of(name), metric_figure(system, name)) for name in registry.CARD],
         sensitivities=", ".join(f"{dx} {metric_figure(system, f'sensitivity_{dx}')}" for dx in CLASSES),
@@ -71,6 +74,31 @@ def model_card(results: Results, name: str, exported: Sequence[int] | None = Non
         class_weights=settings.class_weights,
         uses_metadata=settings.uses_metadata,
     )
+
+
+def _training(settings: TrainParams) -> list[tuple[str, str]]:
+    """Return the settings of the training that a reader asks for first."""
+    rows = [
+        ("regime", settings.regime),
+        (
+            "optimiser",
+            f"{settings.optimizer}, learning rate {plain(settings.lr)}, weight decay {plain(settings.weight_decay)}",
+        ),
+        ("batch size, epochs at most, patience", f"{settings.batch_size}, {settings.epochs}, {settings.patience}"),
+    ]
+    if settings.fine_tunes:
+        rows.append(
+            (
+                "fine-tuning: learning rate, batch size, epochs at most, patience",
+                f"{plain(settings.finetune_lr)}, {settings.finetune_batch_size}, {settings.finetune_epochs}, "
+                f"{settings.finetune_patience}",
+            )
+        )
+    return [
+        *rows,
+        ("sampler, class weights", f"{settings.sampler}, {settings.class_weights}"),
+        ("precision", settings.precision),
+    ]
 
 
 def _titled(figures: Mapping[str, float], names: Iterable[str]) -> list[tuple[str, str]]:

@@ -88,7 +88,7 @@ def export_to_hub(params: Params, workspace: Workspace, name: str, fold: int, fo
     run, fitted = predictor.runs[0], predictor.fitted[0]
     if predictor.inputs.backbone is None:
         raise UserError(f"{name}: has no image model to export")
-    card = model_card(Results(params, workspace), name, exported=run.run)
+    card = model_card(Results(params, workspace), name, exported=run.run[:3])
     config = hub_config(run, params.prepare, name, None if fitted is None else fitted.calibrator.state())
     with replacing_folder(folder) as temporary:
         write_text(temporary / CARD_NAME, card)
