@@ -222,4 +222,5 @@ def _arrowed(row: Mapping[Any, Any]) -> str:
 
 def _differences(rows: Sequence[Row], title: str, margin: float | None, width: int) -> str:
     scale = of_differences((value for row in rows for value in (row.low, row.value, row.high)), margin or _RELEVANT)
+    title += "" if scale.transform is float else "; compressed far from 0"
     return forest(rows, scale, f"← lower | {title} | higher →", signed_points, width)
