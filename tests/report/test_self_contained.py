@@ -9,6 +9,8 @@ from html.parser import HTMLParser
 import pandas as pd
 import pytest
 
+from skinlesion.report.embedded import embedded_csv
+
 #: Attributes that name a resource or a place.
 _LINKS = ("href", "src", "srcset", "action", "data", "poster", "xlink:href")
 
@@ -69,6 +71,13 @@ def test_tables_are_inside_the_page_as_csv_with_numbers(reported):
     assert systems["balanced_accuracy"].dtype == float
     exported = pd.read_csv(reported / "reports/results.csv")
     pd.testing.assert_frame_equal(systems, exported)
+
+
+def test_a_table_inside_a_page_runs_no_formula_and_breaks_out_of_no_attribute():
+    link = embedded_csv('a"<b>', pd.DataFrame({"x": ["=1+1"], "y": [0.5]}))
+    assert "<b>" not in link
+    content = base64.b64decode(re.search(r"base64,([^\"]+)", link)[1]).decode()
+    assert content == "x,y\n'=1+1,0.5\n"
 
 
 def test_figures_follow_the_page_s_colours_and_their_files_have_their_own(reported):
