@@ -38,6 +38,7 @@ Metric = Literal["balanced_accuracy", "macro_f1", "macro_auc"]
 Calibration = Literal["temperature", "vector", "isotonic"]
 CamMethod = Literal["gradcam", "gradcam++", "rollout"]
 EnsembleMethod = Literal["mean", "weighted", "greedy"]
+ExportForm = Literal["onnx", "hf"]
 Tracker = Literal["mlflow", "wandb"]
 LiveTracker = Literal["dvclive", "mlflow", "wandb"]
 

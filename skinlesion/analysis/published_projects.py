@@ -73,8 +73,9 @@ def projects_named(texts: Iterable[str], projects: Iterable[str]) -> list[str]:
     return [name for name in projects if name in words]
 
 
-def published_gain(project: Project, metrics: Iterable[str], folder: Path = FOLDER) -> dict[str, float]:
-    """Return metric → published value with metadata minus that without; empty where the project compares no such pair.
+def published_gain(project: Project, metrics: Iterable[str], folder: Path = FOLDER) -> tuple[dict[str, float], str]:
+    """Return metric → published value with metadata minus that without, empty where the project compares no such pair,
+    and by what its images were split.
 
     Values are those that follow from the published counts of answers.
 
@@ -82,10 +83,11 @@ def published_gain(project: Project, metrics: Iterable[str], folder: Path = FOLD
         UserError: an entry is missing or damaged.
     """
     if project.metadata is None:
-        return {}
+        return {}, ""
     without, with_metadata = (
-        check(name, read_entry(folder / f"{name}.yaml")).values
+        check(name, read_entry(folder / f"{name}.yaml"))
         for name in (project.metadata.without, project.metadata.with_metadata)
     )
-    shared = [metric for metric in metrics if metric in without and metric in with_metadata]
-    return {metric: with_metadata[metric] - without[metric] for metric in shared}
+    shared = [metric for metric in metrics if metric in without.values and metric in with_metadata.values]
+    gains = {metric: with_metadata.values[metric] - without.values[metric] for metric in shared}
+    return gains, with_metadata.entry.split.unit

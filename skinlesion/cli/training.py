@@ -10,6 +10,7 @@ from skinlesion.choices import (
     LARGEST_BATCH,
     LARGEST_SEED,
     MOST_EPOCHS,
+    ExportForm,
     Fusion,
     MetadataEncoding,
     Protocol,
@@ -198,15 +199,31 @@ def ensemble(
 )
 def export(
     experiment: Annotated[str, typer.Argument(help="A trained experiment of params.yaml.")],
-    out: Annotated[Path, typer.Option(help="The .onnx file; a .json beside it describes its inputs.")],
+    folder: Annotated[Path | None, typer.Argument(metavar="[DIR]", help="With --to hf: the folder to write.")] = None,
+    to: Annotated[ExportForm, typer.Option(help=f"{listed(ExportForm)}: hf is a folder for the Hugging Face Hub.")] = (
+        "onnx"
+    ),
+    out: Annotated[
+        Path | None, typer.Option(help="With --to onnx: the .onnx file; a .json beside it describes its inputs.")
+    ] = None,
     fold: Annotated[int, typer.Option(help="Whose model; its first seed is used.")] = 0,
     params: ParamsOption = Path("params.yaml"),
 ) -> None:
-    """Write one trained model as ONNX (extra `onnx`), checked against torch."""
+    """Write one trained model as ONNX (extra `onnx`), or as a folder for a model hub, checked against the model."""
+    if to == "hf" and (folder is None or out is not None):
+        raise UserError("export: --to hf takes a folder after the experiment, and no --out")
+    if to == "onnx" and (folder is not None or out is None):
+        raise UserError("export: give --out FILE.onnx, or --to hf and a folder")
+    if out is not None:
+        check_output(out, "--out")
     from skinlesion.stages import export as stage
 
-    check_output(out, "--out")
     loaded, workspace = load(params)
+    if folder is not None:
+        difference = scientific(stage.export_to_hub(loaded, workspace, experiment, fold, folder))
+        print(f"{folder}: README.md, config.json, model.safetensors; the model read back differs by {difference}")
+        return
+    assert out is not None
     written = stage.export(loaded, workspace, experiment, fold, out)
     difference = scientific(written["largest_difference"])
     print(f"{out} and {out.with_suffix('.json')}; ONNX Runtime and torch differ by {difference}")

@@ -49,7 +49,7 @@ def write_onnx(path: Path, run: TrainedRun) -> float:
     except ImportError:
         raise not_installed("onnxruntime", "export") from None
     model = ProbabilityNetwork(run).cpu().eval()
-    example = _example(run)
+    example = random_inputs(run)
     names = ["image", "metadata"][: len(example)]
     batch = torch.export.Dim("batch", min=1)
     with replacing(path) as temporary, warnings.catch_warnings():
@@ -70,7 +70,7 @@ def write_onnx(path: Path, run: TrainedRun) -> float:
     return difference
 
 
-def _example(run: TrainedRun) -> list[torch.Tensor]:
+def random_inputs(run: TrainedRun) -> list[torch.Tensor]:
     """Return random inputs: images, and records where the model takes them."""
     generator = torch.Generator().manual_seed(0)
     assert run.inputs.backbone is not None

@@ -85,11 +85,11 @@ def published_words(row: Mapping[Any, Any], params: Params, project: Project) ->
     """Return the difference that the project itself published, where the claim is of metadata; "" elsewhere."""
     if not _adds_metadata(params, row["a"], row["b"]):
         return ""
-    gains = published_gain(project, dict.fromkeys((_PUBLISHED, row["metric"])))
+    gains, unit = published_gain(project, dict.fromkeys((_PUBLISHED, row["metric"])))
     if not gains:
         return "; the project published no such difference"
     listed = [f"{title_of(metric)} {points(abs(gain))} points {_direction(gain)}" for metric, gain in gains.items()]
-    return f"; published: {', '.join(listed)}"
+    return f"; published, split by {unit}: {', '.join(listed)}"
 
 
 def multiplicity_words(params: Params, claims: int) -> list[str]:

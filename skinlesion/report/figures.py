@@ -114,13 +114,13 @@ def groups(found: Sequence[Mapping[Any, Any]], title: str, width: int) -> str:
             continue
         worst = row["worst"] == "worst"
         reference = None if is_missing(row["rest"]) else row["rest"]
-        words = f"rest {number(reference)}; {count(row['images'], 'image')}, {count(row['lesions'], 'lesion')}"
+        sizes = f"{count(row['images'], 'image')}, {count(row['lesions'], 'lesion')}"
         heading = str(row["column"]).replace("_", " ") if row["column"] != column else ""
         column = row["column"]
         rows.append(
             Row(
                 str(row["group"]), row["value"], row["low"], row["high"],
-                interval(row["value"], row["low"], row["high"]), "", words,
+                interval(row["value"], row["low"], row["high"]), sizes, f"rest {number(reference)}",
                 verdict_colour("worst" if worst else "other", "other", "worst"), reference=reference, diamond=worst,
                 heading=heading,
             )
@@ -222,4 +222,5 @@ def _arrowed(row: Mapping[Any, Any]) -> str:
 
 def _differences(rows: Sequence[Row], title: str, margin: float | None, width: int) -> str:
     scale = of_differences((value for row in rows for value in (row.low, row.value, row.high)), margin or _RELEVANT)
+    title += "" if scale.transform is float else "; compressed far from 0"
     return forest(rows, scale, f"← lower | {title} | higher →", signed_points, width)

@@ -155,9 +155,7 @@ class _Plot:
         tops, y = [], 2.0
         for row in self.rows:
             if row.heading:
-                y += 8
-                self._text(0, y + _FONT, row.heading, _FONT, weight="600")
-                y += _FONT * _LINE + 6
+                y += 14 + _FONT * _LINE
             tops.append(y)
             y += self._height(row)
         bottom = y
@@ -249,6 +247,8 @@ class _Plot:
     def _row(self, row: Row, top: float) -> None:
         labels, right = self._label_lines(row), self._right_lines(row)
         height = self._height(row)
+        if row.heading:
+            self._text(0, top - 6 - (_LINE - 1) * _FONT, row.heading, _FONT, weight="600")
         if self.stacked:
             y = self._lines(0, top, labels, INK)
             middle = y + 9

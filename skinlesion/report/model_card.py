@@ -1,23 +1,31 @@
 """Model cards: what each experiment is, must not be used for, and how well it does, filled from results."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from skinlesion.evaluation import registry
 from skinlesion.evaluation.registry import title_of
-from skinlesion.numbers import count, figure, interval_note, number, p_value, row_interval
+from skinlesion.numbers import count, figure, interval_note, number, p_value, plain, row_interval
+from skinlesion.params import TrainParams
+from skinlesion.report.card_metadata import card_metadata, front_matter
 from skinlesion.report.headlines import CARD_METADATA, card_assessment
 from skinlesion.report.tables import SPLIT_BY, averaged_over, count_models, metric_figure
 from skinlesion.report.templates import render_text
 from skinlesion.results.reader import Results
 from skinlesion.vocabulary import CLASS_NAMES, CLASSES
 
+#: Where a reader finds the paper and the archive of HAM10000.
+_DATA_LINKS = {"paper": "https://doi.org/10.1038/sdata.2018.161", "archive": "https://doi.org/10.7910/DVN/DBW86T"}
 #: Metrics whose worst groups are listed.
 _WORST = ("balanced_accuracy", "malignant_sensitivity")
 
 
-def model_card(results: Results, name: str) -> str:
-    """Return the model card of one experiment as Markdown.
+def model_card(results: Results, name: str, exported: Sequence[int] | None = None) -> str:
+    """Return the model card of one experiment as Markdown, with the metadata of the Hugging Face Hub.
+
+    Args:
+        exported: fold, seed and repeat of the run whose weights lie beside the card; None for a card of the report,
+            whose links lead to the other files of reports/.
 
     Raises:
         UserError: a file of an earlier stage is missing.
@@ -32,8 +40,10 @@ def model_card(results: Results, name: str) -> str:
     return render_text(
         "card.md.j2",
         name=name,
+        front_matter=front_matter(card_metadata(results, name)),
+        exported=exported,
+        data_links=_DATA_LINKS,
         synthetic=prepared["synthetic"],
-        dataset=prepared["source"],
         facts=[
             ("backbone", f"{system.description['backbone']}, weights {settings.weights}"),
             ("input", system.description["input"]),
@@ -51,6 +61,8 @@ def model_card(results: Results, name: str) -> str:
         data=f"{count(notes['images'], 'tested image')} of {count(notes['lesions'], 'lesion')}, "
         f"of {count(prepared['images'])} prepared.",
         attribution=prepared["attribution"],
+        training=_training(settings),
+        version=notes["versions"]["skinlesion"],
         how=f"Out-of-fold, mean over {averaged_over(len(settings.repeats))}; in brackets: {interval_note(notes)}.",
         figures=[(title_of(name), metric_figure(system, name)) for name in registry.CARD],
         sensitivities=", ".join(f"{dx} {metric_figure(system, f'sensitivity_{dx}')}" for dx in CLASSES),
@@ -62,6 +74,31 @@ def model_card(results: Results, name: str) -> str:
         class_weights=settings.class_weights,
         uses_metadata=settings.uses_metadata,
     )
+
+
+def _training(settings: TrainParams) -> list[tuple[str, str]]:
+    """Return the settings of the training that a reader asks for first."""
+    rows = [
+        ("regime", settings.regime),
+        (
+            "optimiser",
+            f"{settings.optimizer}, learning rate {plain(settings.lr)}, weight decay {plain(settings.weight_decay)}",
+        ),
+        ("batch size, epochs at most, patience", f"{settings.batch_size}, {settings.epochs}, {settings.patience}"),
+    ]
+    if settings.fine_tunes:
+        rows.append(
+            (
+                "fine-tuning: learning rate, batch size, epochs at most, patience",
+                f"{plain(settings.finetune_lr)}, {settings.finetune_batch_size}, {settings.finetune_epochs}, "
+                f"{settings.finetune_patience}",
+            )
+        )
+    return [
+        *rows,
+        ("sampler, class weights", f"{settings.sampler}, {settings.class_weights}"),
+        ("precision", settings.precision),
+    ]
 
 
 def _titled(figures: Mapping[str, float], names: Iterable[str]) -> list[tuple[str, str]]:
@@ -79,7 +116,7 @@ def _worst(results: Results, name: str) -> list[dict[str, Any]]:
             "group": row["group"],
             "images": count(row["images"]),
             "lesions": count(row["lesions"]),
-            "metric": row["metric"].replace("_", " "),
+            "metric": title_of(row["metric"]) if row["metric"] in registry.METRICS else row["metric"].replace("_", " "),
             "value": row_interval(row),
             "rest": number(row["rest"]),
             "p": p_value(row["p_adjusted"]),

@@ -45,8 +45,16 @@ def _environment(html: bool) -> jinja2.Environment:
         trim_blocks=not html,
         keep_trailing_newline=not html,
     )  # fmt: skip
-    environment.filters |= numbers.FILTERS | {"inline": inline}
+    environment.filters |= numbers.FILTERS | {"inline": inline, "cell": _cell}
     return environment
+
+
+def _cell(value: Any) -> str:
+    """Return words for a cell of a Markdown table, whatever they hold: no cell, line or tag begins in them."""
+    text = " ".join(str(value).split())
+    for letter, written in (("\\", "\\\\"), ("|", "\\|"), ("&", "&amp;"), ("<", "&lt;"), ("`", "\\`"), ("[", "\\[")):
+        text = text.replace(letter, written)
+    return text
 
 
 def _together(value: Any) -> Any:

@@ -142,7 +142,8 @@ def _take_claims_record(workspace: Workspace, again: Workspace) -> None:
 
 
 def _pages(params: Params, workspace: Workspace, again: Workspace) -> Iterator[str]:
-    names = [*_PAGES, *(f"cards/{name}.md" for name in params.experiments)]
+    figures = sorted(path.name for path in again.figures.glob("*.svg"))
+    names = [*_PAGES, *(f"cards/{name}.md" for name in params.experiments), *(f"figures/{name}" for name in figures)]
     for name in names:
         yield from _differences(workspace.reports / name, again.reports / name)
 
