@@ -200,9 +200,7 @@ def ensemble(
 def export(
     experiment: Annotated[str, typer.Argument(help="A trained experiment of params.yaml.")],
     folder: Annotated[Path | None, typer.Argument(metavar="[DIR]", help="With --to hf: the folder to write.")] = None,
-    to: Annotated[ExportForm, typer.Option(help=f"{listed(ExportForm)}: hf is a folder for the Hugging Face Hub.")] = (
-        "onnx"
-    ),
+    to: Annotated[ExportForm, typer.Option(help="hf is a folder for the Hugging Face Hub.")] = "onnx",
     out: Annotated[
         Path | None, typer.Option(help="With --to onnx: the .onnx file; a .json beside it describes its inputs.")
     ] = None,
