@@ -2,7 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
+from skinlesion.params import StatsParams
 from skinlesion.stats.bootstrap import enough_replicates
 
 _REPLICATES = 10_000
@@ -41,3 +43,22 @@ class Plan:
         Unless the plan says another number it is 10,000, or fewer of more than 20,000 images.
         """
         return enough_replicates(_REPLICATES, images) if self.replicates is None else self.replicates
+
+
+def plan_from(settings: StatsParams, **others: Any) -> Plan:
+    """Return the plan that the section `stats` of params.yaml fixes.
+
+    Args:
+        others: attributes of `Plan` that are not as the section has them.
+    """
+    of_settings: dict[str, Any] = {
+        "metrics": tuple(settings.metrics),
+        "primary": settings.primary,
+        "margins": {str(name): margin for name, margin in settings.margins.items()},
+        "confidence": settings.confidence,
+        "replicates": settings.replicates,
+        "seed": settings.seed,
+        "permutations": settings.permutations,
+        "one_sided": settings.one_sided,
+    }
+    return Plan(**of_settings | others)

@@ -44,31 +44,23 @@ def load_predictions(
     Raises:
         UserError: as `skinlesion.evaluation.predictions.read_predictions`.
     """
-    return load_with_warnings(
-        source, truth, labels=labels, lesions=lesions, image_ids=image_ids, validation=validation
-    )[0]
+    if not isinstance(source, Predictions | pd.DataFrame | str | Path):
+        source = _table(np.asarray(source, dtype=float), labels, lesions, image_ids)
+    return load_with_warnings(source, truth, validation=validation)[0]
 
 
 def load_with_warnings(
-    source: Source | npt.ArrayLike,
-    truth: Truth | None = None,
-    *,
-    labels: npt.ArrayLike | None = None,
-    lesions: npt.ArrayLike | None = None,
-    image_ids: npt.ArrayLike | None = None,
-    validation: bool = False,
+    source: Source, truth: Truth | None = None, *, validation: bool = False
 ) -> tuple[Predictions, list[str]]:
-    """Return what `load_predictions` does, and warnings in words."""
+    """Return what `load_predictions` does of a file or a table, and warnings in words."""
     truth = Path(truth) if isinstance(truth, str) else truth
     if isinstance(source, Predictions):
         return source, []
-    if isinstance(source, str | Path):
-        if isinstance(truth, pd.DataFrame):
-            raise UserError("truth: give a file where the predictions are a file")
-        return (read_validation if validation else read_predictions)(Path(source), truth)
-    if not isinstance(source, pd.DataFrame):
-        source = _table(np.asarray(source, dtype=float), labels, lesions, image_ids)
-    return predictions_of(source, "predictions", truth, partial=validation)
+    if isinstance(source, pd.DataFrame):
+        return predictions_of(source, "predictions", truth, partial=validation)
+    if isinstance(truth, pd.DataFrame):
+        raise UserError("truth: give a file where the predictions are a file")
+    return (read_validation if validation else read_predictions)(Path(source), truth)
 
 
 def as_many(models: Sequence[Source], truth: Truth | None) -> tuple[list[Predictions], list[str]]:

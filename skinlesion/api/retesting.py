@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from skinlesion.analysis.retest import Retest
 from skinlesion.numbers import count, figure
 from skinlesion.report.retest_page import forest_figure
-from skinlesion.stages.retest import retested
+from skinlesion.stages.retest import retest_files
 
 
 @dataclass(frozen=True, repr=False)
@@ -79,7 +79,7 @@ def retest(
     Raises:
         UserError: nothing can be read, or images are unknown or differ.
     """
-    result = retested(
+    result = retest_files(
         [Path(file) for file in files], metric, archive=_path(archive), classes=_path(classes),
         training=_path(train_ids), published=_path(published), ours=[Path(own) for own in ours], logits=logits,
     )  # fmt: skip

@@ -39,10 +39,12 @@ def retest(
     """Judge anyone's predictions of HAM10000 again: shared lesions, published figures recomputed, paired tests."""
     from skinlesion.stages import retest as stage
 
+    stage.check_out(out)
     result = stage.retest_files(
-        files, metric, out=out, archive=archive, classes=classes, training=train_ids, published=published,
+        files, metric, archive=archive, classes=classes, training=train_ids, published=published,
         ours=ours or (), logits=logits,
     )  # fmt: skip
+    stage.write_retest(out, result, metric)
     _show_retest(result, metric, out / stage.OUTPUTS["html"])
 
 

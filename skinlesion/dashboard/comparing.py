@@ -3,7 +3,7 @@
 import numpy as np
 
 from skinlesion.analysis.pair_report import ComparisonReport, ComparisonRow, report_pairs
-from skinlesion.analysis.plan import Plan
+from skinlesion.analysis.plan import plan_from
 from skinlesion.errors import UserError
 from skinlesion.evaluation.predictions import Predictions, restrict_images
 from skinlesion.params import StatsParams
@@ -24,15 +24,8 @@ def compare_two(names: tuple[str, str], a: Predictions, b: Predictions, settings
     first, second = shared_images(a, b)
     if not len(first.labels):
         raise UserError(f"{names[0]} and {names[1]} were tested on different images: none is in both")
-    plan = Plan(
-        metrics=tuple(dict.fromkeys([settings.primary, *settings.metrics, "accuracy"])),
-        primary=settings.primary,
-        margins={str(name): margin for name, margin in settings.margins.items()},
-        confidence=settings.confidence,
-        replicates=0,
-        one_sided=settings.one_sided,
-        naive=False,
-    )
+    metrics = tuple(dict.fromkeys([settings.primary, *settings.metrics, "accuracy"]))
+    plan = plan_from(settings, metrics=metrics, replicates=0, permutations=0, naive=False)
     return report_pairs({names[0]: first, names[1]: second}, "lesion_id", plan, [])
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from skinlesion.analysis.columns import BOOTSTRAP_METHOD, MCNEMAR_METHODS, PERMUTATION_METHOD, RECIPE
 from skinlesion.analysis.pair_report import ComparisonReport, ComparisonRow, FlipReport
 from skinlesion.evaluation.registry import title_of
-from skinlesion.numbers import count, interval, limits, number, p_value, percent, plain
+from skinlesion.numbers import count, interval, limits, number, p_value, percent, plain, points
 
 _PLACES = 4  # after the point of a metric
 _MOST_IDS = 8
@@ -34,12 +34,12 @@ def answer(row: ComparisonRow, confidence: float) -> str:
     title, a, b = title_of(row.metric), row.a, row.b
     if row.difference is None or row.low_adjusted is None or row.high_adjusted is None:
         return f"{b} and {a} are not compared by {title}: {row.verdict.partition(': ')[2]}."
-    points = round(100 * (row.margin or 0), 6)
-    margin = f"the margin of {plain(points)} point{'' if points == 1 else 's'}" if points else ""
+    size_of_margin = round(100 * (row.margin or 0), 6)
+    margin = f"the margin of {plain(size_of_margin)} point{'' if size_of_margin == 1 else 's'}" if row.margin else ""
     difference, low, high = row.difference, row.low_adjusted, row.high_adjusted
     if row.verdict.startswith("lower"):
         a, b, difference, low, high = b, a, -difference, -high, -low
-    size = f"{_points(difference)} points of {title} ({_points(low)} to {_points(high)}, {percent(confidence, None)})"
+    size = f"{points(difference)} points of {title} ({points(low)} to {points(high)}, {percent(confidence, None)})"
     if row.verdict.startswith(("higher", "lower")):
         behind = ""
         if row.verdict.endswith("by more than the margin"):
@@ -49,8 +49,8 @@ def answer(row: ComparisonRow, confidence: float) -> str:
         elif margin:
             behind = f"; not shown to exceed {margin}"
         return f"{b} is better than {a} by {size}{behind}."
-    ends = f"{_points(low, signed=True)} to {_points(high, signed=True)}"
-    size = f"{b} − {a} is {_points(difference, signed=True)} points of {title} ({ends}, {percent(confidence, None)})"
+    ends = f"{points(low, signed=True)} to {points(high, signed=True)}"
+    size = f"{b} − {a} is {points(difference, signed=True)} points of {title} ({ends}, {percent(confidence, None)})"
     if row.verdict == "equivalent":
         return f"{b} and {a} are equivalent within {margin}: {size}."
     shown = f"No difference between {b} and {a} is shown: {size}"
@@ -59,10 +59,6 @@ def answer(row: ComparisonRow, confidence: float) -> str:
     if row.verdict == "not higher by the margin":
         return f"{shown}; {b} is not better by {margin}."
     return f"{shown}{f'; a difference beyond {margin} is not excluded' if margin else ''}."
-
-
-def _points(difference: float, *, signed: bool = False) -> str:
-    return number(100 * difference, 1, signed=signed)
 
 
 def answers(report: ComparisonReport) -> list[str]:

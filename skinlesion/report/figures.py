@@ -12,7 +12,7 @@ from matplotlib.ticker import MaxNLocator
 
 from skinlesion.numbers import count, interval, is_missing, limits, number, percent, points
 from skinlesion.report.forest import Line, Row, forest, linear, of_differences, signed_points, verdict_colour
-from skinlesion.report.svg import BLUE, GREY, GRID, INK, ON_COLOUR, SHADE, to_svg
+from skinlesion.report.svg import BLUE, GREY, GRID, INK, ON_COLOUR, ORANGE, SHADE, to_svg
 from skinlesion.results.system import SystemResult
 
 #: The difference that can be seen on every scale, where no margin was fixed.
@@ -121,7 +121,7 @@ def groups(found: Sequence[Mapping[Any, Any]], title: str, width: int) -> str:
             Row(
                 str(row["group"]), row["value"], row["low"], row["high"],
                 interval(row["value"], row["low"], row["high"]), sizes, f"rest {number(reference)}",
-                verdict_colour("worst" if worst else "other", "other", "worst"), reference=reference, diamond=worst,
+                ORANGE if worst else BLUE, reference=reference, diamond=worst,
                 heading=heading,
             )
         )  # fmt: skip

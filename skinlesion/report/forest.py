@@ -94,10 +94,9 @@ def of_differences(values: Iterable[float], relevant: float) -> Scale:
     if max(-low, high) <= 10 * relevant:
         room = 0.04 * (high - low)
         return _ticked(low - room, high + room)
-    steps = [relevant * factor for factor in (0.5, 1, 2.5, 5, 10, 25, 50, 100)]
-    ticks = [0.0, *(sign * step for step in steps[1::1] for sign in (-1, 1) if low <= sign * step <= high)]
-    spread = [tick for tick in ticks if tick == 0 or round(abs(tick) / relevant, 1) in (1, 5, 10, 25, 50, 100)]
-    return Scale(1.08 * low, 1.08 * high, tuple(sorted(spread)), lambda value: math.asinh(value / relevant))
+    steps = [sign * relevant * factor for factor in (1, 5, 10, 25, 50, 100) for sign in (-1, 1)]
+    ticks = sorted([0.0, *(step for step in steps if low <= step <= high)])
+    return Scale(1.08 * low, 1.08 * high, tuple(ticks), lambda value: math.asinh(value / relevant))
 
 
 def _ticked(low: float, high: float) -> Scale:

@@ -2,10 +2,11 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from skinlesion.analysis.pair_report import ComparisonReport, report_pairs
-from skinlesion.analysis.plan import Plan
+from skinlesion.analysis.plan import Plan, plan_from
 from skinlesion.errors import UserError, choices, name_some, printable
 from skinlesion.evaluation.predictions import Predictions, read_predictions
 from skinlesion.evaluation.registry import SCHEMA
@@ -45,18 +46,16 @@ def default_plan(
     for metric in wanted:
         if metric not in SCHEMA.metrics():
             raise UserError(f"--metric {name_some([metric])}: unknown; {choices(SCHEMA.metrics(), metric)}")
-    margins = {str(name): value for name, value in defaults.margins.items()}
-    return Plan(
+    plan = plan_from(
+        defaults,
         metrics=wanted,
         primary=wanted[0],
-        margins=margins | ({} if margin is None else {wanted[0]: margin}),
-        confidence=defaults.confidence,
         replicates=replicates,
         seed=seed,
         permutations=permutations,
-        one_sided=defaults.one_sided,
         naive=cluster != "none",
     )
+    return plan if margin is None else replace(plan, margins={**plan.margins, wanted[0]: margin})
 
 
 def compare_files(

@@ -10,7 +10,6 @@ from skinlesion.errors import UserError, choices, name_some
 from skinlesion.extras import not_installed
 from skinlesion.files import write_text
 from skinlesion.outputs import check_output_folder
-from skinlesion.params_file import load_params
 
 _PACKAGE = files("skinlesion")
 
@@ -44,6 +43,8 @@ def init(folder: Path, example: str = "phantom", *, git: bool = False, dvc: bool
     if example not in examples():
         raise UserError(f"--example {name_some([example])}: {choices(examples(), example)}")
     check_output_folder(folder, "init")
+    for program in ["git", "dvc"] if git else ["dvc"] if dvc else []:
+        find_program(program)  # before anything is written
     texts = {
         "params.yaml": (_PACKAGE / "starters" / f"{example}.yaml").read_text(encoding="utf-8"),
         "dvc.yaml": (_PACKAGE / "pipeline.yaml").read_text(encoding="utf-8"),
@@ -56,7 +57,6 @@ def init(folder: Path, example: str = "phantom", *, git: bool = False, dvc: bool
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in texts.items():
         write_text(folder / name, text)
-    load_params(folder / "params.yaml")
     if git:
         _run(folder, "git", "init", "--quiet")
     if git or dvc:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from skinlesion.analysis.plan import Plan
+from skinlesion.analysis.plan import Plan, plan_from
 from skinlesion.analysis.retest import Retest, certify, matching_model, retest
 from skinlesion.data.known_pairs import joined_lesions, present_pairs, read_known_pairs
 from skinlesion.data.metadata import read_metadata
@@ -31,11 +31,27 @@ _ARCHIVES = (Path("data/prepared/metadata.csv"), "data/raw" / _RAW)
 _TABLES = (".csv", ".csv.gz", ".csv.bz2")
 
 
+def check_out(out: Path) -> None:
+    """Check that OUTPUTS can be written into a folder, before anything is computed.
+
+    Raises:
+        UserError: it holds other files of these names, or cannot be written to.
+    """
+    check_outputs([out / name for name in OUTPUTS.values()], "--out", _is_own)
+
+
+def write_retest(out: Path, result: Retest, metric: str) -> None:
+    """Write OUTPUTS of what `retest_files` returned."""
+    out.mkdir(parents=True, exist_ok=True)
+    for ending, page in retest_pages(result, _plan(metric), EvaluateParams().confidence).items():
+        write_text(out / OUTPUTS[ending], page)
+    write_json(out / OUTPUTS["json"], retest_summary(result))
+
+
 def retest_files(
     files: Sequence[Path],
     metric: str,
     *,
-    out: Path,
     archive: Path | None = None,
     classes: Path | None = None,
     training: Path | None = None,
@@ -43,13 +59,12 @@ def retest_files(
     ours: Sequence[Path] = (),
     logits: bool = False,
 ) -> Retest:
-    """Judge prediction files again and write OUTPUTS.
+    """Judge prediction files again; nothing is written.
 
     Args:
         files: prediction files of one model each, or one folder of them; in a folder a class table and published
             figures are found by their columns.
         metric: the one that pairs are judged by.
-        out: the folder that is written to.
         archive: HAM10000's metadata, prepared or as published; looked for where `prepare` has them by default.
         classes: a table of class numbers and names.
         training: the images that were trained on.
@@ -57,32 +72,8 @@ def retest_files(
         ours: prediction files of this project for the same images, shown beside.
 
     Raises:
-        UserError: nothing can be read, images are unknown or differ, or `out` holds other files; nothing is written.
+        UserError: nothing can be read, or images are unknown or differ.
     """
-    check_outputs([out / name for name in OUTPUTS.values()], "--out", _is_own)
-    result = retested(
-        files, metric, archive=archive, classes=classes, training=training, published=published, ours=ours,
-        logits=logits,
-    )  # fmt: skip
-    out.mkdir(parents=True, exist_ok=True)
-    for ending, page in retest_pages(result, _plan(metric), EvaluateParams().confidence).items():
-        write_text(out / OUTPUTS[ending], page)
-    write_json(out / OUTPUTS["json"], retest_summary(result))
-    return result
-
-
-def retested(
-    files: Sequence[Path],
-    metric: str,
-    *,
-    archive: Path | None = None,
-    classes: Path | None = None,
-    training: Path | None = None,
-    published: Path | None = None,
-    ours: Sequence[Path] = (),
-    logits: bool = False,
-) -> Retest:
-    """Judge prediction files again and write nothing; arguments and errors are those of `retest_files`."""
     if metric not in COMPARED:
         raise UserError(f"--metric {name_some([metric])}: {choices(COMPARED, metric)}")
     files, classes, published = _sorted_files(files, classes, published)
@@ -107,15 +98,8 @@ def retested(
 def _plan(metric: str) -> Plan:
     """Return the plan of the comparisons: the defaults of `stats`, without resampling."""
     defaults = StatsParams()
-    return Plan(
-        metrics=tuple(dict.fromkeys([metric, *defaults.metrics, "accuracy", "weighted_f1"])),
-        primary=metric,
-        margins={str(name): margin for name, margin in defaults.margins.items()},
-        confidence=defaults.confidence,
-        replicates=0,
-        one_sided=defaults.one_sided,
-        naive=False,
-    )
+    metrics = tuple(dict.fromkeys([metric, *defaults.metrics, "accuracy", "weighted_f1"]))
+    return plan_from(defaults, metrics=metrics, primary=metric, replicates=0, permutations=0, naive=False)
 
 
 def read_archive(path: Path | None) -> pd.DataFrame:

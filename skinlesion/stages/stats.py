@@ -13,7 +13,7 @@ from skinlesion.analysis.external_comparison import comparable_pairs, compare_ex
 from skinlesion.analysis.judgement import ComparedDifference, Key, judge
 from skinlesion.analysis.own_rules import compare_at_own_rules
 from skinlesion.analysis.pair_tables import Pair, cochran, detectable_table, flips_table, shared_images, variance_table
-from skinlesion.analysis.plan import Plan
+from skinlesion.analysis.plan import Plan, plan_from
 from skinlesion.errors import UserError
 from skinlesion.evaluation.predictions import Predictions, read_predictions, read_validation, restrict_images
 from skinlesion.files import write_csv, write_json
@@ -99,17 +99,10 @@ def _validation(params: Params, workspace: Workspace) -> dict[str, Predictions]:
 
 def plan_of(params: Params) -> Plan:
     """Return the comparison plan that params.yaml fixes."""
-    settings = params.stats
     claimed = [claim.metric for claim in params.claims]
-    return Plan(
-        metrics=tuple(dict.fromkeys([*settings.metrics, *claimed])),
-        primary=settings.primary,
-        margins={str(name): margin for name, margin in settings.margins.items()},
-        confidence=settings.confidence,
-        replicates=settings.replicates,
-        seed=settings.seed,
-        permutations=settings.permutations,
-        one_sided=settings.one_sided,
+    return plan_from(
+        params.stats,
+        metrics=tuple(dict.fromkeys([*params.stats.metrics, *claimed])),
         test_per_training=TEST_PARTS / TRAINING_PARTS,
     )
 

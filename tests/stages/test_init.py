@@ -80,6 +80,15 @@ def test_git_and_dvc_are_initialised_when_asked(tmp_path):
     assert "no_scm = True" in (tmp_path / "plain/.dvc/config").read_text()
 
 
+def test_nothing_is_written_where_dvc_is_missing(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+    monkeypatch.setenv("PATH", "")
+    for call in (lambda: init(tmp_path / "new", dvc=True), lambda: demo(tmp_path / "new")):
+        with pytest.raises(UserError, match=r"dvc is not installed; pip install 'skinlesion\[train\]'"):
+            call()
+    assert not (tmp_path / "new").exists()
+
+
 @pytest.fixture
 def dvc(tmp_path, monkeypatch) -> Path:
     program = tmp_path / "dvc"
