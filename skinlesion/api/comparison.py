@@ -4,15 +4,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
+import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
 from skinlesion.analysis.pair_report import ComparisonReport, report_pairs
 from skinlesion.api.predictions import Source, Truth, as_many, names_of
 from skinlesion.errors import UserError
-from skinlesion.report.compare_page import compare_page, forest_figure
+from skinlesion.evaluation.registry import title_of
+from skinlesion.report.compare_page import compare_page, comparison_forest
 from skinlesion.report.comparison_words import answers, comparison_lines, pairs_of, rows_of
-from skinlesion.report.svg import to_svg
+from skinlesion.report.forest import verdict_colour
+from skinlesion.report.svg import INK, SHADE, row_axes
 from skinlesion.stages.compare import PAGE_MARK, default_plan
 
 
@@ -49,14 +52,26 @@ class Comparison:
         pair = pairs[0] if pair is None else pair
         if pair not in pairs:
             raise UserError(f"pair {pair}: give one of {pairs}")
-        return forest_figure(rows_of(self.report, pair))
+        rows = [row for row in rows_of(self.report, pair) if row.verdict and row.low_adjusted is not None][::-1]
+        drawn, axes = row_axes(len(rows))
+        axes.axvline(0, color=INK, lw=0.8)
+        for place, row in enumerate(rows):
+            if row.margin is not None:
+                axes.barh(place, 2 * row.margin, left=-row.margin, height=0.9, color=SHADE, zorder=0)
+            colour = verdict_colour(row.verdict, "higher", "lower")
+            ends = np.array([row.low_adjusted, row.high_adjusted], dtype=float)
+            axes.plot(ends, [place, place], color=colour, lw=2.4)
+            axes.plot(np.array(row.difference, dtype=float), place, "o", color=colour, ms=6)
+        axes.set_yticks(range(len(rows)), [title_of(row.metric) for row in rows], fontsize=9)
+        axes.set_xlabel(f"difference, {pair[1]} − {pair[0]}")
+        return drawn
 
     def __repr__(self) -> str:
         return "\n".join(comparison_lines(self.report))
 
     def _repr_html_(self) -> str:
         parts = [
-            f"<p><strong>{escape(sentence)}</strong></p>{to_svg(self.plot(pair))}"
+            f"<p><strong>{escape(sentence)}</strong></p>{comparison_forest(rows_of(self.report, pair))}"
             for sentence, pair in zip(self.answers, pairs_of(self.report), strict=True)
         ]
         return "".join(parts)

@@ -82,6 +82,23 @@ def differences(pairs: Sequence[Mapping[Any, Any]], title: str, margin: float | 
     return _differences(rows, f"difference in {title}, in points", margin, width)
 
 
+def compared_metrics(compared: Sequence[Mapping[Any, Any]], title: str, width: int) -> str:
+    """Return the differences of one pair by metric: adjusted intervals, naive ones thin, each metric's margin shaded.
+
+    Args:
+        compared: judged rows with `title`, of the metric, and `naive`, the row of images taken as independent, or None.
+    """
+    rows = [
+        Row(
+            row["title"], *_adjusted(row), _arrowed(row), "", row["verdict"],
+            verdict_colour(row["verdict"], "higher", "lower"),
+            (Line(row["naive"]["low"], row["naive"]["high"]),) if row["naive"] else (), margin=row["margin"],
+        )
+        for row in compared
+    ]  # fmt: skip
+    return _differences(rows, title, max_margin(compared), width)
+
+
 def gains(groups: Mapping[str, Sequence[Mapping[Any, Any]]], title: str, margin: float | None, width: int) -> str:
     """Return what metadata add to image-only models, by the data that the two are compared on.
 

@@ -88,7 +88,8 @@ def test_the_page_is_complete_in_itself_and_holds_its_json(folder, run):  # noqa
     assert [link for link in page.links if link and not link.startswith(("#", "data:"))] == []
     printed = json.loads(run("compare", *files, *FAST, "--json", cwd=folder).out)
     assert json.loads(page.json) == printed
-    assert len(re.findall('<svg[^>]* role="img"', text)) == 3
+    assert len(re.findall('<svg[^>]* role="img"', text)) == 6  # three pairs, each for wide and for narrow screens
+    assert not re.search(r"<svg.*#[0-9a-f]{6}", text)  # colours are the page's, which follow its dark mode
     assert "<title>Differences between strong and &lt;script&gt;" in text
     for key in ("shao1995", "westfall1993", "yang2010"):
         assert f"{key}, author" in text
