@@ -9,9 +9,9 @@ import numpy.typing as npt
 import pandas as pd
 
 from skinlesion.errors import UserError
+from skinlesion.evaluation.prediction_arrays import rows_of_arrays
 from skinlesion.evaluation.predictions import Predictions, predictions_of, read_predictions, read_validation
 from skinlesion.stages.compare import model_name
-from skinlesion.vocabulary import CLASSES, PROBABILITY_COLUMNS
 
 #: What functions take as predictions.
 Source: TypeAlias = Predictions | pd.DataFrame | str | Path
@@ -45,7 +45,7 @@ def load_predictions(
         UserError: as `skinlesion.evaluation.predictions.read_predictions`.
     """
     if not isinstance(source, Predictions | pd.DataFrame | str | Path):
-        source = _table(np.asarray(source, dtype=float), labels, lesions, image_ids)
+        source = rows_of_arrays(np.asarray(source, dtype=float), labels, lesions, image_ids)
     return load_with_warnings(source, truth, validation=validation)[0]
 
 
@@ -85,46 +85,3 @@ def names_of(models: Sequence[Source], names: Sequence[str] | None) -> list[str]
     if len(names) != len(models) or len(set(names)) < len(names):
         raise UserError(f"names: give {len(models)} different names, one for each model")
     return list(names)
-
-
-def _table(
-    probabilities: np.ndarray,
-    labels: npt.ArrayLike | None,
-    lesions: npt.ArrayLike | None,
-    image_ids: npt.ArrayLike | None,
-) -> pd.DataFrame:
-    """Return arrays as rows of a predictions file, one layer after the other."""
-    layers = probabilities[None] if probabilities.ndim == 2 else probabilities
-    if layers.ndim != 3 or layers.shape[2] != len(CLASSES) or not layers.size:
-        raise UserError(
-            f"predictions: an array of shape {probabilities.shape}; give (images, {len(CLASSES)}) or "
-            f"(trainings, images, {len(CLASSES)})"
-        )
-    images = layers.shape[1]
-    if labels is None:
-        raise UserError("labels: give the diagnoses of the images, one for each")
-    columns = {"dx": _names(np.asarray(labels)), "image_id": np.arange(images) if image_ids is None else image_ids}
-    if lesions is not None:
-        columns["lesion_id"] = np.asarray(lesions)
-    wrong = [name for name, column in columns.items() if np.shape(column) != (images,)]
-    if wrong:
-        raise UserError(f"{', '.join(wrong)}: give {images:,} values, one for each image")
-    texts = {name: np.asarray(column).astype(str) for name, column in columns.items()}
-    return pd.concat(
-        [pd.DataFrame(layer, columns=list(PROBABILITY_COLUMNS)).assign(**texts, seed=seed)
-         for seed, layer in enumerate(layers)],
-        ignore_index=True,
-    )  # fmt: skip
-
-
-def _names(labels: np.ndarray) -> np.ndarray:
-    """Return diagnoses as names.
-
-    Raises:
-        UserError: a position outside the classes.
-    """
-    if not np.issubdtype(labels.dtype, np.integer):
-        return labels
-    if labels.size and not (labels.min() >= 0 and labels.max() < len(CLASSES)):
-        raise UserError(f"labels: positions are 0 to {len(CLASSES) - 1}, in the order {', '.join(CLASSES)}")
-    return np.array(CLASSES)[labels]

@@ -12,7 +12,8 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from skinlesion.errors import UserError, one_line, printable, shorten
-from skinlesion.evaluation.predictions import Predictions, check_lesions, read_predictions
+from skinlesion.evaluation.prediction_arrays import rows_of_arrays
+from skinlesion.evaluation.predictions import Predictions, check_lesions, predictions_of, read_predictions
 from skinlesion.numbers import number
 from skinlesion.reading import open_array, read_csv
 from skinlesion.vocabulary import CLASSES
@@ -22,7 +23,6 @@ ENDINGS = ["csv", "gz", "bz2", "npy"]
 
 _ARRAY = ".npy"
 _LONGEST_NAME, _LONGEST_ENDING = 60, 8
-_SUM_TOLERANCE = 1e-3
 _SCORES_REMEDY = f"give probabilities (N, {len(CLASSES)}) or answers (N,), classes in the order {', '.join(CLASSES)}"
 _TRUTH_REMEDY = f"give the true classes (N,) as whole numbers 0 to {len(CLASSES) - 1}: {', '.join(CLASSES)}"
 
@@ -95,12 +95,10 @@ def _read_arrays(path: Path, truth: Path | None) -> UploadedPredictions:
         raise UserError(
             f"{path}: {len(probabilities):,} images, and {truth.name} has {len(labels):,}; give both for the same ones"
         )
-    ids = np.array([f"image {place:07d}" for place in range(len(labels))])
-    warning = "no lesions are known: every image counts as a lesion of its own, and intervals are too narrow"
-    predictions = Predictions(
-        ids, ids, labels, np.zeros((1, len(ids)), dtype=int), (0,), (0,), probabilities[None].astype(float)
-    )
-    return UploadedPredictions(predictions, answers_only, (warning,))
+    ids = [f"image {place:07d}" for place in range(len(labels))]
+    rows = rows_of_arrays(probabilities.astype(float), labels, image_ids=ids)
+    predictions, warnings = predictions_of(rows, path.name)
+    return UploadedPredictions(predictions, answers_only, tuple(warnings))
 
 
 def _whole_numbers(given: np.ndarray, path: Path, remedy: str) -> np.ndarray:
@@ -115,16 +113,10 @@ def _whole_numbers(given: np.ndarray, path: Path, remedy: str) -> np.ndarray:
 
 
 def _scores(given: np.ndarray, path: Path) -> np.ndarray:
-    """Return probabilities (N, 7) whose rows sum to one."""
+    """Return an array of numbers (N, 7)."""
     if given.ndim != 2 or given.shape[1] != len(CLASSES) or not len(given) or given.dtype.kind not in "iuf":
         raise UserError(f"{path}: an array {given.shape} of {given.dtype}; {_SCORES_REMEDY}")
-    values = np.asarray(given, dtype=float)
-    sums = values.sum(axis=1)
-    wrong = ~(((values >= 0) & (values <= 1)).all(axis=1) & (np.abs(sums - 1) <= _SUM_TOLERANCE))
-    if wrong.any():
-        place = int(np.flatnonzero(wrong)[0])
-        raise UserError(f"{path}: no probabilities that sum to one at row {place}; {_SCORES_REMEDY}")
-    return values / sums[:, None]
+    return given
 
 
 @contextmanager

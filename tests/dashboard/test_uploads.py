@@ -74,7 +74,7 @@ def test_arrays_of_probabilities_and_of_answers(predictions):
     np.testing.assert_array_equal(
         answers.predictions.probabilities[0].argmax(axis=1), predictions.probabilities[0].argmax(axis=1)
     )
-    assert "no lesions are known" in scores.warnings[0]
+    assert "p.npy: no lesion_id, so every image counts as a lesion of its own" in scores.warnings[0]
 
 
 class Bomb:
@@ -99,8 +99,12 @@ GOOD = np.full((3, 7), 1 / 7)
         (npy(GOOD[:, :6]), ("t.npy", LABELS), "give probabilities"),
         (npy(GOOD[None]), ("t.npy", LABELS), "give probabilities"),
         (npy(GOOD[:0]), ("t.npy", LABELS), "give probabilities"),
-        (npy(2 * GOOD), ("t.npy", LABELS), "sum to one at row 0"),
-        (npy(np.where(np.eye(3, 7) > 0, np.nan, GOOD)), ("t.npy", LABELS), "sum to one at row 0"),
+        (npy(2 * GOOD), ("t.npy", LABELS), "p.npy: probabilities do not sum to one at image 0000000"),
+        (
+            npy(np.where(np.eye(3, 7) > 0, np.nan, GOOD)),
+            ("t.npy", LABELS),
+            "not probabilities in 0 to 1 at image 0000000",
+        ),
         (npy(np.array([0.5, 1, 2])), ("t.npy", LABELS), "no class at place 0"),
         (npy(np.array([Bomb()], dtype=object)), ("t.npy", LABELS), "not a whole .npy array"),
         (pickle.dumps(Bomb()), ("t.npy", LABELS), "not a whole .npy array"),
