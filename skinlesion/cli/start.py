@@ -35,6 +35,6 @@ def demo(
     from skinlesion import console
     from skinlesion.stages import demo as stage
 
-    page = stage.demo(folder, console.say)
+    page = stage.demo(folder, lambda text: print(text, end="", flush=True))
     console.say(f"open {page}")
     console.say(f"the same in a browser: skinlesion dashboard --params {folder / 'params.yaml'}")

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from time import monotonic
 
-from skinlesion.errors import UserError
+from skinlesion.errors import UserError, printable
 from skinlesion.outputs import check_output_folder
 from skinlesion.results.names import HEADLINE_NAME, REPORT_PAGE_NAME
 from skinlesion.results.workspace import Workspace
@@ -20,11 +20,14 @@ _RUNNING = re.compile(r"Running stage '(.+)':")
 _MOST_SHOWN = 20  # lines of a stage that failed
 
 
-def demo(folder: Path, say: Callable[[str], None] = print) -> Path:
+def demo(folder: Path, show: Callable[[str], object]) -> Path:
     """Run `dvc repro` in a folder, made a workspace of the phantom where it holds no params.yaml.
 
-    Prints a line for each stage that runs, with its time, then the answer of `effect` if there is one. What the
-    stages print goes to demo.log.
+    Shows each stage that runs, when it begins, and its time when it has ended; then the answer of `effect` if there is
+    one. What the stages print goes to demo.log.
+
+    Args:
+        show: takes text, with its ends of lines.
 
     Returns:
         The path of the report.
@@ -37,7 +40,7 @@ def demo(folder: Path, say: Callable[[str], None] = print) -> Path:
         if folder.exists() and any(folder.iterdir()):
             raise UserError(f"demo: {folder} is not empty and has no params.yaml; name an empty folder")
         init(folder, "phantom", dvc=True)
-        say(f"{folder}: params.yaml, dvc.yaml; images are drawn by code, they say nothing about patients")
+        show(f"{folder}: params.yaml, dvc.yaml; images are drawn by code, they say nothing about patients\n")
     program = find_program("dvc")
     stages = subprocess.run(
         [program, "stage", "list", "--name-only"], cwd=folder, capture_output=True, text=True, check=False
@@ -53,8 +56,8 @@ def demo(folder: Path, say: Callable[[str], None] = print) -> Path:
     assert process.stdout is not None
     try:
         with (folder / LOG_NAME).open("w", encoding="utf-8") as log:
-            for line in _stage_lines(process.stdout, log.write, lines, len(stages)):
-                say(line)
+            for text in _stage_texts(process.stdout, log.write, lines, len(stages)):
+                show(text)
     finally:
         if process.poll() is None:
             process.terminate()
@@ -62,35 +65,37 @@ def demo(folder: Path, say: Callable[[str], None] = print) -> Path:
         process.stdout.close()
     if code:
         for line in lines[-_MOST_SHOWN:]:
-            say(f"  {line}")
+            show(f"  {printable(line)}\n")
         raise UserError(f"demo: a stage failed; all that was printed is in {folder / LOG_NAME}")
-    say(
-        f"{len(stages)} stages up to date after {monotonic() - begin:.0f} s; all that they printed: {folder / LOG_NAME}"
-    )
+    seconds = f"{monotonic() - begin:.0f} s"
+    show(f"{len(stages)} stages up to date after {seconds}; all that they printed: {folder / LOG_NAME}\n\n")
     workspace = Workspace(folder)
     headline = workspace.reports / HEADLINE_NAME
     if headline.exists():
-        say("")
-        for paragraph in headline.read_text(encoding="utf-8").split("\n\n"):
-            if not paragraph.startswith("|"):
-                say(paragraph.strip())
+        paragraphs = headline.read_text(encoding="utf-8").strip().split("\n\n")
+        *answers, basis = (text for text in paragraphs if not text.startswith("|"))
+        show("\n".join([basis, *answers]) + "\n")  # first what the figures rest on: drawn images, or patients
     return workspace.reports / REPORT_PAGE_NAME
 
 
-def _stage_lines(output: Iterator[str], write: Callable[[str], object], lines: list[str], stages: int) -> Iterator[str]:
-    """Yield a line for each stage of DVC's output when it has ended; `lines` collects what the last stage printed."""
+def _stage_texts(output: Iterator[str], write: Callable[[str], object], lines: list[str], stages: int) -> Iterator[str]:
+    """Yield a stage's number and name when it begins, and its time when it has ended, from what DVC prints.
+
+    `lines` collects what the last stage printed; a stage that fails ends without a time.
+    """
     name, number, begin = "", 0, monotonic()
     for line in output:
         write(line)
         running = _RUNNING.match(line)
-        ended = running or line.startswith(("Stage '", "ERROR", "Use `dvc push`"))
-        if ended and name:
-            if not line.startswith("ERROR"):
-                yield f"[{number}/{stages}] {name} … {monotonic() - begin:.1f} s"
+        if name and (running or line.startswith(("Stage '", "ERROR", "Use `dvc push`"))):
+            yield "\n" if line.startswith("ERROR") else f" {monotonic() - begin:.1f} s\n"
             name = ""
         if line.startswith("Stage '"):
             number += 1
         if running:
             name, number, begin = running[1].replace("@", " "), number + 1, monotonic()
             lines.clear()
+            yield f"[{number}/{stages}] {name} …"
         lines.append(line.rstrip())
+    if name:
+        yield f" {monotonic() - begin:.1f} s\n"

@@ -1,6 +1,7 @@
 """init and demo: new workspaces, and the pipeline run in them with a line a stage."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -83,7 +84,7 @@ def test_git_and_dvc_are_initialised_when_asked(tmp_path):
 def test_nothing_is_written_where_dvc_is_missing(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
     monkeypatch.setenv("PATH", "")
-    for call in (lambda: init(tmp_path / "new", dvc=True), lambda: demo(tmp_path / "new")):
+    for call in (lambda: init(tmp_path / "new", dvc=True), lambda: demo(tmp_path / "new", print)):
         with pytest.raises(UserError, match=r"dvc is not installed; pip install 'skinlesion\[train\]'"):
             call()
     assert not (tmp_path / "new").exists()
@@ -100,27 +101,41 @@ def dvc(tmp_path, monkeypatch) -> Path:
 
 
 def test_a_demo_shows_a_line_a_stage_and_keeps_the_rest_in_a_log(dvc):
-    lines: list[str] = []
-    demo(dvc / "new", lines.append)
-    assert [line.partition(" …")[0] for line in lines if line.startswith("[")] == ["[2/2] train image"]
-    assert not any("epoch" in line or "push" in line for line in lines)
+    texts: list[str] = []
+    demo(dvc / "new", texts.append)
+    assert "[2/2] train image …" in texts  # when it begins, not when it has ended
+    shown = "".join(texts)
+    (line,) = (line for line in shown.splitlines() if line.startswith("["))
+    assert re.fullmatch(r"\[2/2\] train image … \d+\.\d s", line)
+    assert "epoch" not in shown
+    assert "push" not in shown
     assert "epoch 1" in (dvc / "new/demo.log").read_text()
 
 
 def test_a_stage_that_fails_shows_its_last_lines(dvc, monkeypatch):
     monkeypatch.setenv("FAIL", "1")
-    lines: list[str] = []
+    texts: list[str] = []
     with pytest.raises(UserError, match=r"a stage failed; all that was printed is in .*demo.log"):
-        demo(dvc / "new", lines.append)
-    assert "  error: out of memory" in lines
-    assert not any(line.startswith("[") for line in lines)
+        demo(dvc / "new", texts.append)
+    shown = "".join(texts).splitlines()
+    assert "  error: out of memory" in shown
+    assert [line for line in shown if line.startswith("[")] == ["[2/2] train image …"]  # without a time
+
+
+def test_what_the_figures_rest_on_stands_before_the_answer(dvc):
+    init(dvc / "new")
+    (dvc / "new/reports").mkdir()
+    (dvc / "new/reports/headline.md").write_text("The answer.\n\n| a | table |\n|---|---|\n\nSYNTHETIC data.\n")
+    texts: list[str] = []
+    demo(dvc / "new", texts.append)
+    assert "".join(texts).splitlines()[-2:] == ["SYNTHETIC data.", "The answer."]
 
 
 def test_a_folder_of_something_else_is_refused(dvc):
     (dvc / "other").mkdir()
     (dvc / "other/photo.jpg").touch()
     with pytest.raises(UserError, match=r"is not empty and has no params\.yaml"):
-        demo(dvc / "other")
+        demo(dvc / "other", print)
     assert os.listdir(dvc / "other") == ["photo.jpg"]
 
 
