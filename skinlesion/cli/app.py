@@ -50,14 +50,14 @@ def chosen(choice: Any, text: str) -> Any:
     return typer.Option(help=text, metavar=bar(choice), autocompletion=lambda: list(names(choice)))
 
 
-def name_given(name: str | None, option: str | None) -> str | None:
-    """Return the name of an experiment, given as an argument or as `--experiment`.
+def name_given(name: str | None, option: str | None, flag: str = "--experiment") -> str | None:
+    """Return the name of an experiment (or of an ensemble), given as an argument or by the option that dvc.yaml uses.
 
     Raises:
         UserError: it is given as both, and they differ.
     """
     if name is not None and option is not None and name != option:
-        raise UserError(f"{name_some([name])}: --experiment names {name_some([option])}; give one name")
+        raise UserError(f"{name_some([name])}: {flag} names {name_some([option])}; give one name")
     return option if name is None else name
 
 

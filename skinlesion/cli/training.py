@@ -187,7 +187,7 @@ def ensemble(
     from skinlesion import console
     from skinlesion.stages import ensemble as stage
 
-    ensemble = name_given(name, option)
+    ensemble = name_given(name, option, "--name")
     if ensemble is None:
         raise UserError("ensemble: give the NAME of an entry of `ensembles:` in params.yaml")
     loaded, workspace = load(params)

@@ -30,3 +30,5 @@ def test_an_experiment_is_named_in_one_way(run, tmp_path):
     assert "--experiment" not in outcome.out
     both = run("train", "image", "--experiment", "concat", cwd=tmp_path)
     assert (both.code, both.err) == (2, "error: image: --experiment names concat; give one name\n")
+    both = run("ensemble", "all", "--name", "some", cwd=tmp_path)
+    assert (both.code, both.err) == (2, "error: all: --name names some; give one name\n")
