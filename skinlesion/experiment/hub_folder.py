@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
+import pydantic
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
@@ -28,6 +29,8 @@ from skinlesion.vocabulary import CLASS_NAMES, CLASSES
 WEIGHTS_NAME, CONFIG_NAME, CARD_NAME = "model.safetensors", "config.json", "README.md"
 NOTICE = "research software, not for diagnosis"
 _REMEDY = "give a folder that `skinlesion export --to hf` wrote"
+
+_Section = TypeVar("_Section", bound=pydantic.BaseModel)
 
 
 class _Image(TypedDict):
@@ -140,7 +143,8 @@ def open_hub_folder(folder: Path | str) -> HubModel:
     """
     folder = Path(folder)
     config = read_json(folder / CONFIG_NAME, _REMEDY, _Config)
-    settings, prepare = TrainParams.model_validate(config["train"]), PrepareParams.model_validate(config["prepare"])
+    settings = _section(config["train"], TrainParams, folder, "train")
+    prepare = _section(config["prepare"], PrepareParams, folder, "prepare")
     image, state = config["image"], dict(config["metadata"] or {})
     made = load_backbone(settings.backbone, "none", image["size"], settings.input_scaling)
     backbone = replace(
@@ -163,6 +167,15 @@ def open_hub_folder(folder: Path | str) -> HubModel:
     except (OSError, SafetensorError, RuntimeError) as error:
         raise UserError(f"{path}: {shown_problem(error)}; {_REMEDY}") from None
     return HubModel(backbone, head.eval(), encoder, settings, prepare)
+
+
+def _section(content: dict[str, Any], model: type[_Section], folder: Path, name: str) -> _Section:
+    try:
+        return model.model_validate(content)
+    except pydantic.ValidationError as error:
+        problem = error.errors()[0]
+        place = ".".join([name, *(str(part) for part in problem["loc"])])
+        raise UserError(f"{folder / CONFIG_NAME}: {place}: {problem['msg']}; {_REMEDY}") from None
 
 
 def difference_from(run: TrainedRun, model: HubModel) -> float:

@@ -140,6 +140,11 @@ def test_a_folder_that_is_damaged_is_named(reported, run, tmp_path):
     (folder / "model.safetensors").write_bytes(weights[:-40])
     with pytest.raises(UserError, match=r"model\.safetensors"):
         open_hub_folder(folder)
+    (folder / "model.safetensors").write_bytes(weights)
+    text = (folder / "config.json").read_text()
+    (folder / "config.json").write_text(text.replace('"fusion": "concat"', '"fusion": "glue"'))
+    with pytest.raises(UserError, match=r"config\.json: train\.fusion: Input should be"):
+        open_hub_folder(folder)
     (folder / "config.json").unlink()
     with pytest.raises(UserError, match=r"config\.json"):
         open_hub_folder(folder)
