@@ -13,7 +13,7 @@ DrawnProtocol = Literal["lesion", "image"]
 PublishedProtocol = Literal["published_80_20", "published_80_20_validated", "published_70_15_15"]
 Protocol = Literal[DrawnProtocol, PublishedProtocol]
 RecordSource = Literal["own", "permuted"]
-Square = Literal["crop", "squash", "pad"]
+Square = Literal["crop", "squash", "squash_bilinear", "squash_bicubic", "pad"]
 InputScaling = Literal["backbone", "p3"]
 ColorConstancy = Literal["none", "shades_of_gray"]
 HairRemoval = Literal["none", "dullrazor"]
@@ -21,7 +21,7 @@ HairRemoval = Literal["none", "dullrazor"]
 # Training
 Preset = Literal["none", "flips", "dermoscopy"]
 Fusion = Literal["none", "concat", "film", "cross_attention", "metablock", "metadata_only"]
-MetadataEncoding = Literal["onehot", "ordinal", "embedding"]
+MetadataEncoding = Literal["onehot", "onehot_drop_first", "ordinal", "embedding"]
 Loss = Literal["cross_entropy", "focal", "cost_sensitive", "logit_adjusted"]
 ClassWeights = Literal["none", "balanced", "effective"]
 Sampler = Literal["shuffle", "class_balanced", "lesion", "group_balanced"]
@@ -34,7 +34,8 @@ Monitor = Literal["loss", "nll", "balanced_accuracy", "macro_f1", "macro_auc", "
 LossDivisor = Literal["weights", "images"]
 
 # After training
-Metric = Literal["balanced_accuracy", "macro_f1", "macro_auc"]
+Metric = Literal["accuracy", "balanced_accuracy", "macro_f1", "weighted_f1", "macro_auc", "malignant_auc"]
+ClassMetric = Literal["sensitivity", "specificity", "precision", "f1", "auc"]  # as in sensitivity_mel
 Calibration = Literal["temperature", "vector", "isotonic"]
 CamMethod = Literal["gradcam", "gradcam++", "rollout"]
 EnsembleMethod = Literal["mean", "weighted", "greedy"]

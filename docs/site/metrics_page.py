@@ -7,7 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 from skinlesion.evaluation import auc, registry, reliability
-from skinlesion.evaluation.registry import CARD, COMPARED, METRICS, MONITORED, SUMMARY, TABLE, Metric
+from skinlesion.evaluation.registry import CARD, METRICS, MONITORED, SUMMARY, TABLE, Metric
+from skinlesion.params import StatsParams
 
 Function = Callable[..., Any]
 
@@ -70,7 +71,7 @@ def _section(metric: Metric) -> str:
     if metric.undefined:
         reason = metric.undefined.format(dx="df", no_auc="df")
         rows.append(f"- Where it has no value, `notes.json` says why, such as: {reason}.")
-    if metric.name in COMPARED:
+    if metric.name in StatsParams().metrics:
         rows.append("- `compare` and `stats` compare models by it, unless told otherwise.")
     if metric.name in MONITORED:
         rows.append("- `train.monitor` can stop training on it.")

@@ -4,6 +4,7 @@ import html
 from typing import Any
 
 from skinlesion.params import Params
+from skinlesion.params.section import COMPARABLE
 
 #: Sections that hold entries of the user's own → what one entry is called.
 ENTRIES = {
@@ -76,6 +77,8 @@ def _value(field: Schema) -> str:
     """Return what a field may hold, in words."""
     if "anyOf" in field:
         return " or ".join(_value(choice) for choice in field["anyOf"])
+    if tuple(field.get("enum", ())) == COMPARABLE:
+        return "[a metric](metrics.md) with an interval"
     if "enum" in field:
         return ", ".join(f"`{value}`" for value in field["enum"])
     if "const" in field:

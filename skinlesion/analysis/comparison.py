@@ -71,23 +71,24 @@ def compare(
     """
     names = tuple(predictions)
     first = predictions[names[0]]
-    estimates = {name: _estimates(predictions[name], first.lesion_numbers, plan.metrics, schema) for name in names}
+    metrics = tuple(dict.fromkeys(metric for a, b in pairs for metric in plan.metrics_of(a, b)))
+    estimates = {name: _estimates(predictions[name], first.lesion_numbers, metrics, schema) for name in names}
     naive = {}
     if plan.naive:
         images = np.arange(len(first.labels))
-        naive = {name: _estimates(predictions[name], images, plan.metrics, schema) for name in names}
+        naive = {name: _estimates(predictions[name], images, metrics, schema) for name in names}
     resampled = None
     if replicates := plan.replicates_for(len(first.labels)):
         models = [predictions[name].probabilities for name in names]
         resampled = bootstrap(
-            first.labels, models, first.lesion_numbers, plan.metrics, schema, replicates=replicates, seed=plan.seed
+            first.labels, models, first.lesion_numbers, metrics, schema, replicates=replicates, seed=plan.seed
         )
     numbers = LesionNumbers.of(first.labels, first.lesion_numbers, schema.class_names)
     ids = np.unique(first.lesions)
     rows: list[dict[str, Any]] = []
     differences: dict[Key, ComparedDifference] = {}
     for a, b in pairs:
-        for metric in plan.metrics:
+        for metric in plan.metrics_of(a, b):
             difference = contrast([-1, 1], [estimates[a][metric], estimates[b][metric]])
             again = recipe(
                 [-1, 1], [estimates[a][metric], estimates[b][metric]], [predictions[a].layers, predictions[b].layers]

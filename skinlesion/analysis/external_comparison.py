@@ -35,10 +35,17 @@ def compare_external(members: Mapping[str, Predictions], pairs: Sequence[tuple[s
     first = next(iter(members.values()))
     present = tuple(name for position, name in enumerate(CLASSES) if (first.labels == position).any())
     restricted = {name: restrict_classes(predictions, present) for name, predictions in members.items()}
-    # One class alone has no AUC.
-    metrics = tuple(name for name in plan.metrics if len(present) > 1 or not name.endswith("auc"))
+    schema = make_schema(present)
+
+    def defined(names: Sequence[str]) -> tuple[str, ...]:
+        """Return the metrics that these classes have; a class alone has no AUC."""
+        return tuple(name for name in names if name in schema.metrics() and (len(present) > 1 or "auc" not in name))
+
     # The folds of one experiment average into one prediction of each image: nothing is tested fold by fold.
-    of_external = replace(plan, metrics=metrics, replicates=0, permutations=0, naive=False, test_per_training=None)
-    compared = compare(restricted, pairs, of_external, make_schema(present))
+    of_external = replace(
+        plan, metrics=defined(plan.metrics), further={pair: defined(names) for pair, names in plan.further.items()},
+        replicates=0, permutations=0, naive=False, test_per_training=None,
+    )  # fmt: skip
+    compared = compare(restricted, pairs, of_external, schema)
     kept = compared.table["method"].isin([RECIPE_METHOD, LINEAR_METHOD])
     return judge(compared.table[kept], compared.differences, plan).assign(images=len(first.labels))

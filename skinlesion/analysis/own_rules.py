@@ -99,7 +99,9 @@ def compare_at_own_rules(
     differences: dict[Key, ComparedDifference] = {}
     for objective in objectives:
         decided = {name: at_own_rule(tested[name], rules[name], objective) for name in names}
-        quick = replace(plan, metrics=(objective,), primary=objective, replicates=0, permutations=0, naive=False)
+        quick = replace(
+            plan, metrics=(objective,), further={}, primary=objective, replicates=0, permutations=0, naive=False
+        )
         for image_ids, inside in shared_images(decided, pairs)[0]:
             members = {name: restrict_images(decided[name], image_ids) for pair in inside for name in pair}
             compared = compare(members, inside, quick)

@@ -16,6 +16,7 @@ class Plan:
 
     Attributes:
         metrics: names of the metrics compared; the first rows of a pair are about `primary`.
+        further: metrics of single pairs, in either order of the pair, beside those; claims name them.
         margins: the smallest difference that matters, by metric; a metric without one is judged by direction alone.
         confidence: of intervals; 1 − confidence is the level of every family of tests.
         replicates: of the bootstrap that stands beside the t intervals; 0 leaves it out; None is what
@@ -35,7 +36,12 @@ class Plan:
     permutations: int = 0
     one_sided: float | None = None
     naive: bool = True
+    further: Mapping[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)
     test_per_training: float | None = None
+
+    def metrics_of(self, a: str, b: str) -> tuple[str, ...]:
+        """Return the metrics by which a pair is compared."""
+        return tuple(dict.fromkeys([*self.metrics, *self.further.get((a, b), ()), *self.further.get((b, a), ())]))
 
     def replicates_for(self, images: int) -> int:
         """Return the replicates of a comparison of so many images.

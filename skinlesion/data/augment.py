@@ -42,10 +42,13 @@ class Augmentation:
     rotate90: bool = False
     rotation: float = 0.0
     scale: tuple[float, float] = (1.0, 1.0)
+    scale_by_axis: bool = False
     translation: float = 0.0
     crop: float = 1.0
     brightness: float = 0.0
+    brightness_shift: float = 0.0
     contrast: float = 0.0
+    contrast_by_channel: bool = False
     saturation: float = 0.0
     hue: float = 0.0
     artifacts: float = 0.0
@@ -88,12 +91,15 @@ class Draw:
     contrast: torch.Tensor
     saturation: torch.Tensor
     hue: torch.Tensor  # (B,) turns
+    brightness_shift: torch.Tensor | None = None  # (B,) added to values in 0 to 255
+    contrast_by_channel: bool = False
     artifacts: Artifacts | None = None
 
     @property
     def recolours(self) -> bool:
-        return any(bool((factor != 1).any()) for factor in (self.brightness, self.contrast, self.saturation)) or bool(
-            (self.hue != 0).any()
+        factors, shifts = (self.brightness, self.contrast, self.saturation), (self.hue, self.brightness_shift)
+        return any(bool((factor != 1).any()) for factor in factors) or any(
+            shift is not None and bool((shift != 0).any()) for shift in shifts
         )
 
     def __getitem__(self, rows: slice | torch.Tensor) -> "Draw":
@@ -104,6 +110,8 @@ class Draw:
             self.contrast[rows],
             self.saturation[rows],
             self.hue[rows],
+            None if self.brightness_shift is None else self.brightness_shift[rows],
+            self.contrast_by_channel,
             None if self.artifacts is None else self.artifacts[rows],
         )
 
@@ -124,12 +132,16 @@ def draw(augmentation: Augmentation, count: int, generator: torch.Generator) -> 
         angle = torch.deg2rad(uniform(-augmentation.rotation, augmentation.rotation))
         # A crop to a fraction a of the area magnifies by 1/√a and may lie anywhere inside the image.
         kept = uniform(math.sqrt(augmentation.crop), 1.0)
-        zoom = torch.exp(uniform(*(math.log(limit) for limit in augmentation.scale))) / kept
+        limits = [math.log(limit) for limit in augmentation.scale]
+        across = uniform(*limits)
+        down = uniform(*limits) if augmentation.scale_by_axis else across
+        zoom = torch.exp(torch.stack([across, down], dim=1)) / kept.unsqueeze(1)  # (B, 2)
         shift = torch.stack(
             [uniform(-1, 1) * (1 - kept) + uniform(-2, 2) * augmentation.translation for _ in range(2)], dim=1
         )
         rotation = torch.stack([angle.cos(), -angle.sin(), angle.sin(), angle.cos()], dim=1).view(-1, 2, 2)
-        linear = rotation / zoom.view(-1, 1, 1) @ d4_matrices()[turns]  # (B, 2, 2)
+        # The image is magnified last: from output to input that comes first.
+        linear = rotation @ d4_matrices()[turns] / zoom.unsqueeze(1)  # (B, 2, 2)
         theta = torch.cat([linear, shift.unsqueeze(2)], dim=2)  # (B, 2, 3)
 
     def factor(spread: float) -> torch.Tensor:
@@ -139,9 +151,13 @@ def draw(augmentation: Augmentation, count: int, generator: torch.Generator) -> 
         turns, theta, factor(augmentation.brightness), factor(augmentation.contrast),
         factor(augmentation.saturation), uniform(-augmentation.hue, augmentation.hue),
     )  # fmt: skip
-    if not augmentation.artifacts:
-        return drawn  # nothing more is taken from the generator: results without artefacts stay what they were
-    return replace(drawn, artifacts=draw_artifacts(augmentation.artifacts, count, generator))
+    # Where these are off nothing is taken from the generator: results without them stay what they were.
+    if augmentation.brightness_shift:
+        shift = 255 * uniform(-augmentation.brightness_shift, augmentation.brightness_shift)
+        drawn = replace(drawn, brightness_shift=shift)
+    if augmentation.artifacts:
+        drawn = replace(drawn, artifacts=draw_artifacts(augmentation.artifacts, count, generator))
+    return replace(drawn, contrast_by_channel=augmentation.contrast_by_channel)
 
 
 def view_draw(count: int, view: int) -> Draw:
@@ -170,7 +186,8 @@ def augment(pixels: torch.Tensor, drawn: Draw) -> torch.Tensor:
     """Return `pixels` (B, 3, S, S) in 0 to 255 transformed and recoloured as drawn, channels last.
 
     Geometry is interpolated bilinearly with reflected edges; flips and quarter turns alone are exact. Colour is
-    brightness, then contrast about the image's mean grey, saturation and hue, clipped to 0 to 255 once, at the end.
+    brightness (factor, then shift), then contrast about the image's mean grey or its channels' means, saturation and
+    hue, clipped to 0 to 255 once, at the end.
     Artefacts lie on top. uint8 stays uint8 on the CPU; on a GPU the result is float where values change.
     """
     changed = _change(pixels, drawn)
@@ -262,21 +279,20 @@ def _pool() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(cores(), thread_name_prefix="augment")
 
 
-def _mean_greys(pixels: torch.Tensor) -> torch.Tensor:
-    """Return the mean grey (B,) of pixels (B, 3, S, S)."""
-    grey = constant(_GREY, pixels.device)
+def _channel_means(pixels: torch.Tensor) -> torch.Tensor:
+    """Return the mean of each channel (B, 3) of pixels (B, 3, S, S)."""
     if pixels.device.type == "cpu" and pixels.dtype == torch.uint8:
         import cv2
 
         means = [cv2.mean(image)[:3] for image in pixels.permute(0, 2, 3, 1).contiguous().numpy()]
-        return torch.tensor(means) @ grey
-    return pixels.mean(dim=(2, 3), dtype=torch.float32) @ grey
+        return torch.tensor(means)
+    return pixels.mean(dim=(2, 3), dtype=torch.float32)
 
 
 def _colour_maps(drawn: Draw, pixels: torch.Tensor) -> torch.Tensor:
     """Return one matrix per image (B, 3, 4), its last column the offset, for pixels (B, 3, S, S) in 0 to 255."""
-    average = _mean_greys(pixels)
-    device = average.device
+    means = _channel_means(pixels)
+    device = means.device
     brightness, contrast, saturation, hue = (
         on_device(getattr(drawn, name), device) for name in ("brightness", "contrast", "saturation", "hue")
     )
@@ -287,7 +303,13 @@ def _colour_maps(drawn: Draw, pixels: torch.Tensor) -> torch.Tensor:
     turn = torch.stack([one, zero, zero, zero, cos, -sin, zero, sin, cos], dim=1).view(-1, 3, 3)
     colour = constant(_rgb(), device) @ turn @ constant(_YIQ, device) @ saturate  # (B, 3, 3); maps every grey to itself
     matrix = (brightness * contrast).view(-1, 1, 1) * colour
-    offset = ((1 - contrast) * brightness * average).view(-1, 1) * colour.sum(dim=2)
+    if drawn.contrast_by_channel:
+        offset = ((1 - contrast) * brightness).view(-1, 1) * (colour @ means.unsqueeze(2)).squeeze(2)
+    else:
+        grey = means @ constant(_GREY, device)
+        offset = ((1 - contrast) * brightness * grey).view(-1, 1) * colour.sum(dim=2)
+    if drawn.brightness_shift is not None:  # of the image and of its mean alike: contrast leaves it as it is
+        offset = offset + on_device(drawn.brightness_shift, device).view(-1, 1) * colour.sum(dim=2)
     return torch.cat([matrix, offset.unsqueeze(2)], dim=2)
 
 

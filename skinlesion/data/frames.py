@@ -14,6 +14,9 @@ import pandas as pd
 #: A longer frame is cut to this many short sides: a panorama shows no more of a lesion.
 MOST_ASPECT = 2.0
 
+#: Ways to squash → the interpolation that replaces the antialiased one.
+_SQUASHES = {"squash": "", "squash_bilinear": "bilinear", "squash_bicubic": "bicubic"}
+
 
 def frame_size(width: int, height: int, side: int) -> tuple[int, int]:
     """Return height and width of the frame that `prepare` keeps of a photograph: its short side becomes `side`."""
@@ -41,7 +44,8 @@ def to_square(frame: np.ndarray, how: str, side: int | None = None) -> np.ndarra
 
     Args:
         how: "crop" cuts out the largest centred square, "squash" changes the aspect ratio, "pad" keeps it and adds
-            black bars.
+            black bars. "squash_bilinear" and "squash_bicubic" do not smooth before they reduce, as TensorFlow does not
+            by default (its cubic kernel has a = −0.5, OpenCV's −0.75).
         side: of a squashed or padded square, else the frame's short side, as of a cropped one.
     """
     height, width = frame.shape[:2]
@@ -49,8 +53,8 @@ def to_square(frame: np.ndarray, how: str, side: int | None = None) -> np.ndarra
     if how == "crop":
         return _centre(frame, short, short)
     side = side or short
-    if how == "squash":
-        return resize(frame, side, side)
+    if how in _SQUASHES:
+        return resize(frame, side, side, _SQUASHES[how])
     scale = side / max(width, height)
     inner = resize(frame, max(1, round(height * scale)), max(1, round(width * scale)))
     framed = np.zeros((side, side, 3), dtype=np.uint8)
@@ -59,9 +63,12 @@ def to_square(frame: np.ndarray, how: str, side: int | None = None) -> np.ndarra
     return framed
 
 
-def resize(pixels: np.ndarray, height: int, width: int) -> np.ndarray:
+def resize(pixels: np.ndarray, height: int, width: int, plainly: str = "") -> np.ndarray:
     """Return an image (H, W, 3) at another size: bicubic when enlarged, area means when reduced to half or less, and
     between these smoothed with σ = (factor − 1) / 2 and interpolated bilinearly, as scikit-image does.
+
+    Args:
+        plainly: "bilinear" or "bicubic" interpolates so at any factor, without smoothing.
     """
     if pixels.shape[:2] == (height, width):
         return pixels
@@ -69,7 +76,9 @@ def resize(pixels: np.ndarray, height: int, width: int) -> np.ndarray:
 
     factors = pixels.shape[0] / height, pixels.shape[1] / width
     method = cv2.INTER_LINEAR
-    if min(factors) >= 2:
+    if plainly:
+        method = {"bilinear": cv2.INTER_LINEAR, "bicubic": cv2.INTER_CUBIC}[plainly]
+    elif min(factors) >= 2:
         method = cv2.INTER_AREA
     elif max(factors) > 1:  # area means are slow at non-integer factors
         down, across = ((max(factor, 1) - 1) / 2 for factor in factors)

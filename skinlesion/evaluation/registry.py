@@ -2,8 +2,8 @@
 
 To add a metric, add an entry to `METRICS`. It then stands in metrics.json; one that is a function of the confusion
 matrix also has an interval there and can be given to `skinlesion compare --metric`. The other fields of `Metric` say
-where else it appears; params.yaml can name it once it stands in `choices.Metric` (or `choices.Monitor`). Everything
-that titles, orders or shows metrics reads this table.
+where else it appears; params.yaml can name it once it stands in `choices.Metric` (`choices.ClassMetric`, and
+`choices.Monitor`). Everything that titles, orders or shows metrics reads this table.
 """
 
 from collections.abc import Callable
@@ -143,9 +143,6 @@ METRICS: dict[str, Metric] = {
     )
 }  # fmt: skip
 
-#: Names of the metrics by which `stats` may compare experiments, the default primary one first.
-COMPARED = choices.names(choices.Metric)
-
 #: Names of the validation values that training may stop on.
 MONITORED = choices.names(choices.Monitor)
 
@@ -203,5 +200,5 @@ def make_schema(classes: tuple[str, ...] = CLASSES) -> Schema:
     )
 
 
-#: The schema of all seven classes.
+#: The schema of all seven classes; its metrics are those by which models can be compared.
 SCHEMA = make_schema()

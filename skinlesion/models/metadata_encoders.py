@@ -99,6 +99,34 @@ class OneHotEncoder:
 
 
 @dataclass(frozen=True)
+class DropFirstEncoder(OneHotEncoder):
+    """Standardised age, then sex and localization one-hot without the first category in alphabetical order.
+
+    Published projects (p0, p1) code so: scikit-learn's `OneHotEncoder(drop="first")`. The category left out (female,
+    abdomen) has zeros throughout; a missing age is the training mean, without a flag; a category that is not in the
+    vocabulary counts as unknown.
+    """
+
+    @property
+    def fields(self) -> tuple[Field, ...]:
+        fields, start = [Field("age", 0, (0.0,))], 1
+        for name, categories in zip(FIELDS[1:], (self.sexes, self.localizations), strict=True):
+            missing = tuple(float(category == UNKNOWN) for category in sorted(categories)[1:])
+            fields.append(Field(name, start, missing))
+            start += len(missing)
+        return tuple(fields)
+
+    def encode(self, table: pd.DataFrame) -> np.ndarray:
+        age = (_ages(table) - self.age_mean) / self.age_std
+        columns = [np.where(np.isnan(age), 0.0, age)[:, None]]
+        for name, categories in zip(FIELDS[1:], (self.sexes, self.localizations), strict=True):
+            texts = _texts(table, name)
+            known = np.where(np.isin(texts, categories), texts, UNKNOWN)
+            columns.append(known[:, None] == np.array(sorted(categories)[1:], dtype=object)[None, :])
+        return np.hstack(columns).astype(np.float32)
+
+
+@dataclass(frozen=True)
 class OrdinalEncoder:
     """Median-imputed age, sex and localization as integer codes in alphabetical order, all standardised.
 
@@ -185,7 +213,12 @@ class EmbeddingEncoder:
         return _plain(asdict(self))
 
 
-ENCODERS: dict[str, Any] = {"onehot": OneHotEncoder, "ordinal": OrdinalEncoder, "embedding": EmbeddingEncoder}
+ENCODERS: dict[str, Any] = {
+    "onehot": OneHotEncoder,
+    "onehot_drop_first": DropFirstEncoder,
+    "ordinal": OrdinalEncoder,
+    "embedding": EmbeddingEncoder,
+}
 
 
 def fit_encoder(name: str, table: pd.DataFrame, age: str = "continuous") -> MetadataEncoder:
@@ -218,7 +251,12 @@ class _EmbeddingState(_AgeState):
     binned: bool
 
 
-_STATES: dict[str, Any] = {"onehot": _OneHotState, "ordinal": _OrdinalState, "embedding": _EmbeddingState}
+_STATES: dict[str, Any] = {
+    "onehot": _OneHotState,
+    "onehot_drop_first": _OneHotState,
+    "ordinal": _OrdinalState,
+    "embedding": _EmbeddingState,
+}
 
 
 def restore_encoder(name: str, state: dict[str, Any], origin: str = "metadata encoder") -> MetadataEncoder:

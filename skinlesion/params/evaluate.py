@@ -4,8 +4,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from skinlesion.choices import MOST_REPLICATES, Calibration, CamMethod, EnsembleMethod, Metric
-from skinlesion.params.section import Cost, Distinct, Fold, Line, Replicates, Section, Seed, check_costs
+from skinlesion.choices import MOST_REPLICATES, Calibration, CamMethod, EnsembleMethod
+from skinlesion.params.section import Cost, Distinct, Fold, Line, MetricName, Replicates, Section, Seed, check_costs
 from skinlesion.vocabulary import CLASSES
 
 
@@ -74,8 +74,8 @@ class ExplainParams(Section):
 class StatsParams(Section):
     """Comparisons of experiments."""
 
-    primary: Metric = Field("balanced_accuracy", description="The metric the main comparison is about.")
-    metrics: Annotated[list[Metric], Distinct] = Field(
+    primary: MetricName = Field("balanced_accuracy", description="The metric the main comparison is about.")
+    metrics: Annotated[list[MetricName], Distinct] = Field(
         ["balanced_accuracy", "macro_f1", "macro_auc"], min_length=1, description="Metrics compared."
     )
     pairs: list[Annotated[list[str], Field(min_length=2, max_length=2), Distinct]] | None = Field(
@@ -84,7 +84,7 @@ class StatsParams(Section):
     replicates: Replicates = Field(10_000, description="Bootstrap replicates.")
     seed: Seed = Field(0, description="Seed of the bootstrap.")
     confidence: float = Field(0.95, gt=0.5, lt=1, description="Confidence level of the intervals.")
-    margins: dict[Metric, Annotated[float, Field(gt=0, lt=1)]] = Field(
+    margins: dict[MetricName, Annotated[float, Field(gt=0, lt=1)]] = Field(
         {"balanced_accuracy": 0.02, "macro_f1": 0.02, "macro_auc": 0.005},
         description="Metric → the smallest difference that matters, fixed beforehand (docs/margins.md says why these).",
     )
@@ -127,7 +127,10 @@ class ClaimParams(Section):
     claim: Line = Field(min_length=1, description="The statement in words.")
     a: str = Field(description="The experiment it starts from.")
     b: str = Field(description="The experiment compared with it.")
-    metric: Metric = Field("balanced_accuracy", description="The metric it is answered with.")
+    metric: MetricName = Field(
+        "balanced_accuracy",
+        description="The metric it is answered with; of a class, as in sensitivity_mel, where it is about one.",
+    )
     direction: Literal["higher", "lower", "equal"] = Field(description="What it says of b against a.")
     source: Line = Field(min_length=1, description="Who says so.")
 

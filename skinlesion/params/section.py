@@ -1,11 +1,11 @@
 """What the sections of params.yaml have in common: the base class and types with ranges."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
-from skinlesion.choices import LARGEST_SEED, MOST_REPLICATES
+from skinlesion.choices import LARGEST_SEED, MOST_REPLICATES, ClassMetric, Metric, names
 from skinlesion.errors import choices
 from skinlesion.folds import FOLDS
 from skinlesion.vocabulary import CLASSES
@@ -34,6 +34,16 @@ def _check_line(value: str) -> str:
     if not value.isprintable():
         raise ValueError("is more than one line, or has characters that cannot be printed")
     return value
+
+
+#: Metrics with an interval, by which models can be compared: all that `evaluation.registry` can resample.
+COMPARABLE = (*names(Metric), *(f"{family}_{dx}" for family in names(ClassMetric) for dx in CLASSES))
+
+if TYPE_CHECKING:
+    MetricName = str
+else:
+    #: One of them, such as `macro_f1` or `sensitivity_mel`.
+    MetricName = Literal[COMPARABLE]
 
 
 def _check_distinct(values: list[Any]) -> list[Any]:

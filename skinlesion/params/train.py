@@ -41,6 +41,9 @@ from skinlesion.params.section import (
     check_costs,
 )
 
+#: Fields of `AugmentParams` that change nothing by being set.
+_HOW = ("preset", "scale", "scale_by_axis", "crop", "contrast_by_channel")
+
 
 class AugmentParams(Section):
     """Random changes of training images: a preset, and what differs from it. A bare name means that preset."""
@@ -53,12 +56,15 @@ class AugmentParams(Section):
     scale: Annotated[tuple[float, float], Field(strict=False)] | None = Field(
         None, description="Smallest and largest magnification."
     )
+    scale_by_axis: bool | None = Field(None, description="Draw one magnification for each axis.")
     translation: Strength = Field(None, description="Largest shift, as a share of the side.")
     crop: Annotated[float, Field(gt=0, le=1)] | None = Field(
         None, description="Smallest share of the area that a random square crop keeps; 1 crops nothing."
     )
     brightness: Strength = Field(None, description="Factor from 1 − x to 1 + x.")
+    brightness_shift: Strength = Field(None, description="Largest amount added, as a share of white.")
     contrast: Strength = Field(None, description="Factor from 1 − x to 1 + x about the image's mean grey.")
+    contrast_by_channel: bool | None = Field(None, description="Contrast about each channel's own mean.")
     saturation: Strength = Field(None, description="Factor from 1 − x to 1 + x.")
     hue: Annotated[float, Field(ge=0, le=0.5)] | None = Field(None, description="Largest turn of hue, in whole turns.")
     artifacts: Annotated[float, Field(ge=0, le=1)] | None = Field(
@@ -83,7 +89,7 @@ class AugmentParams(Section):
     def is_off(self) -> bool:
         return (
             self.preset == "none"
-            and not any(value for name, value in self if name not in ("preset", "scale", "crop"))
+            and not any(value for name, value in self if name not in _HOW)
             and self.scale in (None, (1.0, 1.0))
             and self.crop in (None, 1.0)
         )
@@ -121,8 +127,8 @@ class TrainParams(Section):
     )
     square: Square = Field(
         "crop",
-        description="What is seen of a frame that is not square: its centre, all of it squeezed, or all of it between "
-        "black bars.",
+        description="What is seen of a frame that is not square: its centre, all of it squeezed (antialiased, or "
+        "interpolated plainly as TensorFlow does), or all of it between black bars.",
     )
     input_scaling: InputScaling = Field(
         "backbone",

@@ -16,7 +16,7 @@ from skinlesion.errors import UserError, choices, name_some, printable
 from skinlesion.evaluation.predictions import Predictions, read_predictions, restrict_images
 from skinlesion.evaluation.published_figures import read_figures
 from skinlesion.evaluation.published_predictions import PublishedPredictions, read_ids, read_published
-from skinlesion.evaluation.registry import COMPARED
+from skinlesion.evaluation.registry import SCHEMA
 from skinlesion.files import write_json, write_text
 from skinlesion.outputs import check_outputs, first_bytes
 from skinlesion.params import EvaluateParams, StatsParams
@@ -74,8 +74,8 @@ def retest_files(
     Raises:
         UserError: nothing can be read, or images are unknown or differ.
     """
-    if metric not in COMPARED:
-        raise UserError(f"--metric {name_some([metric])}: {choices(COMPARED, metric)}")
+    if metric not in SCHEMA.metrics():
+        raise UserError(f"--metric {name_some([metric])}: {choices(SCHEMA.metrics(), metric)}")
     files, classes, published = _sorted_files(files, classes, published)
     table = read_archive(archive)
     read = {_name(path): read_published(path, table, classes, logits=logits) for path in files}

@@ -99,10 +99,12 @@ def _validation(params: Params, workspace: Workspace) -> dict[str, Predictions]:
 
 def plan_of(params: Params) -> Plan:
     """Return the comparison plan that params.yaml fixes."""
-    claimed = [claim.metric for claim in params.claims]
+    further: dict[Pair, tuple[str, ...]] = {}
+    for claim in params.claims:
+        further[claim.a, claim.b] = (*further.get((claim.a, claim.b), ()), claim.metric)
     return plan_from(
         params.stats,
-        metrics=tuple(dict.fromkeys([*params.stats.metrics, *claimed])),
+        further=further,
         test_per_training=TEST_PARTS / TRAINING_PARTS,
     )
 

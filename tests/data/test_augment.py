@@ -1,6 +1,7 @@
 """Augmentation: exact flips and turns, equal results on bytes and floats, draws within their ranges."""
 
 import colorsys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -124,6 +125,51 @@ def test_draws_stay_within_their_ranges_and_differ_by_image():
     assert (drawn.brightness - 1).abs().max() <= 0.2
     assert drawn.hue.abs().max() <= 0.05
     assert (drawn.contrast == 1).all()
+
+
+def test_either_axis_is_magnified_by_itself_after_the_turn():
+    augmentation = Augmentation(rotation=108, flip=True, scale=(0.83, 1.25), scale_by_axis=True)
+    linear = draw(augmentation, 2000, generator()).theta[:, :, :2]
+    # The columns of the map output → input are what one step across and one step down become.
+    across, down = (1 / linear.norm(dim=1)).unbind(1)
+    for zoom in (across, down):
+        assert 0.83 - 1e-4 <= zoom.min() < 0.84
+        assert 1.24 < zoom.max() <= 1.25 + 1e-4
+    assert abs(np.corrcoef(across, down)[0, 1]) < 0.1
+    torch.testing.assert_close((linear[:, :, 0] * linear[:, :, 1]).sum(1), torch.zeros(2000), atol=1e-5, rtol=0)
+
+
+def test_without_them_the_new_changes_take_nothing_from_the_generator():
+    before, after = generator(), generator()
+    draw(Augmentation(scale=(0.9, 1.1), contrast=0.1), 4, before)
+    draw(Augmentation(scale=(0.9, 1.1), contrast=0.1, contrast_by_channel=True), 4, after)
+    assert torch.equal(before.get_state(), after.get_state())
+
+
+@pytest.mark.parametrize("as_bytes", [True, False])
+def test_brightness_is_added_and_contrast_is_about_each_channels_mean(as_bytes):
+    """By hand, as Keras' RandomBrightness and RandomContrast: x + s, then the channel's mean + c (x + s − mean)."""
+    images = (pictures(2) // 2 + 60).contiguous(memory_format=torch.channels_last)
+    drawn = replace(
+        coloured(contrast=0.8, count=2), brightness_shift=torch.tensor([30.0, -20.0]), contrast_by_channel=True
+    )
+    lifted = images.double() + torch.tensor([30.0, -20.0]).view(2, 1, 1, 1)
+    mean = lifted.mean(dim=(2, 3), keepdim=True)
+    expected = mean + 0.8 * (lifted - mean)
+    augmented = augment(images if as_bytes else images.float(), drawn).double()
+    assert (augmented - expected).abs().max() <= (0.51 if as_bytes else 0.01)
+    alone = augment(images.float(), replace(coloured(count=2), brightness_shift=torch.tensor([30.0, -20.0])))
+    torch.testing.assert_close(alone, lifted.float(), atol=0.02, rtol=0)
+    about_grey = augment(images.float(), replace(drawn, contrast_by_channel=False)).double()
+    assert (about_grey - expected).abs().max() > 1
+
+
+def test_brightness_is_added_within_its_range():
+    drawn = draw(Augmentation(brightness_shift=0.2), 2000, generator())
+    assert drawn.recolours
+    assert -51 <= drawn.brightness_shift.min() < -50
+    assert 50 < drawn.brightness_shift.max() <= 51
+    assert drawn[:3].brightness_shift.tolist() == drawn.brightness_shift[:3].tolist()
 
 
 def test_a_crop_stays_inside_the_image():

@@ -7,6 +7,7 @@ import shutil
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from PIL import Image
 
 from skinlesion.data.frames import SquareImages, frame_size, frame_sizes, resize, to_frame, to_square
@@ -51,6 +52,16 @@ def test_squashing_smooths_along_the_side_that_shrinks_alone():
     assert to_square(columns, "squash", 40)[:, 2:-2].std() < 0.75 * columns.std()
 
 
+@pytest.mark.parametrize("how", ["squash_bilinear", "squash_bicubic"])
+def test_squashing_plainly_is_torchs_interpolation_without_smoothing(how):
+    frame = np.random.default_rng(0).integers(60, 200, (45, 60, 3), dtype=np.uint8)
+    channels = torch.from_numpy(frame).permute(2, 0, 1)[None].float()
+    expected = torch.nn.functional.interpolate(channels, (20, 20), mode=how.removeprefix("squash_"))
+    squashed = to_square(frame, how, 20)
+    np.testing.assert_allclose(squashed, expected[0].permute(1, 2, 0).clamp(0, 255), atol=1.1)
+    assert squashed.std() > 1.3 * to_square(frame, "squash", 20).std()  # the grain is not smoothed away
+
+
 @pytest.mark.parametrize("size", [(600, 450), (450, 600), (450, 450), (1000, 300), (601, 450), (31, 30)])
 def test_a_frames_size_is_known_from_the_photographs(size):
     pixels = np.zeros((size[1], size[0], 3), dtype=np.uint8)
@@ -62,7 +73,7 @@ def test_a_frames_size_is_known_from_the_photographs(size):
     assert frame_sizes(files, 256).tolist() == [list(frame_size(*size, 256))]
 
 
-@pytest.mark.parametrize("how", WAYS)
+@pytest.mark.parametrize("how", [*WAYS, "squash_bicubic"])
 def test_squares_are_indexed_like_the_array_they_stand_for(how):
     rng = np.random.default_rng(0)
     frames = rng.integers(0, 255, (6, 32, 48, 3), dtype=np.uint8)

@@ -83,6 +83,8 @@ REFUSED: list[tuple[dict[str, Any], list[str]]] = [
     ({"published": [{"system": "a\nb", "setting": "s", "reproduced": None, "honest": None}]}, ["published.0.system"]),
     # lists
     ({"stats": {"metrics": ["macro_f1", "macro_f1"]}}, ["stats.metrics", "twice"]),
+    ({"stats": {"primary": "sensitivity_melanoma"}}, ["stats.primary", "did you mean sensitivity_mel?"]),
+    ({"stats": {"margins": {"ece": 0.02}}}, ["stats.margins.ece", "is not a choice"]),
     ({"assess": {"operating_points": [0.9, 0.9]}}, ["assess.operating_points", "twice"]),
     ({"stats": {"pairs": [["image", "image"]]}, "experiments": {"image": {}}}, ["stats.pairs.0", "twice"]),
     ({"ensembles": {"e": {"members": ["a", "a"]}}, "experiments": {"a": {}}}, ["ensembles.e.members", "twice"]),

@@ -9,8 +9,12 @@ from skinlesion.errors import UserError
 from skinlesion.models.metadata_encoders import ENCODERS, fit_encoder, restore_encoder
 from skinlesion.models.metadata_network import FieldInputs, MetadataShape, MetadataTokens, MetadataVector
 from skinlesion.training.examples import Records
+from skinlesion.vocabulary import LOCALIZATIONS
 
-KINDS = [("onehot", "continuous"), ("ordinal", "continuous"), ("embedding", "continuous"), ("embedding", "binned")]
+KINDS = [
+    *((name, "continuous") for name in ("onehot", "onehot_drop_first", "ordinal", "embedding")),
+    ("embedding", "binned"),
+]
 
 
 def people(**columns):
@@ -41,6 +45,22 @@ def test_onehot_is_fitted_on_training_rows_alone_and_survives_the_unseen():
     encoded = encoder.encode(strange)
     assert encoded[0, 2:].sum() == 0
     assert encoded[0, 0] == pytest.approx(25)  # still on the scale of the training rows
+
+
+def test_without_first_categories_it_is_scikit_learns():
+    """17 columns, as p0 and p1 have: age, male, unknown, and every site but the abdomen, in alphabetical order."""
+    from sklearn.preprocessing import OneHotEncoder
+
+    sites = [*LOCALIZATIONS, "unknown"]
+    table = pd.DataFrame({"age": np.arange(15) * 5.0, "sex": ["female", "male", "unknown"] * 5, "localization": sites})
+    encoder = fit_encoder("onehot_drop_first", table)
+    encoded = encoder.encode(table)
+    assert encoded.shape == (15, 17)
+    expected = OneHotEncoder(drop="first", sparse_output=False).fit_transform(table[["sex", "localization"]])
+    np.testing.assert_array_equal(encoded[:, 1:], expected)
+    np.testing.assert_allclose(encoded[:, 0], (table["age"] - 35) / table["age"].std(ddof=0), rtol=1e-6)
+    unseen = encoder.encode(pd.DataFrame({"age": [np.nan], "sex": ["other"], "localization": ["moon"]}))
+    np.testing.assert_array_equal(unseen, encoder.encode(pd.DataFrame(index=range(1))))
 
 
 def test_ordinal_is_median_imputed_alphabetical_and_standardised():
@@ -91,7 +111,7 @@ def test_an_age_is_needed_in_training(name):
 
 
 def test_an_unknown_encoder_names_the_known():
-    with pytest.raises(UserError, match="onehot, ordinal, embedding"):
+    with pytest.raises(UserError, match="onehot, onehot_drop_first, ordinal, embedding"):
         fit_encoder("words", people())
 
 

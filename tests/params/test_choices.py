@@ -12,7 +12,7 @@ from skinlesion.choices import listed, names
 
 def _registries():
     from skinlesion.data.augment import PRESETS
-    from skinlesion.evaluation.registry import COMPARED, MONITORED
+    from skinlesion.evaluation.registry import METRICS, MONITORED, SCHEMA
     from skinlesion.models.fusion import FUSIONS
     from skinlesion.models.metadata_encoders import ENCODERS
     from skinlesion.tracking.trackers import LIVE_TRACKERS, TRACKERS
@@ -21,7 +21,8 @@ def _registries():
         choices.Preset: PRESETS,
         choices.Fusion: FUSIONS,
         choices.MetadataEncoding: ENCODERS,
-        choices.Metric: COMPARED,
+        choices.Metric: set(METRICS) & set(SCHEMA.metrics()),
+        choices.ClassMetric: {name for name, metric in METRICS.items() if metric.per_class},
         choices.Monitor: MONITORED,
         choices.Tracker: TRACKERS,
         choices.LiveTracker: LIVE_TRACKERS,

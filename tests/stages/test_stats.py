@@ -3,10 +3,18 @@
 import json
 import shutil
 
+import pandas as pd
+import pytest
+
+from skinlesion.analysis.comparison import compare
+from skinlesion.analysis.external_comparison import compare_external
+from skinlesion.analysis.plan import Plan
+from skinlesion.evaluation.predictions import restrict_images
 from skinlesion.params_file import load_params
 from skinlesion.results.workspace import Workspace
 from skinlesion.stages.stats import stats
 from tests.conftest import small_params, write_params
+from tests.simulated import simulated
 
 
 def test_without_claims_there_are_none_to_count(finished, tmp_path):
@@ -16,3 +24,37 @@ def test_without_claims_there_are_none_to_count(finished, tmp_path):
     stats(load_params(folder / "params.yaml"), Workspace(folder))
     written = json.loads((folder / "reports/stats/stats.json").read_text())
     assert written["claims"] == {}
+
+
+def test_a_claim_on_a_metric_of_one_class_is_answered_for_its(finished, tmp_path):
+    folder = tmp_path / "workspace"
+    shutil.copytree(finished / "reports", folder / "reports")
+    claim = {"claim": "c", "a": "image", "b": "concat", "direction": "higher", "source": "s"}
+    metrics = ("accuracy", "sensitivity_nv", "malignant_auc")
+    write_params(folder, small_params(claims=[claim | {"metric": metric} for metric in metrics]))
+    comparisons = stats(load_params(folder / "params.yaml"), Workspace(folder))
+    judged = comparisons[comparisons["family"] == "confirmatory"].set_index("metric")
+    claims = pd.read_csv(folder / "reports/stats/claims.csv").set_index("metric")
+    assert list(claims.index) == list(judged.index) == list(metrics)
+    of = {name: json.loads((folder / f"reports/runs/{name}/metrics.json").read_text()) for name in ("image", "concat")}
+    for metric in metrics:
+        assert claims.loc[metric, "difference"] == pytest.approx(of["concat"][metric] - of["image"][metric], abs=1e-8)
+        assert claims.loc[metric, "answer"]
+
+
+def test_further_metrics_are_those_of_their_pair_in_either_order():
+    predictions = {name: simulated(strength=strength) for name, strength in (("a", 1.0), ("b", 1.5), ("c", 1.2))}
+    plan = Plan(("macro_f1",), "macro_f1", replicates=0, further={("b", "a"): ("auc_mel",)})
+    table = compare(predictions, [("a", "b"), ("a", "c")], plan).table
+    of_pair = table.groupby("b")["metric"].agg(set)
+    assert of_pair["b"] == {"macro_f1", "auc_mel", "accuracy"}  # McNemar's rows are about the accuracy
+    assert of_pair["c"] == {"macro_f1", "accuracy"}
+
+
+def test_claims_on_classes_that_external_data_lack_are_left_out_there():
+    predictions = {name: simulated(seeds=2, strength=strength) for name, strength in (("a", 1.0), ("b", 1.5))}
+    shown = predictions["a"].image_ids[predictions["a"].labels != 3]  # no dermatofibroma
+    members = {name: restrict_images(of_name, shown) for name, of_name in predictions.items()}
+    plan = Plan(("macro_f1",), "macro_f1", further={("b", "a"): ("f1_df", "f1_nv")})
+    table = compare_external(members, [("a", "b")], plan)
+    assert set(table["metric"]) == {"macro_f1", "f1_nv"}
