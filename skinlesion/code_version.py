@@ -150,14 +150,19 @@ def _used_files(path: Path, package: Path) -> tuple[Path, ...]:
 
 
 def _named_files(texts: set[str], package: Path) -> tuple[Path, ...]:
-    """Return the templates and styles whose names are among `texts`, with or without a folder."""
+    """Return the files but modules that `texts` name, with or without a folder; "name/" names all of a folder."""
     names = {text.rpartition("/")[2] for text in texts}
-    return tuple(path for path in _other_files(package) if path.name in names)
+    folders = {text.rstrip("/") for text in texts if text.endswith("/")}
+    return tuple(
+        path
+        for path in _other_files(package)
+        if path.name in names or path.parent.relative_to(package).as_posix() in folders
+    )
 
 
 @cache
 def _other_files(package: Path) -> tuple[Path, ...]:
-    """Return whatever is no module and no byte code: templates and styles."""
+    """Return whatever is no module and no byte code: templates, styles, entries of the registry."""
     return tuple(path for path in package.rglob("*.*") if path.suffix not in {".py", ".pyc"} and path.is_file())
 
 

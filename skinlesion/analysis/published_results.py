@@ -21,8 +21,8 @@ from skinlesion.reading import fitting, read_text
 from skinlesion.stats.counts import Counts
 from skinlesion.vocabulary import CLASSES
 
-#: The entries of this package.
-FOLDER = Path(__file__).parents[1] / "registry"
+#: The entries of this package; the stroke tells `code_version` that all files of the folder are read.
+FOLDER = Path(__file__).parents[1] / "registry/"
 #: The file of that folder that is no entry: what the projects are (`published_projects`).
 PROJECTS_NAME = "projects.yaml"
 

@@ -145,6 +145,13 @@ def test_the_report_reaches_pages_alone(path):
     assert stages or path.suffix == ".py" or name in commands, "a template that no page names"
 
 
+def test_entries_of_the_registry_reach_the_report_and_nothing_that_trains():
+    entries = {f"registry/{path.name}" for path in (PACKAGE / "registry").glob("*.yaml")}
+    assert entries
+    assert entries <= closure("stages.report")
+    assert not entries & (closure("stages.train") | closure("stages.stats"))
+
+
 def test_styles_reach_every_page():
     assert stages_with("report/style.css") == PAGES
 
