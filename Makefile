@@ -22,7 +22,7 @@ wheel: $(STAMP)
 	@PATH="$(BIN):$$PATH" python -m build --outdir build/wheel . > build/wheel/build.log 2>&1 || { tail -20 build/wheel/build.log; exit 1; }
 	@$(PYTHON) -m venv build/wheel/bare
 	@build/wheel/bare/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt build/wheel/*.whl
-	@PATH="$(BIN):$$PATH" python tests/wheel.py build/wheel/bare/bin/skinlesion
+	@PATH="$(BIN):$$PATH" python tests/wheel.py build/wheel/bare/bin/skinlesion build/wheel/page.html
 
 lint: $(STAMP)
 	@PATH="$(BIN):$$PATH" ruff check . && PATH="$(BIN):$$PATH" ruff format --check . && PATH="$(BIN):$$PATH" mypy
@@ -74,6 +74,19 @@ docs: $(DOCS_STAMP)
 $(DOCS_STAMP): $(STAMP)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
 	@touch $(DOCS_STAMP)
+
+# Opens what people are sent in a real browser (Qt WebEngine, some 250 MB, once): the page of a comparison made by the
+# installed wheel, the pages of the phantom, and the documentation.
+BROWSER_STAMP := .venv/.browser
+.PHONY: pages
+pages: $(BROWSER_STAMP) demo
+	@test -f build/wheel/page.html || $(MAKE) wheel
+	@test -f build/site/index.html || $(MAKE) docs
+	@$(BIN)/python tests/browser.py build/wheel/page.html examples/phantom/reports/*.html examples/retest/retest.html build/site
+
+$(BROWSER_STAMP): $(STAMP)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[browser]'
+	@touch $(BROWSER_STAMP)
 
 clean:
 	rm -rf .venv

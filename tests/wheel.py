@@ -1,8 +1,11 @@
 """What `make wheel` runs: the command of an installed wheel compares two files, in a folder without the source.
 
-python tests/wheel.py build/wheel/bare/bin/skinlesion
+python tests/wheel.py build/wheel/bare/bin/skinlesion build/wheel/page.html
+
+The page that the comparison wrote is kept under the second name.
 """
 
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -40,6 +43,7 @@ def main() -> None:
         answer = run("compare", "a.csv", "b.csv", "--html", "page.html").splitlines()[0]
         assert answer.startswith("b is better than a by"), answer
         assert "<svg" in (folder / "page.html").read_text(encoding="utf-8")
+        shutil.copy(folder / "page.html", sys.argv[2])
         run("score", "a.csv")
         run("registry")
         for example in ("phantom", "offline", "ham10000"):
