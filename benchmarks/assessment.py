@@ -36,8 +36,8 @@ def main() -> None:
             out = str(Path(folder) / "out")
             evaluating.append(seconds("evaluate", "--experiment", name, "--out", out, cwd=workspace))
             files = [f"{out}/predictions.csv", "--validation", f"{out}/validation.csv"]
-            known = ["--metadata", "data/prepared/metadata.csv", "--params", "params.yaml", "--out", f"{out}/tables"]
-            assessing.append(seconds("score", *files, *known, cwd=workspace))
+            options = ["--metadata", "data/prepared/metadata.csv", "--params", "params.yaml", "--out", f"{out}/tables"]
+            assessing.append(seconds("score", *files, *options, cwd=workspace))
     whole = statistics.median(a + b for a, b in zip(evaluating, assessing, strict=True))
     print(f"{name}, medians of {ROUNDS} rounds")
     print(f"evaluate: predictions, masked ones, metrics     {statistics.median(evaluating):5.1f} s")

@@ -66,10 +66,10 @@ def stated(event: str, a: float, b: float, rank: np.ndarray) -> tuple[np.ndarray
 
 def true_error(event: str, a: float, b: float, bins: int) -> tuple[float, float]:
     """Return the root mean squared error over bins of equal mass, and the ECE over bins of equal width."""
-    true, said = stated(event, a, b, (np.arange(600_000) + 0.5) / 600_000)
-    mass, width = equal_mass(said, bins), equal_width(said, bins)
-    gap = np.bincount(mass, true - said, bins) / np.bincount(mass, minlength=bins)
-    return float(np.sqrt((gap**2).mean())), float(np.abs(np.bincount(width, true - said, bins)).sum() / len(true))
+    true, predicted = stated(event, a, b, (np.arange(600_000) + 0.5) / 600_000)
+    mass, width = equal_mass(predicted, bins), equal_width(predicted, bins)
+    gap = np.bincount(mass, true - predicted, bins) / np.bincount(mass, minlength=bins)
+    return float(np.sqrt((gap**2).mean())), float(np.abs(np.bincount(width, true - predicted, bins)).sum() / len(true))
 
 
 def simulate(
@@ -79,26 +79,26 @@ def simulate(
     lesion = np.repeat(np.arange(lesions), rng.choice(SIZES, lesions, p=shares))
 
     def noise() -> np.ndarray:
-        of_lesion = rng.normal(size=lesions)[lesion]
-        return np.sqrt(rho) * of_lesion + np.sqrt(1 - rho) * rng.normal(size=len(lesion))
+        lesion_effect = rng.normal(size=lesions)[lesion]
+        return np.sqrt(rho) * lesion_effect + np.sqrt(1 - rho) * rng.normal(size=len(lesion))
 
     def layered() -> list[np.ndarray]:
         common, shared = noise(), 1.0 if trainings == 1 else 0.8
         return [np.sqrt(shared) * common + np.sqrt(1 - shared) * noise() for _ in range(trainings)]
 
-    said, hits = [], []
+    predicted, hits = [], []
     for rank, chance in zip(layered(), layered(), strict=True):
         true, probability = stated(*MODELS[model], norm.cdf(rank))
-        said.append(probability)
+        predicted.append(probability)
         hits.append(norm.cdf(chance) < true)
-    return np.array(said), np.array(hits), lesion
+    return np.array(predicted), np.array(hits), lesion
 
 
 def resampled_ece(
-    rng: np.random.Generator, said: np.ndarray, hit: np.ndarray, lesion: np.ndarray
+    rng: np.random.Generator, predicted: np.ndarray, hit: np.ndarray, lesion: np.ndarray
 ) -> tuple[float, float, float]:
     """Return the plug-in ECE of one training and its basic bootstrap interval over lesions: what was shown before."""
-    statistic = calibration_error(said, hit, equal_width(said, BINS), BINS)
+    statistic = calibration_error(predicted, hit, equal_width(predicted, BINS), BINS)
     lesions = int(lesion.max()) + 1
     sums = np.stack([np.bincount(lesion, column, lesions) for column in statistic.columns.T], axis=1)
     weights = rng.multinomial(lesions, np.full(lesions, 1 / lesions), REPLICATES)
@@ -122,8 +122,8 @@ def measure(
     plug_covered, plug_outside, resampled = 0, 0, 0
     for number in range(simulations):
         rng = np.random.default_rng([lesions, list(MODELS).index(model), int(10 * rho), trainings, number])
-        said, hit, lesion = simulate(rng, lesions, model, rho, shares, trainings)
-        error = rms_calibration_error(said, hit, lesion, BINS)
+        predicted, hit, lesion = simulate(rng, lesions, model, rho, shares, trainings)
+        error = rms_calibration_error(predicted, hit, lesion, BINS)
         low, high = error.confidence_interval(CONFIDENCE)
         # An error of 0 that rounding makes 1e-8 is 0.
         covered += low <= truth + 1e-7 and truth <= high
@@ -131,7 +131,7 @@ def measure(
         outside += not low <= error.value <= high
         widths += high - low
         if number < RESAMPLED and trainings == 1:
-            value, low, high = resampled_ece(rng, said[0], hit[0], lesion)
+            value, low, high = resampled_ece(rng, predicted[0], hit[0], lesion)
             plug_covered += low <= plain <= high
             plug_outside += not low <= value <= high
             resampled += 1
@@ -143,19 +143,19 @@ def measure(
     }  # fmt: skip
 
 
-def sensitivity_coverage(lesions: int, sensitivity: float, of_all: int = 600) -> tuple[float, float, float]:
-    """Return the coverage of the percentile interval for a class of single-image lesions among `of_all`.
+def sensitivity_coverage(lesions: int, sensitivity: float, total: int = 600) -> tuple[float, float, float]:
+    """Return the coverage of the percentile interval for a class of single-image lesions among `total`.
 
     Over all data sets, over those whose resamples vary (some right, some wrong), and the share of resamples without
     the class.
     """
     rng = np.random.default_rng(lesions)
-    drawn = rng.binomial(of_all, lesions / of_all, RESAMPLES)
-    kept = drawn[drawn > 0]
+    drawn = rng.binomial(total, lesions / total, RESAMPLES)
+    nonzero = drawn[drawn > 0]
     right = np.arange(lesions + 1)
     covers = []
     for count in right:
-        low, high = np.quantile(rng.binomial(kept, count / lesions) / kept, [0.025, 0.975])
+        low, high = np.quantile(rng.binomial(nonzero, count / lesions) / nonzero, [0.025, 0.975])
         covers.append(low <= sensitivity <= high)
     weight = binom.pmf(right, lesions, sensitivity)
     varying = (right > 0) & (right < lesions)
@@ -168,10 +168,10 @@ def main() -> None:
     parser.add_argument("--simulations", type=int, default=1000)
     parser.add_argument("--out", type=Path, default=Path(__file__).with_suffix(".md"))
     options = parser.parse_args()
-    kept = options.out.with_suffix(".csv")
-    rows = list(csv.DictReader(kept.open())) if kept.exists() else []
+    csv_path = options.out.with_suffix(".csv")
+    rows = list(csv.DictReader(csv_path.open())) if csv_path.exists() else []
     done = {tuple(row[name] for name in FIELDS[:6]) for row in rows}
-    with kept.open("a", newline="") as file:
+    with csv_path.open("a", newline="") as file:
         writer = csv.DictWriter(file, FIELDS, lineterminator="\n")
         if not rows:
             writer.writeheader()

@@ -48,9 +48,11 @@ def main() -> None:
         times["pass"].append(seconds(sys.executable, "-c", "pass"))
         times["help"].append(seconds("skinlesion", "--help"))
         times["repro"].append(seconds("dvc", "repro", folder=ROOT / "examples" / "phantom"))
-    bare, shown, repro = (float(np.median(times[name])) for name in ("pass", "help", "repro"))
+    bare, help_time, repro = (float(np.median(times[name])) for name in ("pass", "help", "repro"))
     print(f"medians of {ROUNDS} rounds")
-    print(f"skinlesion --help              {shown:6.2f} s   (limit {max(0.3, 3 * bare):.2f}; bare python {bare:.2f})")
+    print(
+        f"skinlesion --help              {help_time:6.2f} s   (limit {max(0.3, 3 * bare):.2f}; bare python {bare:.2f})"
+    )
     print(f"dvc repro with nothing to do   {repro:6.2f} s   (limit 3)")
     print(f"phantom, 128 px, one core      {phantom_rate():6.0f} images/s   (limit at least 150)")
 

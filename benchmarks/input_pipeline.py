@@ -107,9 +107,9 @@ def step_share(pixels: np.ndarray, backbone: Backbone, steps: int = 6, batch: in
 
     def train(batches: Iterable) -> float:
         seconds, began = [], time.perf_counter()
-        for one in batches:
+        for minibatch in batches:
             optimizer.zero_grad()
-            torch.nn.functional.cross_entropy(model(one.image, None), one.targets).backward()
+            torch.nn.functional.cross_entropy(model(minibatch.image, None), minibatch.targets).backward()
             optimizer.step()
             seconds.append(time.perf_counter() - began)
             began = time.perf_counter()
@@ -123,8 +123,8 @@ def step_share(pixels: np.ndarray, backbone: Backbone, steps: int = 6, batch: in
 def read_files(folder: Path | None, count: int) -> tuple[list[bytes], str]:
     """Return `count` JPEG files of 600×450: of `folder`, each as often as needed, or drawn noise."""
     if folder is not None and folder.is_dir():
-        found = [path.read_bytes() for path in sorted(folder.glob("*.jpg"))]
-        return [found[place % len(found)] for place in range(count)], f"{len(found)} photographs"
+        files = [path.read_bytes() for path in sorted(folder.glob("*.jpg"))]
+        return [files[place % len(files)] for place in range(count)], f"{len(files)} photographs"
     rng = np.random.default_rng(0)
     made = []
     for _ in range(64):
@@ -155,14 +155,14 @@ def main() -> None:
         path = Path(folder) / "images.npy"
         np.save(path, np.stack(rows))
         pixels = np.load(path, mmap_mode="r")
-        found = []
+        rates = []
         for _ in range(ROUNDS):
             plain, full = ours(pixels, backbone, NO_CHANGE), ours(pixels, backbone, PRESETS["dermoscopy"])
             large, small = alternative(originals, backbone, True), alternative(squares, backbone, True)
             still = alternative(originals, backbone, False)
-            found.append((plain, full, large, small, still, full / large, full / small, plain / still))
+            rates.append((plain, full, large, small, still, full / large, full / small, plain / still))
         share = step_share(pixels, backbone)
-    plain, full, large, small, still, *ratios = np.median(found, axis=0)
+    plain, full, large, small, still, *ratios = np.median(rates, axis=0)
     print(f"{described}, {len(pixels)} images, {cores()} cores, medians of {ROUNDS} rounds; images/s to 224 px")
     print(f"DataLoader, 600×450, dermoscopy set       {large:8.0f}")
     print(f"DataLoader, 256×256, dermoscopy set       {small:8.0f}")

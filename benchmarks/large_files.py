@@ -44,9 +44,9 @@ COMMANDS: dict[str, tuple[list[str], float, float]] = {
 
 def write(path: Path, images: int, seed: int) -> None:
     """Write predictions whose labels and lesions do not depend on the seed."""
-    given = np.random.default_rng(0)
-    lesion = np.cumsum(given.random(images) < 0.75)
-    labels = given.choice(len(CLASSES), lesion[-1] + 1, p=_SHARES)[lesion]
+    rng = np.random.default_rng(0)
+    lesion = np.cumsum(rng.random(images) < 0.75)
+    labels = rng.choice(len(CLASSES), lesion[-1] + 1, p=_SHARES)[lesion]
     scores = 1.8 * np.eye(len(CLASSES))[labels] + np.random.default_rng(seed).normal(size=(images, len(CLASSES)))
     table = pd.DataFrame({
         "image_id": [f"image{number:07d}" for number in range(images)],

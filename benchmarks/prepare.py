@@ -31,13 +31,13 @@ ROUNDS = 5
 def bare_rate(images: list[bytes]) -> float:
     """Return images/s of decoding alone."""
 
-    def one(data: bytes) -> None:
+    def decode_jpeg(data: bytes) -> None:
         with Image.open(io.BytesIO(data)) as image:
             np.asarray(image.convert("RGB"))
 
     began = time.perf_counter()
     with ThreadPoolExecutor(cores()) as pool:
-        list(pool.map(one, images))
+        list(pool.map(decode_jpeg, images))
     return len(images) / (time.perf_counter() - began)
 
 
@@ -60,18 +60,18 @@ def main() -> None:
     default = Path(os.environ.get("SKINLESION_SHARED_DATA", "../shared/data")) / "ham10000_originals"
     parser.add_argument("folder", type=Path, nargs="?", default=default)
     parser.add_argument("--repeats", type=int, default=12)
-    given = parser.parse_args()
-    index = ImageIndex(given.folder)
+    arguments = parser.parse_args()
+    index = ImageIndex(arguments.folder)
     ids = sorted(index._places)
     if not ids:
-        raise SystemExit(f"{given.folder}: holds no images; name a folder of JPEGs")
-    images = [index.read(image_id) for image_id in ids] * given.repeats
+        raise SystemExit(f"{arguments.folder}: holds no images; name a folder of JPEGs")
+    images = [index.read(image_id) for image_id in ids] * arguments.repeats
 
     plain = PrepareParams()
     bare, whole = [], []
     for _ in range(ROUNDS):
         bare.append(bare_rate(images))
-        whole.append(prepare_rate(index, ids, given.repeats, plain))
+        whole.append(prepare_rate(index, ids, arguments.repeats, plain))
     ratio = statistics.median(w / b for w, b in zip(whole, bare, strict=True))
     print(f"{len(ids)} JPEGs, {cores()} cores, {ROUNDS} rounds; images a second")
     print(f"decoding alone          {statistics.median(bare):7.0f}")

@@ -54,11 +54,11 @@ def rejections(regime: Regime, lesions: Lesions, simulations: int) -> dict[str, 
         rng = np.random.default_rng([seed, REGIMES.index(regime)])
         data = simulate(regime, lesions, rng)
         right = data.probabilities.argmax(axis=2) == data.labels
-        found = dict(p_values(right, rng))
-        found["McNemar, by lesion (here)"] = clustered_mcnemar(*right, data.lesions, "yang").pvalue
+        pvalues = dict(p_values(right, rng))
+        pvalues["McNemar, by lesion (here)"] = clustered_mcnemar(*right, data.lesions, "yang").pvalue
         models = [influences(data.labels, p[None], data.lesions, ["accuracy"], SCHEMA) for p in data.probabilities]
-        found["t test, by lesion (here)"] = contrast([-1, 1], [model["accuracy"] for model in models]).pvalue()
-        for name, p in found.items():
+        pvalues["t test, by lesion (here)"] = contrast([-1, 1], [model["accuracy"] for model in models]).pvalue()
+        for name, p in pvalues.items():
             counts[name] = counts.get(name, 0) + bool(p <= 0.05)
     return {name: count / simulations for name, count in counts.items()}
 

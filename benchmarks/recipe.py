@@ -83,7 +83,7 @@ def _crossed(labels: np.ndarray, probabilities: np.ndarray, lesions: np.ndarray,
 
     from skinlesion.evaluation.decision_rules import fit_decision_rule
 
-    found = []
+    scores = []
     for seed in range(_ROUNDS):
         rng, ids = np.random.default_rng(seed), np.unique(lesions)
         half = np.isin(lesions, ids[rng.permutation(len(ids)) < len(ids) // 2])
@@ -92,8 +92,8 @@ def _crossed(labels: np.ndarray, probabilities: np.ndarray, lesions: np.ndarray,
             rule = fit_decision_rule(objective, labels[fitted], probabilities[fitted])
             answers[applied] = rule.answers(probabilities[applied])
         score = balanced_accuracy_score(labels, answers)
-        found.append(score if objective == "balanced_accuracy" else f1_score(labels, answers, average="macro"))
-    return float(np.mean(found))
+        scores.append(score if objective == "balanced_accuracy" else f1_score(labels, answers, average="macro"))
+    return float(np.mean(scores))
 
 
 def measure(name: str, out: Path) -> dict[str, Any]:
@@ -125,14 +125,14 @@ def measure(name: str, out: Path) -> dict[str, Any]:
     } | figures
 
 
-def known() -> list[dict[str, Any]]:
+def read_results() -> list[dict[str, Any]]:
     """Return the lines of recipe.jsonl."""
     return [json.loads(line) for line in RESULTS.read_text().splitlines()] if RESULTS.exists() else []
 
 
 def page(lines: list[dict[str, Any]]) -> str:
     """Return recipe.md."""
-    shown = (
+    columns = (
         "macro_auc", "nll", "balanced_accuracy", "balanced_accuracy_at_own_rule", "macro_f1", "macro_f1_at_own_rule",
     )  # fmt: skip
     head = (
@@ -140,7 +140,7 @@ def page(lines: list[dict[str, Any]]) -> str:
     )  # fmt: skip
     rows = [
         f"| {line['name']} | {'–' if line['core_minutes'] is None else line['core_minutes']} | "
-        + " | ".join(f"{line[name]:.3f}" for name in shown)
+        + " | ".join(f"{line[name]:.3f}" for name in columns)
         + f" | `{json.dumps(line['settings'])}` |"
         for line in lines
     ]
@@ -169,13 +169,13 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("runs/recipe"), help="Where they are trained.")
     parser.add_argument("--table", action="store_true", help="Only write recipe.md.")
     options = parser.parse_args()
-    done = {line["name"] for line in known()}
+    done = {line["name"] for line in read_results()}
     for name in [] if options.table else options.names or list(CANDIDATES):
         if name not in done:
             line = measure(name, options.out)
             with RESULTS.open("a") as file:
                 file.write(json.dumps(line) + "\n")
-    PAGE.write_text(page(known()))
+    PAGE.write_text(page(read_results()))
 
 
 if __name__ == "__main__":

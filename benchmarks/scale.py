@@ -45,7 +45,7 @@ def write_archive(folder: Path, images: int) -> dict[str, object]:
     """Write JPEGs and their table; return the section `data` that reads them."""
     phantom = Phantom(images, 0, 1.0)
     table = phantom.records()
-    drawn = [phantom.read(one, PrepareParams(image_size=600)).pixels[:450] for one in table["image_id"][:_DRAWN]]
+    drawn = [phantom.read(key, PrepareParams(image_size=600)).pixels[:450] for key in table["image_id"][:_DRAWN]]
     for number, image_id in enumerate(table["image_id"]):
         pixels = np.roll(drawn[number % _DRAWN], number, axis=1)
         cv2.imwrite(str(folder / f"{image_id}.jpg"), pixels[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, 90])
@@ -56,9 +56,9 @@ def write_archive(folder: Path, images: int) -> dict[str, object]:
 
 def write_predictions(folder: Path, images: int, experiments: tuple[str, ...]) -> None:
     """Write predictions of experiments on the same images, lesions of one image or two."""
-    given = np.random.default_rng(0)
-    lesion = np.cumsum(given.random(images) < 0.75)
-    labels = given.choice(len(CLASSES), lesion[-1] + 1, p=_SHARES)[lesion]
+    rng = np.random.default_rng(0)
+    lesion = np.cumsum(rng.random(images) < 0.75)
+    labels = rng.choice(len(CLASSES), lesion[-1] + 1, p=_SHARES)[lesion]
     for seed, name in enumerate(experiments, start=1):
         scores = 1.8 * np.eye(len(CLASSES))[labels] + np.random.default_rng(seed).normal(size=(images, len(CLASSES)))
         table = pd.DataFrame(softmax(scores, axis=1), columns=list(PROBABILITY_COLUMNS))
@@ -147,10 +147,10 @@ def table(check: int | None) -> str:
         heads += [f"{check:,}, extrapolated", f"{check:,}, measured"] if checked else []
         lines += [f"| `{stage}`, images | {' | '.join(heads)} |", "|---" * (len(heads) + 1) + "|"]
         for quantity, title in (("seconds", "processor time"), ("peak", "peak memory, without mapped files")):
-            values = [one[quantity] for one in measured]
-            shown = [*values, line_at(sizes, values, LARGE)]
-            shown += [line_at(sizes, values, check), checked[quantity]] if check and checked else []
-            lines.append(f"| {title} | {' | '.join(words(quantity, value) for value in shown)} |")
+            values = [measurement[quantity] for measurement in measured]
+            cells = [*values, line_at(sizes, values, LARGE)]
+            cells += [line_at(sizes, values, check), checked[quantity]] if check and checked else []
+            lines.append(f"| {title} | {' | '.join(words(quantity, value) for value in cells)} |")
         lines.append("")
     image, features = 3 * SIDE**2, 4 * WIDTH
     lines += [f"| file, exact | bytes an image | {LARGE:,} images |", "|---|---|---|"]
@@ -164,16 +164,16 @@ def main() -> None:
     parser.add_argument("--check", type=int, metavar="IMAGES", help="Run stats on that many images too.")
     parser.add_argument("--write", action="store_true", help="Put the table into docs/scale.md.")
     parser.add_argument("--child", nargs=2, metavar=("STAGE", "FOLDER"), help=argparse.SUPPRESS)
-    given = parser.parse_args()
-    if given.child:
-        child(given.child[0], Path(given.child[1]))
+    arguments = parser.parse_args()
+    if arguments.child:
+        child(arguments.child[0], Path(arguments.child[1]))
         return
-    text = table(given.check)
+    text = table(arguments.check)
     print(text)
-    if given.write:
+    if arguments.write:
         before, begin, rest = DOCUMENT.read_text().partition("<!-- scale:begin -->\n")
         after = rest.partition("<!-- scale:end -->")[2]
-        command = f"python benchmarks/scale.py{f' --check {given.check}' if given.check else ''} --write"
+        command = f"python benchmarks/scale.py{f' --check {arguments.check}' if arguments.check else ''} --write"
         written = f"Written by `{command}`, one core:\n\n{text}\n"
         DOCUMENT.write_text(f"{before}{begin}{written}<!-- scale:end -->{after}")
 

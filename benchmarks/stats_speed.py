@@ -48,10 +48,10 @@ def loop_seconds(labels: np.ndarray, models: list[np.ndarray], lesion: np.ndarra
     rng = np.random.default_rng(0)
     order = np.argsort(lesion, kind="stable")
     starts = np.searchsorted(lesion[order], np.arange(LESIONS + 1))
-    images_of = [order[starts[one] : starts[one + 1]] for one in range(LESIONS)]
+    images_by_lesion = [order[starts[position] : starts[position + 1]] for position in range(LESIONS)]
     began = time.perf_counter()
     for _ in range(LOOP_REPLICATES):
-        rows = np.concatenate([images_of[one] for one in rng.integers(0, LESIONS, LESIONS)])
+        rows = np.concatenate([images_by_lesion[position] for position in rng.integers(0, LESIONS, LESIONS)])
         for model in models:
             p, y = model[0, rows], labels[rows]
             sk.balanced_accuracy_score(y, p.argmax(axis=1))
@@ -69,7 +69,7 @@ def stage_seconds(experiments: int) -> float:
             table.insert(0, "dx", np.array(CLASSES)[labels])
             table.insert(0, "fold", np.arange(IMAGES) % 5)
             table.insert(0, "lesion_id", lesion)
-            table.insert(0, "image_id", [f"I{one:06d}" for one in range(IMAGES)])
+            table.insert(0, "image_id", [f"I{position:06d}" for position in range(IMAGES)])
             place = Path(folder) / "reports" / "runs" / f"m{number:02d}"
             place.mkdir(parents=True)
             table.to_csv(place / "predictions.csv", index=False)

@@ -100,13 +100,13 @@ def outcomes(data: DataSet, numbers: LesionNumbers, true: dict[str, float], naiv
 
 
 @cache
-def _given(path: Path) -> Lesions:
+def _read_lesions(path: Path) -> Lesions:
     return Lesions.read(path)
 
 
 @cache
 def _true(regime: Regime, path: Path) -> dict[str, float]:
-    return truth(regime, _given(path), METRICS)
+    return truth(regime, _read_lesions(path), METRICS)
 
 
 def batch(task: dict[str, Any]) -> dict[str, Any]:
@@ -123,13 +123,13 @@ def batch(task: dict[str, Any]) -> dict[str, Any]:
     if "design" in task:
         rng = np.random.default_rng(list(settings()).index((task["design"], task["ratio"], task["interaction"])))
         for _ in range(TRAINING_BATCH):
-            again, trained = covered(task["design"], task["ratio"], task["interaction"], rng)
-            count("trainings", "again", again)
+            recipe, trained = covered(task["design"], task["ratio"], task["interaction"], rng)
+            count("trainings", "again", recipe)
             count("trainings", "trained", trained)
         return task | {"counts": counts}
     regime, path = REGIMES[task["regime"]], Path(task["metadata"])
     for seed in range(task["first"], task["first"] + BATCH):
-        data = simulate(regime, _given(path), np.random.default_rng([task["regime"], seed]))
+        data = simulate(regime, _read_lesions(path), np.random.default_rng([task["regime"], seed]))
         numbers = LesionNumbers.of(data.labels, data.lesions, CLASSES)
         naive = regime.lesions == 1500 and regime.rare is None and regime.nevi is None
         true, chosen = _true(regime, path), task.get("intervals")
@@ -160,11 +160,11 @@ def main() -> None:
         tasks += [{"design": design, "ratio": ratio, "interaction": share} for design, ratio, share in settings()]
     done = {_name(task): task for task in _read(options.partial)}
     todo = [task for task in tasks if _name(task) not in done]
-    with ProcessPoolExecutor(options.processes) as pool, options.partial.open("a") as kept:
+    with ProcessPoolExecutor(options.processes) as pool, options.partial.open("a") as partial_file:
         for number, finished in enumerate(pool.map(batch, todo), start=1):
             done[_name(finished)] = finished
-            kept.write(json.dumps(finished) + "\n")
-            kept.flush()
+            partial_file.write(json.dumps(finished) + "\n")
+            partial_file.flush()
             print(f"{number} of {len(todo)} batches", file=sys.stderr, flush=True)
     text = page([done[_name(task)] for task in tasks], options.simulations)
     if options.intervals:
@@ -245,8 +245,8 @@ def page(finished: Iterable[dict[str, Any]], simulations: int) -> str:
     for design, interaction in dict.fromkeys((key[2][0], key[2][2]) for key in totals if key[0] == "trainings"):
         cells = []
         for ratio in _ratios(totals):
-            again, trained = (totals["trainings", name, (design, ratio, interaction)] for name in ("again", "trained"))
-            cells.append(f"{_cell('coverage', again)} ({100 * trained[0] / trained[1]:.1f} %)")
+            recipe, trained = (totals["trainings", name, (design, ratio, interaction)] for name in ("again", "trained"))
+            cells.append(f"{_cell('coverage', recipe)} ({100 * trained[0] / trained[1]:.1f} %)")
         lines.append(f"| {design} | × {interaction:g} | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 

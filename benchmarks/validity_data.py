@@ -81,9 +81,9 @@ class Lesions:
             shares = {CLASSES.index("df"): regime.rare / regime.lesions}
         for label, share in shares.items():
             if share is not None:
-                of_class = self.labels == label
-                weights[of_class] = share / of_class.sum()
-                weights[~of_class] = (1 - share) / (~of_class).sum()
+                mask = self.labels == label
+                weights[mask] = share / mask.sum()
+                weights[~mask] = (1 - share) / (~mask).sum()
         return np.asarray(weights / weights.sum())
 
 
@@ -114,8 +114,8 @@ def simulate(regime: Regime, lesions: Lesions, rng: np.random.Generator) -> Data
     labels = lesions.labels[drawn][lesion]
 
     def noise() -> np.ndarray:
-        own, shared = rng.normal(size=(len(lesion), 7)), rng.normal(size=(regime.lesions, 7))[lesion]
-        return np.asarray(np.sqrt(regime.rho) * shared + np.sqrt(1 - regime.rho) * own)
+        independent, shared = rng.normal(size=(len(lesion), 7)), rng.normal(size=(regime.lesions, 7))[lesion]
+        return np.asarray(np.sqrt(regime.rho) * shared + np.sqrt(1 - regime.rho) * independent)
 
     common = noise()
     scores = [_signal(labels) + np.sqrt(regime.alike) * common + np.sqrt(1 - regime.alike) * noise() for _ in range(2)]

@@ -44,7 +44,7 @@ def covered(design: str, ratio: float, interaction: float, rng: np.random.Genera
         float(by_layer.mean()), influence.mean(axis=0), np.zeros(LESIONS, dtype=int), by_layer=by_layer,
         layer_influence=influence,
     )  # fmt: skip
-    again = recipe([1], [estimate], [trainings])
-    assert again is not None
-    limits = again.interval(), estimate.interval()
+    recipe_estimate = recipe([1], [estimate], [trainings])
+    assert recipe_estimate is not None
+    limits = recipe_estimate.interval(), estimate.interval()
     return limits[0][0] <= 0 <= limits[0][1], limits[1][0] <= 0 <= limits[1][1]

@@ -129,7 +129,7 @@ def _differing(value: Any, default: Any) -> str:
     """Return a setting in words; of a mapping only what differs from the default."""
     if not isinstance(value, dict) or not isinstance(default, dict):
         return "none" if value is None else str(value)
-    return ", ".join(f"{name} {own}" for name, own in value.items() if own != default.get(name))
+    return ", ".join(f"{name} {setting}" for name, setting in value.items() if setting != default.get(name))
 
 
 def show_runs(summaries: Sequence["RunSummary"], folder: Path) -> None:
@@ -205,8 +205,8 @@ class PredictionPrinter:
         self._writer: Any = None
         for model in models:
             say(f"{_model_text(model)}; {_NOTICE}", file=sys.stderr)
-        shown = form != "text" and photographs > 1
-        self._progress = progress("photographs", photographs, unit="images") if shown else None
+        show_progress = form != "text" and photographs > 1
+        self._progress = progress("photographs", photographs, unit="images") if show_progress else None
         self._advance = self._progress.__enter__() if self._progress else None
 
     def show(self, row: Mapping[str, Any]) -> None:
@@ -231,10 +231,10 @@ class PredictionPrinter:
             say(f"{self.failed} could not be read", file=sys.stderr)
 
     def _show_csv(self, row: Mapping[str, Any]) -> None:
-        told = _with_words(row)
-        flat = {name: "" if told.get(name) is None else told[name] for name in _PREDICTION_COLUMNS}
+        extended = _with_words(row)
+        flat = {name: "" if extended.get(name) is None else extended[name] for name in _PREDICTION_COLUMNS}
         for name in ("warnings", "remarks"):
-            flat[name] = "; ".join(told.get(name) or [])
+            flat[name] = "; ".join(extended.get(name) or [])
         flat["set"] = " ".join(row.get("set") or [])
         flat["called"] = "; ".join(rule for rule, called in row.get("called", {}).items() if called)
         if self._writer is None:
@@ -267,14 +267,14 @@ def _with_words(row: Mapping[str, Any]) -> dict[str, Any]:
     """Return a row with its warnings before the answer and its remarks after the probabilities."""
     if row["error"]:
         return dict(row)
-    told: dict[str, Any] = {}
+    extended: dict[str, Any] = {}
     for name, value in row.items():
         if name == "answer":
-            told["warnings"] = words.warnings_of(row)
-        told[name] = value
+            extended["warnings"] = words.warnings_of(row)
+        extended[name] = value
         if name == "malignant_prevalence":
-            told["remarks"] = words.remarks_of(row)
-    return told
+            extended["remarks"] = words.remarks_of(row)
+    return extended
 
 
 def _prediction_text(row: Mapping[str, Any]) -> str:

@@ -87,18 +87,18 @@ def points(share: float | None, places: int = 1, *, signed: bool = False) -> str
     return MISSING if share is None or is_missing(share) else number(100 * share, places, signed=signed)
 
 
-def count(many: float | None, singular: str = "", plural: str | None = None) -> str:
+def count(value: float | None, singular: str = "", plural: str | None = None) -> str:
     """Return "1 pair", "2 pairs", "10,015 images", or "10,015" without a noun; `plural` where an s does not make it."""
-    if many is None or is_missing(many):
+    if value is None or is_missing(value):
         return MISSING
-    noun = singular if many == 1 or not singular else plural or f"{singular}s"
-    return f"{number(many, 0)} {noun}".rstrip()
+    noun = singular if value == 1 or not singular else plural or f"{singular}s"
+    return f"{number(value, 0)} {noun}".rstrip()
 
 
 def interval_note(*notes: Mapping[str, Any]) -> str:
     """Return in words what the intervals of metrics.json are, from the notes.json of each system."""
     return " or ".join(
-        dict.fromkeys(f"{percent(of_one['confidence'], None)} t interval {of_one['intervals']}" for of_one in notes)
+        dict.fromkeys(f"{percent(note['confidence'], None)} t interval {note['intervals']}" for note in notes)
     )
 
 

@@ -45,8 +45,8 @@ def progress(label: str, total: int, unit: str = "images", start: int = 0) -> It
         if now - last >= _SECONDS_BETWEEN_LINES and done < total:
             last = now
             left = (total - done) * (now - began) / (done - start)
-            shown = f"{numbers.number(done, 0)} of {numbers.number(total, 0)} {unit}"
-            print(f"{label}: {shown}, about {numbers.number(left, 0)} s left", file=sys.stderr, flush=True)
+            text = f"{numbers.number(done, 0)} of {numbers.number(total, 0)} {unit}"
+            print(f"{label}: {text}, about {numbers.number(left, 0)} s left", file=sys.stderr, flush=True)
 
     yield advance
     seconds = numbers.number(time.monotonic() - began, 1)

@@ -28,17 +28,17 @@ def check_readable(path: Path, remedy: str, largest: int | None = None) -> None:
         UserError: it is none, or has more than `largest` bytes; the message ends with `remedy`.
     """
     try:
-        found = path.stat()
+        status = path.stat()
     except FileNotFoundError:
         raise UserError(f"{path}: no such file; {remedy}") from None
     except (OSError, ValueError) as error:  # ValueError: a null character in the name
         raise UserError(f"{path}: cannot be read ({system_reason(error)}); {remedy}") from None
-    if stat.S_ISDIR(found.st_mode):
+    if stat.S_ISDIR(status.st_mode):
         raise UserError(f"{path}: a folder, not a file; {remedy}")
-    if not stat.S_ISREG(found.st_mode):
+    if not stat.S_ISREG(status.st_mode):
         raise UserError(f"{path}: a pipe, socket or device, not a file; {remedy}")
-    if largest is not None and found.st_size > largest:
-        raise UserError(f"{path}: {found.st_size:,} bytes, more than the {largest:,} that are read; {remedy}")
+    if largest is not None and status.st_size > largest:
+        raise UserError(f"{path}: {status.st_size:,} bytes, more than the {largest:,} that are read; {remedy}")
     if not os.access(path, os.R_OK):
         raise UserError(f"{path}: cannot be read (Permission denied); {remedy}")
 
@@ -184,8 +184,8 @@ def check_numbers(path: Path, table: pd.DataFrame, remedy: str, *, finite: bool 
             wrong[0] |= not wrong.any()  # true and false
         if wrong.any():
             place = int(np.flatnonzero(wrong)[0])
-            given = shown(column.iloc[place])
-            raise UserError(f"{path}: line {place + 2}: {shown(name)} is {given}, not a number; {remedy}")
+            cell = shown(column.iloc[place])
+            raise UserError(f"{path}: line {place + 2}: {shown(name)} is {cell}, not a number; {remedy}")
 
 
 def check_words(path: Path, table: pd.DataFrame, columns: tuple[str, ...], remedy: str) -> None:

@@ -95,5 +95,5 @@ def map_cells(table: "pd.DataFrame", change: Callable[[str], str]) -> "pd.DataFr
         cells = column.astype(object)
         concerned = [isinstance(cell, str) and cell.startswith(_FIRST) for cell in cells]
         if any(concerned):
-            changed[name] = [change(cell) if own else cell for cell, own in zip(cells, concerned, strict=True)]
+            changed[name] = [change(cell) if flag else cell for cell, flag in zip(cells, concerned, strict=True)]
     return table.assign(**changed) if changed else table

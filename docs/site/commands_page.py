@@ -38,20 +38,20 @@ class Parameter:
 
 def commands() -> dict[str, CommandInfo]:
     """Return every command by its name, in the order in which they are registered."""
-    found = {command.name or _function(command).__name__: command for command in app.registered_commands}
+    registered = {command.name or _function(command).__name__: command for command in app.registered_commands}
     groups = {group.name: group.typer_instance for group in app.registered_groups}
     assert not groups, "groups of commands are new here: open them in `commands`"
-    return {name.replace("_", "-"): command for name, command in found.items()}
+    return {name.replace("_", "-"): command for name, command in registered.items()}
 
 
 def parameters(command: CommandInfo) -> list[Parameter]:
     """Return what a command takes and shows in its help, arguments first."""
     function = _function(command)
     hints = typing.get_type_hints(function, include_extras=True)
-    found = [
+    parsed = [
         _parameter(name, hints[name], item.default) for name, item in inspect.signature(function).parameters.items()
     ]
-    return sorted((item for item in found if item is not None), key=lambda item: item.is_option)
+    return sorted((item for item in parsed if item is not None), key=lambda item: item.is_option)
 
 
 def commands_table() -> str:
@@ -77,19 +77,19 @@ def _parameter(name: str, hint: Any, default: Any) -> Parameter | None:
     assert isinstance(info, ArgumentInfo | OptionInfo)
     if info.hidden:
         return None
-    required, many = default is inspect.Parameter.empty, False
+    required, is_list = default is inspect.Parameter.empty, False
     inner = [part for part in get_args(kind) if part is not type(None)] if isinstance(kind, types.UnionType) else [kind]
     kind = inner[0]
     if get_origin(kind) is list:
-        kind, many = get_args(kind)[0], True
+        kind, is_list = get_args(kind)[0], True
     is_option = isinstance(info, OptionInfo)
     if is_option:
         spelled = [word for word in (info.default, *(info.param_decls or ())) if isinstance(word, str)]  # as Typer does
         names = tuple("/".join(spelled).split("/")) if spelled else (f"--{name.replace('_', '-')}",)
     else:
-        shown = (info.metavar or name.upper()).strip("[]") + ("..." if many else "")
-        names = (shown if required else f"[{shown}]",)
-    value = _value(kind, info) + (", repeatable" if many and is_option else "")
+        placeholder = (info.metavar or name.upper()).strip("[]") + ("..." if is_list else "")
+        names = (placeholder if required else f"[{placeholder}]",)
+    value = _value(kind, info) + (", repeatable" if is_list and is_option else "")
     return Parameter(names, value, "required" if required else _default(default), info.help or "", is_option)
 
 

@@ -39,8 +39,8 @@ def cell(text: str, *keys: str) -> str:
 def table(text: str, heading: str) -> list[list[str]]:
     """Return the cells of the first table below a heading ("" for the first of all), its row of names first."""
     if heading:
-        _, found, text = text.partition(f"\n## {heading}\n")
-        if not found:
+        _, separator, text = text.partition(f"\n## {heading}\n")
+        if not separator:
             raise KeyError(heading)
     lines = re.search(r"(?:^\|.*\n?)+", text, re.MULTILINE)
     if not lines:

@@ -30,8 +30,8 @@ def targets(markdown: str) -> Iterator[str]:
     """Yield the targets of relative links and images, without their anchors; code is no link."""
     for place, part in enumerate(_CODE.split(markdown)):
         if place % 2 == 0:
-            for found in _LINK.finditer(part):
-                yield found[1]
+            for match in _LINK.finditer(part):
+                yield match[1]
 
 
 def linked_file(target: str, page: str) -> Path:
@@ -52,9 +52,9 @@ def uri(path: str) -> str:
 def relink(markdown: str, page: str) -> str:
     """Return a page with its relative links as they must be in the site."""
 
-    def moved(found: re.Match[str]) -> str:
-        target = linked_file(found[1], page).relative_to(ROOT).as_posix()
-        return os.path.relpath(uri(target), Path(uri(page)).parent).replace(os.sep, "/") + found[2]
+    def moved(match: re.Match[str]) -> str:
+        target = linked_file(match[1], page).relative_to(ROOT).as_posix()
+        return os.path.relpath(uri(target), Path(uri(page)).parent).replace(os.sep, "/") + match[2]
 
     split = _CODE.split(markdown)
     return "".join(part if place % 2 else _LINK.sub(moved, part) for place, part in enumerate(split))

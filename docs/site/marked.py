@@ -14,17 +14,17 @@ _PART = re.compile(r"<!-- (output|figure|fill): (.+?) -->(.*?)<!-- end -->", re.
 
 def parts(text: str) -> Iterator[tuple[str, str, str]]:
     """Yield kind, what, and the text between the marks, of every marked part."""
-    for found in _PART.finditer(text):
-        yield found[1], found[2], found[3]
+    for match in _PART.finditer(text):
+        yield match[1], match[2], match[3]
 
 
 def rewrite(text: str, kind: str, write: Callable[[str], str], *, keep_marks: bool = True) -> str:
     """Return `text` with `write(what)` between the marks of every part of one kind."""
 
-    def replaced(found: re.Match[str]) -> str:
-        if found[1] != kind:
-            return found[0]
-        inside = write(found[2])
-        return f"<!-- {kind}: {found[2]} -->{inside}<!-- end -->" if keep_marks else inside
+    def replaced(match: re.Match[str]) -> str:
+        if match[1] != kind:
+            return match[0]
+        inside = write(match[2])
+        return f"<!-- {kind}: {match[2]} -->{inside}<!-- end -->" if keep_marks else inside
 
     return _PART.sub(replaced, text)

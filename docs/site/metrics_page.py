@@ -34,7 +34,7 @@ def metrics_table() -> str:
         name = f"{metric.name}_CLASS" if metric.per_class else metric.name
         better = "higher" if metric.higher_is_better else "lower"
         interval = "yes" if metric.counts is not None or metric.name.endswith("auc") else "no"
-        lines.append(f"| [`{name}`](#{metric.name}) | {metric.title} | {better} | {interval} | {_shown(metric)} |")
+        lines.append(f"| [`{name}`](#{metric.name}) | {metric.title} | {better} | {interval} | {_listed_in(metric)} |")
     sections = [_section(metric) for metric in METRICS.values()]
     return "\n" + "\n".join(lines) + "\n\n" + "\n".join(sections)
 
@@ -52,8 +52,8 @@ def sources(metric: Metric) -> list[str]:
     function = _defined_by(metric)[2]
     cited = {number for group in _NUMBERS.findall(_first_sentence(function)) for number in group.split(", ")}
     listed = inspect.getdoc(sys.modules[function.__module__]) or ""
-    found = re.findall(r"^ *\[(\d+)\] (.+(?:\n {8,}.+)*)", listed, re.MULTILINE)
-    return [re.sub(r"\s+", " ", text) for number, text in found if number in cited]
+    references = re.findall(r"^ *\[(\d+)\] (.+(?:\n {8,}.+)*)", listed, re.MULTILINE)
+    return [re.sub(r"\s+", " ", text) for number, text in references if number in cited]
 
 
 def _defined_by(metric: Metric) -> tuple[str, Function, Function]:
@@ -78,7 +78,7 @@ def _section(metric: Metric) -> str:
     return "\n".join([*rows, ""])
 
 
-def _shown(metric: Metric) -> str:
+def _listed_in(metric: Metric) -> str:
     places = {"results table": TABLE, "model cards": CARD, "terminal": SUMMARY}
     names = set(metric.names())
-    return ", ".join([place for place, shown in places.items() if names & set(shown)] or ["`metrics.json`"])
+    return ", ".join([place for place, listed in places.items() if names & set(listed)] or ["`metrics.json`"])

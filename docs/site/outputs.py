@@ -27,9 +27,9 @@ MINUTES = ("tutorials/experiment.md",)
 
 def copy_params(folder: Path) -> None:
     """Write the params.yaml that the page shows."""
-    shown = re.search(r"```yaml\n(.*?)```", (DOCS / "tutorials/experiment.md").read_text(encoding="utf-8"), re.DOTALL)
-    assert shown, "the page shows no params.yaml"
-    (folder / "params.yaml").write_text(shown[1], encoding="utf-8")
+    match = re.search(r"```yaml\n(.*?)```", (DOCS / "tutorials/experiment.md").read_text(encoding="utf-8"), re.DOTALL)
+    assert match, "the page shows no params.yaml"
+    (folder / "params.yaml").write_text(match[1], encoding="utf-8")
 
 
 #: Page → what fills the folder in which its commands run.
@@ -63,9 +63,9 @@ def _block(what: str, folder: Path) -> str:
     printed = _run(command, folder, wanted=2 if lines == "error" else 0)
     if lines and lines != "error":
         first, last = lines.split("-")
-        shown = printed[int(first or 1) - 1 : int(last) if last else None]
+        excerpt = printed[int(first or 1) - 1 : int(last) if last else None]
         before, after = ["..."] * (int(first or 1) > 1), ["..."] * bool(last)
-        printed = [*before, *shown, *after]
+        printed = [*before, *excerpt, *after]
     return "\n" + "\n".join(["```console", f"$ {command}", *printed, "```"]) + "\n"
 
 

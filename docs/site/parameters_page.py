@@ -20,12 +20,12 @@ Schema = dict[str, Any]
 def sections() -> dict[str, Schema]:
     """Return the schema of every section by its dotted name, in the order of params.yaml; each stands once."""
     root = Params.model_json_schema()
-    found: dict[str, Schema] = {}
+    by_name: dict[str, Schema] = {}
 
     def visit(name: str, section: Schema) -> None:
-        if section in found.values():  # an external data set has the sections of `data`
+        if section in by_name.values():  # an external data set has the sections of `data`
             return
-        found[name] = section
+        by_name[name] = section
         for key, field in section["properties"].items():
             inner = _section_of(field, root)
             if inner is not None:
@@ -35,7 +35,7 @@ def sections() -> dict[str, Schema]:
         inner = _section_of(field, root)
         if inner is not None:
             visit(ENTRIES.get(key, key), inner)
-    return found
+    return by_name
 
 
 def parameters_table() -> str:
@@ -53,13 +53,13 @@ def parameters_table() -> str:
 
 def _table(name: str, section: Schema) -> str:
     rows = [f"## {name} {{ #{_anchor(name)} }}", ""]
-    own = section.get("description", "")
-    rows += [_safe(own), ""] if own else []
-    known = sections()
+    description = section.get("description", "")
+    rows += [_safe(description), ""] if description else []
+    schemas = sections()
     rows += ["| field | value | default | what it is |", "|---|---|---|---|"]
     for key, field in section["properties"].items():
         default = "required" if key in section.get("required", ()) else _default(field)
-        linked = f"[`{key}`](#{_anchor(f'{name}.{key}')})" if f"{name}.{key}" in known else f"`{key}`"
+        linked = f"[`{key}`](#{_anchor(f'{name}.{key}')})" if f"{name}.{key}" in schemas else f"`{key}`"
         rows.append(f"| {linked} | {_value(field)} | {default} | {_safe(field.get('description', ''))} |")
     return "\n".join([*rows, ""])
 

@@ -62,7 +62,7 @@ def intervals() -> str:
     """Return how often two equally good models are called different, by how alike the images of a lesion are."""
     text = (ROOT / "benchmarks" / "validity.md").read_text(encoding="utf-8")
     columns = {0.0: "1,500, ρ = 0", 0.6: "1,500", 1.0: "1,500, ρ = 1"}
-    shown = (
+    curves = (
         ("balanced_accuracy, t, images taken as independent", ORANGE, "images taken as independent", "o-"),
         ("balanced_accuracy, t", BLUE, "clustered by lesion", "s-"),
     )
@@ -70,7 +70,7 @@ def intervals() -> str:
     axes = figure.add_subplot()
     axes.axhline(5, color=GREY, lw=1, ls="--")
     axes.text(1.5, 4.6, "as it should be", fontsize=8, color=GREY, ha="right", va="top")
-    for row, colour, label, style in shown:
+    for row, colour, label, style in curves:
         values = [float(figures.cell(text, "Type I error", row, column).rstrip("%")) for column in columns.values()]
         axes.plot(list(columns), values, style, color=colour, lw=2, ms=7)
         axes.annotate(
@@ -87,21 +87,21 @@ def intervals() -> str:
 def verdicts() -> str:
     """Return intervals of differences in every place that they can have, with the verdict on each."""
     margin = 0.02
-    shown = [(0.025, 0.065), (0.004, 0.036), (0.003, 0.017), (-0.013, 0.012), (-0.012, 0.034), (-0.035, 0.041)]
-    shown += [(-high, -low) for low, high in shown[:3][::-1]]
-    shown.insert(6, (-0.034, 0.012))
+    limits = [(0.025, 0.065), (0.004, 0.036), (0.003, 0.017), (-0.013, 0.012), (-0.012, 0.034), (-0.035, 0.041)]
+    limits += [(-high, -low) for low, high in limits[:3][::-1]]
+    limits.insert(6, (-0.034, 0.012))
     figure = Figure(figsize=(7.6, 3.8), layout="constrained")
     axes = figure.add_subplot()
     axes.axvspan(-margin, margin, color="#eeeeee", lw=0)
     axes.axvline(0, color=INK, lw=0.8)
-    for place, (low, high) in enumerate(shown):
+    for place, (low, high) in enumerate(limits):
         words = verdict((low, high), (low, high), margin)
         colour = BLUE if words.startswith("higher") else ORANGE if words.startswith("lower") else INK
         axes.plot([low, high], [-place, -place], color=colour, lw=2.4, solid_capstyle="butt")
         axes.plot((low + high) / 2, -place, "o", color=colour, ms=6)
         axes.text(0.075, -place, words, va="center", fontsize=9, color=colour)
     axes.text(0.001, 0.75, "margin", ha="left", va="bottom", fontsize=8, color=GREY)
-    axes.set(xlim=(-0.07, 0.14), ylim=(-len(shown) + 0.3, 1.3), yticks=[], xticks=[-margin, 0, margin])
+    axes.set(xlim=(-0.07, 0.14), ylim=(-len(limits) + 0.3, 1.3), yticks=[], xticks=[-margin, 0, margin])
     axes.set_xticklabels(["−margin", "0", "margin"])
     axes.set_xlabel("difference b − a, with interval")
     axes.xaxis.set_label_coords(1 / 3, -0.09)
@@ -118,11 +118,11 @@ def decision_rules() -> str:
     for axes, objective in zip(figure.subplots(1, 2, sharey=True), OBJECTIVES, strict=True):
         for row, changed in enumerate(models.values()):
             rule = fit_decision_rule(objective, labels, changed(plain))
-            own = _metric(objective, tested_labels, rule.answers(changed(tested)))
+            fitted = _metric(objective, tested_labels, rule.answers(changed(tested)))
             highest = _metric(objective, tested_labels, changed(tested).argmax(axis=1))
-            axes.plot([highest, own], [row, row], color=LIGHT, lw=2, zorder=0)
+            axes.plot([highest, fitted], [row, row], color=LIGHT, lw=2, zorder=0)
             axes.plot(highest, row, "o", color=GREY, ms=8, label="highest probability" if row == 0 else None)
-            axes.plot(own, row, "D", color=BLUE, ms=7, label="rule of its own" if row == 0 else None)
+            axes.plot(fitted, row, "D", color=BLUE, ms=7, label="rule of its own" if row == 0 else None)
         axes.set_yticks(range(len(models)), list(models))
         axes.set_ylim(-0.6, 1.6)
         axes.set_xlabel(METRICS[objective].title)

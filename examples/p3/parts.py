@@ -65,7 +65,7 @@ class Gains:
 
 def parts(gains: Gains) -> dict[str, Estimate]:
     """Return Shapley's value of each factor: they add up to the gain with all changed less that with none."""
-    found = {}
+    estimates = {}
     for factor in FACTORS:
         others = [other for other in FACTORS if other != factor]
         value, draws = 0.0, np.zeros(gains.bootstrap.replicates)
@@ -74,11 +74,11 @@ def parts(gains: Gains) -> dict[str, Estimate]:
             for chosen in combinations(others, size):
                 change = gains(frozenset({*chosen, factor})) - gains(frozenset(chosen))
                 value, draws = value + weight * change.value, draws + weight * change.draws
-        found[factor] = Estimate(value, draws)
-    return found
+        estimates[factor] = Estimate(value, draws)
+    return estimates
 
 
-def shown(estimate: Estimate) -> str:
+def estimate_text(estimate: Estimate) -> str:
     low, high = np.quantile(estimate.draws, [0.025, 0.975])
     return interval(estimate.value, low, high, PLACES, signed=True)
 
@@ -110,9 +110,9 @@ def main() -> None:
     trained = set(inputs.table["lesion_id"].to_numpy()[inputs.rows(0, "train")])
     trained |= set(inputs.table["lesion_id"].to_numpy()[inputs.rows(0, "validation")])
     gains = Gains(predictions, np.isin(first.lesions, list(trained)))
-    fair, published, found = gains(frozenset()), gains(frozenset(FACTORS)), parts(gains)
-    assert np.isclose(fair.value + sum(part.value for part in found.values()), published.value)
-    rows = [("metadata itself", fair), *((FACTORS[name], part) for name, part in found.items())]
+    fair, published, by_factor = gains(frozenset()), gains(frozenset(FACTORS)), parts(gains)
+    assert np.isclose(fair.value + sum(part.value for part in by_factor.values()), published.value)
+    rows = [("metadata itself", fair), *((FACTORS[name], part) for name, part in by_factor.items())]
     rows.append(("all as p3 had it", published))
     draw(rows)
     accuracies = pd.DataFrame({
@@ -136,7 +136,7 @@ def main() -> None:
         "",
         "| part | difference |",
         "|---|---|",
-        *(f"| {name} | {shown(estimate)} |" for name, estimate in rows),
+        *(f"| {name} | {estimate_text(estimate)} |" for name, estimate in rows),
         "",
         f"{int(gains.leaks.sum()):,} of {len(gains.leaks):,} tested images show a lesion that is also trained or "
         "validated on. `metadata itself` is the gain where nothing is as p3 had it; each part is the mean over all "

@@ -90,16 +90,18 @@ def compare(
     for a, b in pairs:
         for metric in plan.metrics_of(a, b):
             difference = contrast([-1, 1], [estimates[a][metric], estimates[b][metric]])
-            again = recipe(
+            recipe_estimate = recipe(
                 [-1, 1], [estimates[a][metric], estimates[b][metric]], [predictions[a].layers, predictions[b].layers]
             )
-            differences[a, b, metric] = ComparedDifference(ids, difference, again, too_few_lesions(numbers, metric))
+            differences[a, b, metric] = ComparedDifference(
+                ids, difference, recipe_estimate, too_few_lesions(numbers, metric)
+            )
             base: dict[str, Any] = {"a": a, "b": b, "metric": metric}
             base |= {"a_value": estimates[a][metric].value, "b_value": estimates[b][metric].value}
             caution = {"caution": approximate_difference(numbers, metric)}
-            if again is not None:
-                rows.append(base | _row(again, RECIPE_METHOD, RECIPE, plan.confidence) | caution)
-                rows[-1]["caution"] = "; ".join(filter(None, (again.caution, caution["caution"])))
+            if recipe_estimate is not None:
+                rows.append(base | _row(recipe_estimate, RECIPE_METHOD, RECIPE, plan.confidence) | caution)
+                rows[-1]["caution"] = "; ".join(filter(None, (recipe_estimate.caution, caution["caution"])))
             rows.append(base | _row(difference, LINEAR_METHOD, TRAINED, plan.confidence) | caution)
             if resampled is not None:
                 drawn = _bootstrap_row(resampled, names.index(a), names.index(b), metric, plan.confidence)
@@ -132,7 +134,7 @@ def paired_folds(a: Predictions, b: Predictions, metric: str, schema: Schema = S
         for fold in np.unique(folds[0]):
             rows = folds[0] == fold
             for model, on_folds in zip((a, b), values, strict=True):
-                layers = [layer for layer, of_layer in enumerate(model.repeats) if of_layer == repeat]
+                layers = [layer for layer, layer_repeat in enumerate(model.repeats) if layer_repeat == repeat]
                 on_folds.append(_value(model.labels[rows], model.probabilities[layers][:, rows], metric, schema))
     return np.array(values[0]), np.array(values[1])
 
@@ -195,13 +197,13 @@ def _fold_rows(
     """Return the corrected t-test over folds, where both have the same, several, and the metric is defined on each."""
     if plan.test_per_training is None:
         return []
-    of_a, of_b = paired_folds(predictions[a], predictions[b], plan.primary, schema)
-    differences = of_b - of_a
+    values_a, values_b = paired_folds(predictions[a], predictions[b], plan.primary, schema)
+    differences = values_b - values_a
     if len(differences) < 2 or np.isnan(differences).any():
         return []
     test = corrected_resampled_t(differences, plan.test_per_training, plan.confidence)
     return [{
-        "a": a, "b": b, "metric": plan.primary, "a_value": of_a.mean(), "b_value": of_b.mean(),
+        "a": a, "b": b, "metric": plan.primary, "a_value": values_a.mean(), "b_value": values_b.mean(),
         "difference": test.difference, "low": test.low, "high": test.high, "p": test.pvalue,
         "method": FOLD_METHOD, "about": RECIPE, "undefined": 0,
     }]  # fmt: skip

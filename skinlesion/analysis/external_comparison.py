@@ -42,10 +42,10 @@ def compare_external(members: Mapping[str, Predictions], pairs: Sequence[tuple[s
         return tuple(name for name in names if name in schema.metrics() and (len(present) > 1 or "auc" not in name))
 
     # The folds of one experiment average into one prediction of each image: nothing is tested fold by fold.
-    of_external = replace(
+    external_plan = replace(
         plan, metrics=defined(plan.metrics), further={pair: defined(names) for pair, names in plan.further.items()},
         replicates=0, permutations=0, naive=False, test_per_training=None,
     )  # fmt: skip
-    compared = compare(restricted, pairs, of_external, schema)
-    kept = compared.table["method"].isin([RECIPE_METHOD, LINEAR_METHOD])
-    return judge(compared.table[kept], compared.differences, plan).assign(images=len(first.labels))
+    compared = compare(restricted, pairs, external_plan, schema)
+    mask = compared.table["method"].isin([RECIPE_METHOD, LINEAR_METHOD])
+    return judge(compared.table[mask], compared.differences, plan).assign(images=len(first.labels))

@@ -133,11 +133,11 @@ def _family(
     adjust: Callable[[list[ComparedDifference], np.ndarray], _Adjusted],
 ) -> dict[Key, dict[str, Any]]:
     """Return the judged columns of the members of a family; those without a verdict do not count in it."""
-    judged = {key: _without_verdict(of_key, family, plan, key) for key, of_key in members.items() if of_key.why_not}
+    judged = {key: _without_verdict(member, family, plan, key) for key, member in members.items() if member.why_not}
     possible = {key: difference for key, difference in members.items() if not difference.why_not}
     if not possible:
         return judged
-    adjusted = adjust(list(possible.values()), np.array([of_key.judged.pvalue() for of_key in possible.values()]))
+    adjusted = adjust(list(possible.values()), np.array([member.judged.pvalue() for member in possible.values()]))
     words = "none, one comparison" if len(possible) == 1 else adjusted.words
     for (key, difference), pvalue in zip(possible.items(), adjusted.pvalues, strict=True):
         judged[key] = _with_verdict(difference, family, words, float(pvalue), adjusted.level, plan, key)

@@ -94,10 +94,10 @@ class MetadataValue:
         figures: dict[tuple[str, str, str], list[SumStatistic]] = {}
         for field, layers in shares.items():
             for place, dx in enumerate(CLASSES):
-                own = first.labels == place
+                mask = first.labels == place
                 figures[field, dx, "mean_absolute"] = [mean(np.abs(layer[:, place])) for layer in layers]
-                if own.any():
-                    figures[field, dx, "own"] = [ratio(layer[:, place] * own, own) for layer in layers]
+                if mask.any():
+                    figures[field, dx, "own"] = [ratio(layer[:, place] * mask, mask) for layer in layers]
         resamples = LesionBootstrap(first.lesions, replicates=self.settings.replicates, seed=self.settings.seed)
         rows = [
             {"experiment": self.name, "field": field, "dx": dx, "figure": figure} | self._described(estimate)

@@ -58,14 +58,14 @@ def metric_intervals(
 def _interval(
     estimate: LinearEstimate, predictions: Predictions, lacking: str, caution: str, confidence: float
 ) -> MetricInterval:
-    again = recipe([1], [estimate], [predictions.layers])
-    about = TRAINED if again is None else RECIPE
-    low, high = (estimate if again is None else again).interval(confidence)
+    recipe_estimate = recipe([1], [estimate], [predictions.layers])
+    about = TRAINED if recipe_estimate is None else RECIPE
+    low, high = (estimate if recipe_estimate is None else recipe_estimate).interval(confidence)
     note = lacking or estimate.undefined or ("every lesion is answered alike" if np.isnan(low) else "")
     if note:
         return MetricInterval(estimate.value, float("nan"), float("nan"), about, note)
     # A t interval on a linear scale knows no bounds.
-    cautions = "; ".join(filter(None, ("" if again is None else again.caution, caution)))
+    cautions = "; ".join(filter(None, ("" if recipe_estimate is None else recipe_estimate.caution, caution)))
     return MetricInterval(estimate.value, max(low, 0.0), min(high, 1.0), about, caution=cautions)
 
 

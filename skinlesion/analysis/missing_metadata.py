@@ -59,13 +59,13 @@ def _missing_in_class(figures: Figures, name: str, rate: float) -> dict[str, Est
     """Return a class's sensitivity and the balanced accuracy when records of that class alone are missing."""
     full, none = figures[ALL_SHOWN], figures[NONE_SHOWN]
     metric = f"sensitivity_{name}"
-    own = mixture([1 - rate, rate], [full[metric], none[metric]])
-    if np.isnan(own.value):
+    sensitivity = mixture([1 - rate, rate], [full[metric], none[metric]])
+    if np.isnan(sensitivity.value):
         return {}
     present = sum(not np.isnan(full[f"sensitivity_{dx}"].value) for dx in CLASSES)
     # The other classes keep their sensitivity, so the mean changes by the share of this class.
-    balanced = mixture([1, 1 / present, -1 / present], [full["balanced_accuracy"], own, full[metric]])
-    return {metric: own, "balanced_accuracy": balanced}
+    balanced = mixture([1, 1 / present, -1 / present], [full["balanced_accuracy"], sensitivity, full[metric]])
+    return {metric: sensitivity, "balanced_accuracy": balanced}
 
 
 def _described(estimate: Estimate, twin: Estimate | None, confidence: float) -> dict[str, float]:

@@ -71,10 +71,10 @@ def rules_table(tested: Predictions, rules: Rules, confidence: float) -> pd.Data
         **{best_for(objective): at_own_rule(tested, rules, objective) for objective in OBJECTIVES},
     }
     rows = [
-        {"rule": rule, "metric": metric, "value": found.value, "low": found.low, "high": found.high}
-        | {"note": found.note, "caution": found.caution}
+        {"rule": rule, "metric": metric, "value": interval.value, "low": interval.low, "high": interval.high}
+        | {"note": interval.note, "caution": interval.caution}
         for rule, predictions in decided.items()
-        for metric, found in metric_intervals(predictions, SHOWN, SCHEMA, confidence).items()
+        for metric, interval in metric_intervals(predictions, SHOWN, SCHEMA, confidence).items()
     ]
     return pd.DataFrame(rows)
 

@@ -51,13 +51,13 @@ class Plan:
         return enough_replicates(_REPLICATES, images) if self.replicates is None else self.replicates
 
 
-def plan_from(settings: StatsParams, **others: Any) -> Plan:
+def plan_from(settings: StatsParams, **overrides: Any) -> Plan:
     """Return the plan that the section `stats` of params.yaml fixes.
 
     Args:
-        others: attributes of `Plan` that are not as the section has them.
+        overrides: attributes of `Plan` that are not as the section has them.
     """
-    of_settings: dict[str, Any] = {
+    fields: dict[str, Any] = {
         "metrics": tuple(settings.metrics),
         "primary": settings.primary,
         "margins": {str(name): margin for name, margin in settings.margins.items()},
@@ -67,4 +67,4 @@ def plan_from(settings: StatsParams, **others: Any) -> Plan:
         "permutations": settings.permutations,
         "one_sided": settings.one_sided,
     }
-    return Plan(**of_settings | others)
+    return Plan(**fields | overrides)

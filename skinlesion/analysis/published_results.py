@@ -154,9 +154,9 @@ def check(name: str, entry: Entry) -> Checked:
     counts = Counts(*(row[None].astype(float) for row in (images, right, answered)))
     values = {metric: float(function(counts)[0]) for metric, function in SCHEMA.whole.items()}
     for family, function in SCHEMA.by_class.items():
-        own = function(counts)[0]
-        values |= {f"{family}_{dx}": float(value) for dx, value in zip(CLASSES, own, strict=True)}
-        values.setdefault(f"{_MACRO}{family}", float(own.mean()))
+        class_values = function(counts)[0]
+        values |= {f"{family}_{dx}": float(value) for dx, value in zip(CLASSES, class_values, strict=True)}
+        values.setdefault(f"{_MACRO}{family}", float(class_values.mean()))
     wrong = []
     for metric, printed in entry.figures.items():
         if metric not in values:
@@ -188,6 +188,6 @@ def _intervals(entry: Entry) -> dict[str, tuple[float, float] | None]:
     predictions = Predictions(
         ids, ids, labels, np.zeros((1, len(ids)), dtype=int), (0,), (0,), np.eye(len(CLASSES))[answers][None]
     )
-    found = metric_intervals(predictions, HEADLINE, SCHEMA, 0.95)
-    known: dict[str, Any] = {metric: (own.low, own.high) for metric, own in found.items()}
-    return known if entry.confusion is not None else known | {"macro_f1": None}
+    intervals = metric_intervals(predictions, HEADLINE, SCHEMA, 0.95)
+    limits: dict[str, Any] = {metric: (interval.low, interval.high) for metric, interval in intervals.items()}
+    return limits if entry.confusion is not None else limits | {"macro_f1": None}

@@ -136,7 +136,7 @@ def retest(
     figures = _recomputed(published, values, models)
     return Retest(
         certificate=certificate,
-        models=pd.DataFrame([_model_row(name, own) for name, own in values.items()]),
+        models=pd.DataFrame([_model_row(name, metrics) for name, metrics in values.items()]),
         figures=figures,
         pairs=_pairs(report, published, plan) if report else pd.DataFrame(),
         groups=_group_table(models, archive, evaluate.confidence),
@@ -148,8 +148,8 @@ def value_of(name: str, values: Mapping[str, float]) -> float:
     if name in values:
         return values[name]
     family = name.removeprefix(_MACRO)
-    own = [values.get(f"{family}_{dx}", float("nan")) for dx in CLASSES]
-    return float(np.mean(own))
+    class_values = [values.get(f"{family}_{dx}", float("nan")) for dx in CLASSES]
+    return float(np.mean(class_values))
 
 
 def _recomputed(
@@ -160,13 +160,13 @@ def _recomputed(
         name = matching_model(figure.model, list(values))
         if name is None:
             continue
-        again = value_of(figure.metric, values[name])
-        equal = bool(abs(again - figure.value) <= TOLERANCE)
+        computed = value_of(figure.metric, values[name])
+        equal = bool(abs(computed - figure.value) <= TOLERANCE)
         average, spread = (np.nan, np.nan) if equal else _image_bootstrap(models[name], figure.metric)
         within = _ERRORS * spread / np.sqrt(_REPLICATES) + TOLERANCE
         rows.append({
             "model": name, "column": figure.column, "metric": figure.metric, "published": figure.value,
-            "published_low": figure.low, "published_high": figure.high, "published_p": figure.p, "recomputed": again,
+            "published_low": figure.low, "published_high": figure.high, "published_p": figure.p, "recomputed": computed,
             "equal": equal, "bootstrap_mean": average,
             "is_bootstrap_mean": bool(abs(average - figure.value) <= within),
         })  # fmt: skip
@@ -208,27 +208,27 @@ def _pairs(report: ComparisonReport, published: Sequence[PublishedFigure], plan:
     table["p_holm"] = table.groupby("metric")["p"].transform(lambda p: holm(p.to_numpy(dtype=float)))
     # A published p-value is that of a model against the one model that has none.
     names = list(dict.fromkeys([*table["a"], *table["b"]]))
-    p_of = {
+    pvalues = {
         (matching_model(figure.model, names), figure.metric): figure.p for figure in published if figure.p is not None
     }
     references = {
         metric: {matching_model(figure.model, names) for figure in published if figure.metric == metric}
-        - {model for model, own in p_of if own == metric}
+        - {model for model, tested_metric in pvalues if tested_metric == metric}
         for metric in plan.metrics
     }
     table["published_p"] = [
-        _published_p(row["a"], row["b"], row["metric"], p_of, references[row["metric"]])
+        _published_p(row["a"], row["b"], row["metric"], pvalues, references[row["metric"]])
         for row in table.to_dict("records")
     ]
     return table.reset_index(drop=True)
 
 
-def _published_p(a: str, b: str, metric: str, p_of: Mapping[Any, float], references: set[Any]) -> float | None:
+def _published_p(a: str, b: str, metric: str, pvalues: Mapping[Any, float], references: set[Any]) -> float | None:
     if len(references) != 1:
         return None
     reference = next(iter(references))
     other = {a: b, b: a}.get(reference)
-    return p_of.get((other, metric))
+    return pvalues.get((other, metric))
 
 
 def _group_table(models: Mapping[str, Predictions], archive: pd.DataFrame, confidence: float) -> pd.DataFrame:
@@ -244,7 +244,7 @@ def _group_table(models: Mapping[str, Predictions], archive: pd.DataFrame, confi
             inside = restrict_images(predictions, ids)
             row = {"model": name, "column": group.column, "group": group.name, "images": len(ids),
                    "lesions": len(np.unique(inside.lesions))}  # fmt: skip
-            for metric, own in metric_intervals(inside, _GROUP_METRICS, SCHEMA, confidence).items():
-                row |= {metric: own.value, f"{metric}_low": own.low, f"{metric}_high": own.high}
+            for metric, estimate in metric_intervals(inside, _GROUP_METRICS, SCHEMA, confidence).items():
+                row |= {metric: estimate.value, f"{metric}_low": estimate.low, f"{metric}_high": estimate.high}
             rows.append(row)
     return pd.DataFrame(rows)

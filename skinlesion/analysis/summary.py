@@ -54,7 +54,7 @@ def summarise(
     wanted = [name for name in schema.metrics() if name in values]
     intervals = metric_intervals(predictions, wanted, schema, settings.confidence)
     values |= _limits(intervals)
-    again = any(interval.about == RECIPE for interval in intervals.values())
+    over_trainings = any(interval.about == RECIPE for interval in intervals.values())
     notes = {
         "undefined": undefined,
         "without_interval": {name: interval.note for name, interval in intervals.items() if interval.note},
@@ -63,7 +63,7 @@ def summarise(
         "lesions": len(np.unique(predictions.lesions)),
         **predictions.runs_tested,
         "confidence": settings.confidence,
-        "intervals": "over lesions and trainings" if again else "over lesions, for one training",
+        "intervals": "over lesions and trainings" if over_trainings else "over lesions, for one training",
     }
     return values, notes
 
@@ -89,9 +89,9 @@ def _spread(predictions: Predictions, balanced_accuracy: np.ndarray) -> dict[str
 
 def _limits(intervals: Mapping[str, MetricInterval]) -> dict[str, float]:
     """Return `<name>_low` and `<name>_high` of the metrics that have an interval."""
-    shown = {name: interval for name, interval in intervals.items() if not interval.note}
-    return {f"{name}_low": interval.low for name, interval in shown.items()} | {
-        f"{name}_high": interval.high for name, interval in shown.items()
+    defined = {name: interval for name, interval in intervals.items() if not interval.note}
+    return {f"{name}_low": interval.low for name, interval in defined.items()} | {
+        f"{name}_high": interval.high for name, interval in defined.items()
     }
 
 

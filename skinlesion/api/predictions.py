@@ -66,7 +66,7 @@ def load_with_warnings(
 def as_many(models: Sequence[Source], truth: Truth | None) -> tuple[list[Predictions], list[str]]:
     """Return the predictions of several models, and all warnings."""
     loaded = [load_with_warnings(model, truth) for model in models]
-    return [predictions for predictions, _ in loaded], [warning for _, own in loaded for warning in own]
+    return [predictions for predictions, _ in loaded], [warning for _, messages in loaded for warning in messages]
 
 
 def names_of(models: Sequence[Source], names: Sequence[str] | None) -> list[str]:

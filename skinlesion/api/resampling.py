@@ -36,8 +36,8 @@ class Resampled:
         rows = []
         for metric in self.resamples.metrics:
             for number, name in enumerate(self.names):
-                own = self.resamples.interval(number, metric, self.confidence)
-                rows.append((metric, name, "", own.estimate, own.low, own.high, np.nan))
+                result = self.resamples.interval(number, metric, self.confidence)
+                rows.append((metric, name, "", result.estimate, result.low, result.high, np.nan))
             for a, b in combinations(range(len(self.names)), 2):
                 drawn = self.resamples.difference(a, b, metric, self.confidence)
                 pair = (metric, self.names[a], self.names[b])
@@ -48,17 +48,17 @@ class Resampled:
         """Return the intervals of the differences, or of one model's metrics where there is one model."""
         table = self.to_frame()
         several = len(self.names) > 1
-        shown = table[(table["b"] != "") == several].iloc[::-1]
-        drawn, axes = row_axes(len(shown))
+        selected = table[(table["b"] != "") == several].iloc[::-1]
+        drawn, axes = row_axes(len(selected))
         if several:
             axes.axvline(0, color=INK, lw=0.8)
-        rows = shown.to_dict("records")
+        rows = selected.to_dict("records")
         for place, row in enumerate(rows):
             axes.plot([row["low"], row["high"]], [place, place], color=BLUE, lw=2.4)
             axes.plot(row["value"], place, "o", color=BLUE, ms=6)
         models = [f"{row['b']} − {row['a']}" if several else row["a"] for row in rows]
         labels = [f"{title_of(row['metric'])}: {model}" for row, model in zip(rows, models, strict=True)]
-        axes.set_yticks(range(len(shown)), labels, fontsize=8)
+        axes.set_yticks(range(len(selected)), labels, fontsize=8)
         return drawn
 
     def __repr__(self) -> str:
@@ -97,10 +97,10 @@ def bootstrap(
     loaded, _ = as_many(models, truth)
     called = names_of(models, names)
     first = loaded[0]
-    for name, other in zip(called[1:], loaded[1:], strict=True):
-        check_same_images(called[0], first, name, other)
+    for name, second in zip(called[1:], loaded[1:], strict=True):
+        check_same_images(called[0], first, name, second)
     drawn = resample(
-        first.labels, [own.probabilities for own in loaded], first.lesions, list(metrics), SCHEMA,
+        first.labels, [predictions.probabilities for predictions in loaded], first.lesions, list(metrics), SCHEMA,
         replicates=replicates, seed=seed,
     )  # fmt: skip
     return Resampled(tuple(called), drawn, confidence)

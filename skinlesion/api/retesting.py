@@ -39,14 +39,14 @@ class Retested:
         return forest_figure(ordered, self.result.figures, self.metric)
 
     def __repr__(self) -> str:
-        own = self.result.certificate
+        content = self.result.certificate
         table = self.to_frame()
         width = max(len(str(name)) for name in table.index)
         lines = [
             f"{name!s:<{width}}  {figure({str(key): value for key, value in row.items()}, self.metric)}"
             for name, row in table.iterrows()
         ]
-        images, lesions = count(own["images"], "image"), count(own["lesions"], "lesion")
+        images, lesions = count(content["images"], "image"), count(content["lesions"], "lesion")
         return "\n".join([f"{images} of {lesions}; {self.metric.replace('_', ' ')}", *lines])
 
     def _repr_html_(self) -> str:
@@ -81,10 +81,10 @@ def retest(
     """
     result = retest_files(
         [Path(file) for file in files], metric, archive=_path(archive), classes=_path(classes),
-        training=_path(train_ids), published=_path(published), ours=[Path(own) for own in ours], logits=logits,
+        training=_path(train_ids), published=_path(published), ours=[Path(path) for path in ours], logits=logits,
     )  # fmt: skip
     return Retested(result, metric)
 
 
-def _path(given: str | Path | None) -> Path | None:
-    return None if given is None else Path(given)
+def _path(path: str | Path | None) -> Path | None:
+    return None if path is None else Path(path)

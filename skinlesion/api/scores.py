@@ -44,20 +44,20 @@ class Scores:
 
     def plot(self) -> Figure:
         """Return the main metrics with their intervals."""
-        shown = [name for name in SUMMARY if name in self.values][::-1]
-        drawn, axes = row_axes(len(shown))
-        for place, name in enumerate(shown):
+        listed = [name for name in SUMMARY if name in self.values][::-1]
+        drawn, axes = row_axes(len(listed))
+        for place, name in enumerate(listed):
             ends = [self.values.get(f"{name}_{end}", self.values[name]) for end in ("low", "high")]
             axes.plot(ends, [place, place], color=BLUE, lw=2.4)
             axes.plot(self.values[name], place, "o", color=BLUE, ms=6)
-        axes.set_yticks(range(len(shown)), [title_of(name) for name in shown], fontsize=9)
+        axes.set_yticks(range(len(listed)), [title_of(name) for name in listed], fontsize=9)
         return drawn
 
     def __repr__(self) -> str:
         images, lesions = count(self.notes["images"], "image"), count(self.notes["lesions"], "lesion")
-        shown = [name for name in SUMMARY if name in self.values]
-        width = max(len(title_of(name)) for name in shown)
-        lines = [f"{title_of(name):<{width}}  {figure(self.values, name)}" for name in shown]
+        listed = [name for name in SUMMARY if name in self.values]
+        width = max(len(title_of(name)) for name in listed)
+        lines = [f"{title_of(name):<{width}}  {figure(self.values, name)}" for name in listed]
         return "\n".join([f"{images} of {lesions}; {interval_note(self.notes)}", *lines])
 
     def _repr_html_(self) -> str:

@@ -107,8 +107,8 @@ def _fail_to_parse(error: Any) -> NoReturn:
 
 def _command() -> str:
     """Return the command that was called."""
-    known = {command.name or getattr(command.callback, "__name__", "") for command in app.registered_commands}
-    return next((argument for argument in sys.argv[1:] if argument in known), "skinlesion")
+    names = {command.name or getattr(command.callback, "__name__", "") for command in app.registered_commands}
+    return next((argument for argument in sys.argv[1:] if argument in names), "skinlesion")
 
 
 def _fail(message: object) -> NoReturn:

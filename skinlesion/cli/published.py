@@ -63,24 +63,24 @@ def _show_retest(result: "Retest", metric: str, page: Path) -> None:
     """Print what the images share, how many published figures hold, and every model, the best first."""
     from skinlesion.console import say
 
-    own = result.certificate
-    shared = own["images_of_lesions_with_others_outside"]
+    content = result.certificate
+    shared = content["images_of_lesions_with_others_outside"]
     say(
-        f"{count(own['images'], 'image')} of {count(own['lesions'], 'lesion')}; "
-        f"{count(shared)} ({percent(shared / own['images'])}) of lesions with other images outside the set"
+        f"{count(content['images'], 'image')} of {count(content['lesions'], 'lesion')}; "
+        f"{count(shared)} ({percent(shared / content['images'])}) of lesions with other images outside the set"
     )
-    if own["images_of_trained_lesions"] is not None:
-        say(f"{count(own['images_of_trained_lesions'], 'image')} of lesions that were trained on")
-    if own["published_without_predictions"]:
-        say(f"figures of models without predictions here: {', '.join(own['published_without_predictions'])}")
+    if content["images_of_trained_lesions"] is not None:
+        say(f"{count(content['images_of_trained_lesions'], 'image')} of lesions that were trained on")
+    if content["published_without_predictions"]:
+        say(f"figures of models without predictions here: {', '.join(content['published_without_predictions'])}")
     if len(result.figures):
         unequal = result.figures[~result.figures["equal"]]
         equal = len(result.figures) - len(unequal)
         say(f"{count(equal)} of {count(len(result.figures), 'published figure')} recomputed")
         for row in unequal.to_dict("records"):
-            published, again = number(row["published"], 4), number(row["recomputed"], 4)
+            published, recomputed = number(row["published"], 4), number(row["recomputed"], 4)
             mean = " (published: a mean of bootstrap replicates)" if row["is_bootstrap_mean"] else ""
-            say(f"  {row['model']} {row['column']}: published {published}, recomputed {again}{mean}")
+            say(f"  {row['model']} {row['column']}: published {published}, recomputed {recomputed}{mean}")
     table = result.models.sort_values(metric, ascending=False)
     width = max(len(name) for name in table["model"])
     say(metric.replace("_", " "))
@@ -102,9 +102,9 @@ def _show_registry(entries: "Sequence[Checked]", *, in_full: bool) -> None:
         entry = checked.entry
         say(f"{checked.name:{width}}  {entry.title}")
         say(f"{'':{width}}  {entry.source.repository}@{entry.source.commit}; {entry.predicted}; {entry.split.part}")
-        for metric, limits_of in checked.intervals.items():
-            shown = interval(checked.values[metric], *limits_of) if limits_of else number(checked.values[metric])
-            say(f"{'':{width}}  {metric.replace('_', ' ')} {shown}")
+        for metric, limits in checked.intervals.items():
+            text = interval(checked.values[metric], *limits) if limits else number(checked.values[metric])
+            say(f"{'':{width}}  {metric.replace('_', ' ')} {text}")
         if entry.note:
             say(f"{'':{width}}  note: {entry.note}")
         if in_full:
@@ -115,8 +115,8 @@ def _show_registry(entries: "Sequence[Checked]", *, in_full: bool) -> None:
                 say(f"{'':{width}}  {metric}: {stated}")
             for metric, digits in entry.not_recomputed.items():
                 say(f"{'':{width}}  {metric}: {digits}, not recomputed: that needs probabilities")
-    printed_figures = [own for checked in entries for own in checked.entry.figures.values()]
-    following = sum(isinstance(own, str) for own in printed_figures)
+    printed_figures = [value for checked in entries for value in checked.entry.figures.values()]
+    following = sum(isinstance(value, str) for value in printed_figures)
     say(
         f"{count(len(entries), 'entry', 'entries')}: {count(following)} of {count(len(printed_figures))} printed "
         "figures follow from the counts of answers, the others differ as stated"

@@ -49,8 +49,8 @@ def stats(params: ParamsOption = Path("params.yaml")) -> None:
 
     loaded, workspace = load(params)
     comparisons = stage.stats(loaded, workspace)
-    shown = comparisons[(comparisons["metric"] == loaded.stats.primary) & (comparisons["family"] != "")]
-    console.show_verdicts(shown)
+    rows = comparisons[(comparisons["metric"] == loaded.stats.primary) & (comparisons["family"] != "")]
+    console.show_verdicts(rows)
 
 
 @command(PIPELINE, "skinlesion explain", "skinlesion explain lite0_concat --image ISIC_0024306")

@@ -15,10 +15,10 @@ _CHOSEN, _SHOWN, _WRITTEN, _ARRIVED = "address_chosen", "address_shown", "addres
 
 def arrive() -> None:
     """Take the choices from the address where it is not the one that was written last: a link, or the back button."""
-    given = {name: st.query_params[name] for name in NAMES if name in st.query_params}
-    st.session_state[_ARRIVED] = given != st.session_state.get(_WRITTEN)
+    query = {name: st.query_params[name] for name in NAMES if name in st.query_params}
+    st.session_state[_ARRIVED] = query != st.session_state.get(_WRITTEN)
     if st.session_state[_ARRIVED]:
-        st.session_state[_CHOSEN] = given
+        st.session_state[_CHOSEN] = query
         for name in NAMES:
             st.session_state.pop(name, None)
     st.session_state[_SHOWN] = {}

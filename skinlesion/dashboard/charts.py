@@ -277,11 +277,11 @@ def _height(rows: int, *, row: int = 30, legend: bool = False) -> int:
     return row * rows + 60 + (60 if legend else 0)
 
 
-def melted(table: pd.DataFrame, columns: Mapping[str, str], kept: str, value: str) -> pd.DataFrame:
-    """Return a long table of some columns (name → title): `kept`, `series` (the title) and the value."""
+def melted(table: pd.DataFrame, columns: Mapping[str, str], id_var: str, value: str) -> pd.DataFrame:
+    """Return a long table of some columns (name → title): `id_var`, `series` (the title) and the value."""
     parts = [
-        pd.DataFrame({kept: table[kept].to_numpy(), "series": title, value: table[name].to_numpy(dtype=float)})
+        pd.DataFrame({id_var: table[id_var].to_numpy(), "series": title, value: table[name].to_numpy(dtype=float)})
         for name, title in columns.items()
         if name in table
     ]
-    return pd.concat(parts, ignore_index=True).dropna() if parts else pd.DataFrame(columns=[kept, "series", value])
+    return pd.concat(parts, ignore_index=True).dropna() if parts else pd.DataFrame(columns=[id_var, "series", value])

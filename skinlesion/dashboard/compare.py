@@ -55,7 +55,7 @@ def _differences(results: Results, a: str, b: str) -> None:
         st.markdown(words.verdict_sentence(rows[0], settings.confidence))
     try:
         compared = judged_rows(compare_two((a, b), results.predictions(a), results.predictions(b), settings))
-        rows += [row.model_dump() for row in compared if row.metric not in {own["metric"] for own in rows}]
+        rows += [row.model_dump() for row in compared if row.metric not in {judged["metric"] for judged in rows}]
     except UserError as error:  # committed results without their predictions, or other images
         say_missing(results, error)
     accuracy = next((row for row in rows if row["metric"] == "accuracy"), None)
@@ -63,15 +63,15 @@ def _differences(results: Results, a: str, b: str) -> None:
         st.markdown(words.verdict_sentence(accuracy, settings.confidence))
     if rows:
         show_differences(rows)
-    one, two = results.metrics(a), results.metrics(b)
+    first, second = results.metrics(a), results.metrics(b)
     wanted = ("accuracy", *metrics)
     show_table(
         pd.DataFrame(
             [
                 {
                     "Metric": words.first_upper(title_of(metric)),
-                    a: figure(one, metric, places_of(metric)),
-                    b: figure(two, metric, places_of(metric)),
+                    a: figure(first, metric, places_of(metric)),
+                    b: figure(second, metric, places_of(metric)),
                 }
                 for metric in wanted
             ]
@@ -134,15 +134,15 @@ def _classes(results: Results, a: str, b: str) -> None:
         for name in (a, b)
     ]
     st.altair_chart(charts.grouped_bars(pd.DataFrame(rows), "class", "F1", "system", y_title="F1"), width="stretch")
-    one, two = results.metrics(a), results.metrics(b)
+    first, second = results.metrics(a), results.metrics(b)
     show_table(
         pd.DataFrame(
             [
                 {
                     "Class": words.class_title(dx),
-                    a: figure(one, f"f1_{dx}"),
-                    b: figure(two, f"f1_{dx}"),
-                    "Difference": number(two.get(f"f1_{dx}", np.nan) - one.get(f"f1_{dx}", np.nan), signed=True),
+                    a: figure(first, f"f1_{dx}"),
+                    b: figure(second, f"f1_{dx}"),
+                    "Difference": number(second.get(f"f1_{dx}", np.nan) - first.get(f"f1_{dx}", np.nan), signed=True),
                 }
                 for dx in CLASSES
             ]

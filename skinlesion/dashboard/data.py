@@ -26,38 +26,38 @@ def show(results: Results) -> None:
     sexes = left.multiselect("Sex", sorted(table["sex"].unique()), key="data_sex")
     sites = middle.multiselect("Localization", sorted(table["localization"].unique()), key="data_site")
     ages = right.slider("Age in years", 0, 100, (0, 100), key="data_age")
-    kept = table[table["sex"].isin(sexes or table["sex"]) & table["localization"].isin(sites or table["localization"])]
+    rows = table[table["sex"].isin(sexes or table["sex"]) & table["localization"].isin(sites or table["localization"])]
     if ages != (0, 100):
-        kept = kept[kept["age"].between(*ages)]
-    _counts(kept)
-    if kept.empty:
+        rows = rows[rows["age"].between(*ages)]
+    _counts(rows)
+    if rows.empty:
         st.info("No image fits these filters.")
         return
-    described = describe_tables(kept)
+    described = describe_tables(rows)
     with part(results, "Diagnoses"):
         _diagnoses(described["classes"])
     with part(results, "Age"):
-        _ages(kept)
+        _ages(rows)
     with part(results, "Sex and localization"):
-        _fields(kept)
+        _fields(rows)
     with part(results, f"First {_ROWS} rows"):
-        first = kept.head(_ROWS).rename(columns=_COLUMNS)
+        first = rows.head(_ROWS).rename(columns=_COLUMNS)
         show_table(first[[name for name in _COLUMNS.values() if name in first]])
     with part(results, "Photographs"):
-        _photographs(results, kept)
+        _photographs(results, rows)
 
 
-def _counts(kept: pd.DataFrame) -> None:
+def _counts(table: pd.DataFrame) -> None:
     lacking = {
-        "age": kept["age"].isna(),
-        "sex": kept["sex"] == UNKNOWN,
-        "localization": kept["localization"] == UNKNOWN,
+        "age": table["age"].isna(),
+        "sex": table["sex"] == UNKNOWN,
+        "localization": table["localization"] == UNKNOWN,
     }
     any_missing = pd.concat(lacking, axis=1).any(axis=1)
     show_figures([
-        ("Images", count(len(kept)), ""),
-        ("Lesions", count(kept["lesion_id"].nunique()), ""),
-        ("Classes", count(kept["dx"].nunique()), ""),
+        ("Images", count(len(table)), ""),
+        ("Lesions", count(table["lesion_id"].nunique()), ""),
+        ("Classes", count(table["dx"].nunique()), ""),
         ("With a field missing", percent(any_missing.mean(), 1), ""),
     ])  # fmt: skip
     by_field = ", ".join(f"{name} of {count(column.sum(), 'image')}" for name, column in lacking.items())
@@ -88,41 +88,41 @@ def _diagnoses(classes: pd.DataFrame) -> None:
     )
 
 
-def _ages(kept: pd.DataFrame) -> None:
-    known = kept.dropna(subset=["age"]).rename(columns={"age": "age in years"})
-    if known.empty:
+def _ages(table: pd.DataFrame) -> None:
+    with_age = table.dropna(subset=["age"]).rename(columns={"age": "age in years"})
+    if with_age.empty:
         st.info("No image has an age under these filters.")
         return
     st.altair_chart(
-        charts.histogram(known[["age in years"]], "age in years", step=_AGE_STEP, counted="images"), width="stretch"
+        charts.histogram(with_age[["age in years"]], "age in years", step=_AGE_STEP, counted="images"), width="stretch"
     )
     left, right = st.columns(2)
-    drawn = known.rename(columns={"dx": "diagnosis"})[["diagnosis", "sex", "age in years"]].sort_values("sex")
+    drawn = with_age.rename(columns={"dx": "diagnosis"})[["diagnosis", "sex", "age in years"]].sort_values("sex")
     order = list(CLASSES)
     left.markdown("**By diagnosis**")
     left.altair_chart(charts.boxes(drawn, "diagnosis", "age in years", order=order))
     right.markdown("**By diagnosis and sex**")
-    of_known_sex = drawn[drawn["sex"] != UNKNOWN]
-    right.altair_chart(charts.boxes(of_known_sex, "diagnosis", "age in years", "sex", order=order))
+    with_sex = drawn[drawn["sex"] != UNKNOWN]
+    right.altair_chart(charts.boxes(with_sex, "diagnosis", "age in years", "sex", order=order))
     st.caption("Boxes: quartiles and median; whiskers reach 1.5 interquartile ranges.")
 
 
-def _fields(kept: pd.DataFrame) -> None:
+def _fields(table: pd.DataFrame) -> None:
     left, right = st.columns(2)
     for column, field in ((left, "sex"), (right, "localization")):
-        numbers = kept[field].value_counts()
+        numbers = table[field].value_counts()
         drawn = pd.DataFrame({
-            field: [f"{name}, {percent(many / len(kept), 1)}" for name, many in numbers.items()],
+            field: [f"{name}, {percent(size / len(table), 1)}" for name, size in numbers.items()],
             "images": numbers.to_numpy(),
         })  # fmt: skip
         column.markdown(f"**{field.capitalize()}**")
         column.altair_chart(charts.bars(drawn, field, "images"))
 
 
-def _photographs(results: Results, kept: pd.DataFrame) -> None:
-    present = [dx for dx in CLASSES if (kept["dx"] == dx).any()]
+def _photographs(results: Results, table: pd.DataFrame) -> None:
+    present = [dx for dx in CLASSES if (table["dx"] == dx).any()]
     dx = st.selectbox("Diagnosis", present, format_func=words.class_title, key="data_dx")
-    some = kept[kept["dx"] == dx].sample(frac=1, random_state=0).head(_SHOWN).to_dict("records")
+    some = table[table["dx"] == dx].sample(frac=1, random_state=0).head(_SHOWN).to_dict("records")
     for start in range(0, len(some), 6):
         for column, row in zip(st.columns(6), some[start : start + 6], strict=False):
             age = "age unknown" if pd.isna(row["age"]) else f"{number(row['age'], 0)} years"

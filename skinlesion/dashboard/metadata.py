@@ -80,15 +80,15 @@ def _missing(results: Results) -> None:
     left, right = st.columns(2)
     name = left.selectbox("Experiment", list(dict.fromkeys(table["experiment"])), key="metadata_name")
     metric = right.selectbox(
-        "Metric", [one for one in dict.fromkeys(table["metric"]) if one in METRICS], key="metadata_metric",
+        "Metric", [option for option in dict.fromkeys(table["metric"]) if option in METRICS], key="metadata_metric",
         format_func=title_of,
     )  # fmt: skip
     rows = table[(table["experiment"] == name) & (table["metric"] == metric) & (table["missing_in"] == "all")]
     title, share = title_of(str(metric)), "share of metadata missing"
     curves = [
-        pd.DataFrame({share: part_of["rate"], title: part_of["value"], "series": series})
+        pd.DataFrame({share: curve["rate"], title: curve["value"], "series": series})
         for missing, series in (("record", "whole records missing"), ("each field", "each field by itself"))
-        if len(part_of := rows[rows["missing"] == missing])
+        if len(curve := rows[rows["missing"] == missing])
     ]
     twin = rows["twin_value"].dropna()
     if len(twin):
@@ -101,10 +101,10 @@ def _fields(results: Results) -> None:
     if table.empty:
         st.info("No experiment reads metadata.")
         return
-    rows = table[table["metric"] == "balanced_accuracy"].assign(name=lambda own: own["field"])
+    rows = table[table["metric"] == "balanced_accuracy"].assign(name=lambda frame: frame["field"])
     experiments = list(dict.fromkeys(rows["experiment"]))
     name = st.selectbox("Experiment", experiments, key="metadata_shapley") if len(experiments) > 1 else experiments[0]
-    own = rows[rows["experiment"] == name].set_index("field").reindex(_FIELDS).dropna(subset=["value"]).reset_index()
+    frame = rows[rows["experiment"] == name].set_index("field").reindex(_FIELDS).dropna(subset=["value"]).reset_index()
     title = "added to balanced accuracy, Shapley value"
-    st.altair_chart(charts.intervals(own, title=title, zero=True), width="stretch")
+    st.altair_chart(charts.intervals(frame, title=title, zero=True), width="stretch")
     st.caption("A field's Shapley value is the mean of what it adds over all orders in which fields become known.")

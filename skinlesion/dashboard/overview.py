@@ -66,10 +66,10 @@ def _leader_board(results: Results) -> None:
     kind = "split" if len(set(table["split"])) > 1 else None
     st.altair_chart(charts.intervals(table, title=f"{title_of(primary)}, with interval", kind=kind), width="stretch")
     missing = len(results.shown) - len(names)
-    said = f"The {count(len(shown))} best of {count(len(ranked), 'system')} by {title_of(primary)} on test images"
+    text = f"The {count(len(shown))} best of {count(len(ranked), 'system')} by {title_of(primary)} on test images"
     if kind is not None:
-        said += "; those split by image stand last: other images of tested lesions were trained on, which flatters"
-    st.caption(f"{said}; {count(missing, 'system')} not evaluated yet." if missing else f"{said}.")
+        text += "; those split by image stand last: other images of tested lesions were trained on, which flatters"
+    st.caption(f"{text}; {count(missing, 'system')} not evaluated yet." if missing else f"{text}.")
     show_table(
         pd.DataFrame(
             [

@@ -79,9 +79,9 @@ def _classes(results: Results, name: str) -> None:
     except UserError:  # committed results without their predictions
         sizes = None
     table = class_table(metrics, sizes)
-    known = table.dropna(subset=["F1"]).sort_values("F1", ascending=False)
+    valid = table.dropna(subset=["F1"]).sort_values("F1", ascending=False)
     best, worst = st.columns(2)
-    for column, title, rows in ((best, "Best by F1", known.head(_RANKED)), (worst, "Worst", known.tail(_RANKED)[::-1])):
+    for column, title, rows in ((best, "Best by F1", valid.head(_RANKED)), (worst, "Worst", valid.tail(_RANKED)[::-1])):
         lines = [f"1. {row['class']}: {number(row['F1'])}" for row in rows.to_dict("records")]
         column.markdown("\n".join([f"**{title}**", "", *lines]))
     bars = charts.melted(
@@ -122,9 +122,9 @@ def _calibration(results: Results, name: str) -> None:
             "low": table[f"observed_{series}_{state}_low"],
             "high": table[f"observed_{series}_{state}_high"],
             "images": table[f"images_{series}_{state}"],
-            "probabilities": words_of,
+            "probabilities": label,
         })
-        for state, words_of in (("uncalibrated", "as trained"), ("calibrated", "after calibration"))
+        for state, label in (("uncalibrated", "as trained"), ("calibrated", "after calibration"))
     ])  # fmt: skip
     st.altair_chart(charts.reliability(lines), width="stretch")
     assessment = results.assessment(name)
@@ -145,13 +145,13 @@ def _subgroups(results: Results, name: str) -> None:
         return
     left, right = st.columns(2)
     column = left.selectbox(
-        "By", columns, key="performance_column", format_func=lambda given: str(given).replace("_", " ")
+        "By", columns, key="performance_column", format_func=lambda option: str(option).replace("_", " ")
     )
     metric = right.selectbox(
         "Figure", list(dict.fromkeys(table["metric"].dropna())), key="performance_metric", format_func=title_of
     )
-    shown = table[(table["column"] == column) & ((table["metric"] == metric) | table["metric"].isna())]
-    drawn = shown.dropna(subset=["value"])
+    rows = table[(table["column"] == column) & ((table["metric"] == metric) | table["metric"].isna())]
+    drawn = rows.dropna(subset=["value"])
     if len(drawn):
         drawn = drawn.assign(name=drawn["group"])
         st.altair_chart(charts.intervals(drawn, title=title_of(str(metric))), width="stretch")
@@ -167,7 +167,7 @@ def _subgroups(results: Results, name: str) -> None:
                     "Adjusted p": p_value(row["p_adjusted"]),
                     "Note": "; ".join(filter(None, (row["worst"], row["note"]))),
                 }
-                for row in shown.to_dict("records")
+                for row in rows.to_dict("records")
             ]
         )
     )

@@ -28,28 +28,28 @@ def show(results: Results) -> None:
 
 
 def _retests(results: Results) -> None:
-    found = find_retests(results.workspace)
-    if not found:
+    retests = find_retests(results.workspace)
+    if not retests:
         st.info("None in this workspace: run `skinlesion retest FILES`; it writes the folder retest.")
         return
-    folder = st.selectbox("Folder", list(found), key="retest_folder")
-    content = read_retest(found[str(folder)])
+    folder = st.selectbox("Folder", list(retests), key="retest_folder")
+    content = read_retest(retests[str(folder)])
     certificate = content["certificate"]
     outside = certificate["images_of_lesions_with_others_outside"]
     equal = sum(bool(row["equal"]) for row in content["figures"])
     pairs = [row for row in content["pairs"] if row["metric"] == _PRIMARY]
-    of_differing = sum(row["p_holm"] is not None and row["p_holm"] < LEVEL for row in pairs)
+    differing = sum(row["p_holm"] is not None and row["p_holm"] < LEVEL for row in pairs)
     show_figures([
         ("Images", count(certificate["images"]), f"of {count(certificate['lesions'], 'lesion')}"),
         ("Lesion seen elsewhere", percent(outside / max(certificate["images"], 1)), "of the images"),
         ("Figures recomputed", f"{count(equal)} of {count(len(content['figures']))}", "to 0.0001"),
-        ("Pairs that differ", f"{count(of_differing)} of {count(len(pairs))}", f"p < {LEVEL}, Holm"),
+        ("Pairs that differ", f"{count(differing)} of {count(len(pairs))}", f"p < {LEVEL}, Holm"),
     ])  # fmt: skip
     trained = certificate["images_of_trained_lesions"]
-    known = "which images were trained on is not known" if trained is None else f"{count(trained)} were trained on"
+    note = "which images were trained on is not known" if trained is None else f"{count(trained)} were trained on"
     st.caption(
         f"{count(outside, 'image')} {'shows' if outside == 1 else 'show'} lesions with other images in the archive, "
-        f"outside this set; {known}. Pairs are compared by lesion."
+        f"outside this set; {note}. Pairs are compared by lesion."
     )
     _models(content)
     _pairs(pairs)
@@ -161,8 +161,8 @@ def _printed(entry: Checked) -> list[dict[str, str]]:
     rows = []
     for metric, printed in entry.entry.figures.items():
         published = printed if isinstance(printed, str) else printed.published
-        again = printed if isinstance(printed, str) else printed.recomputed
-        rows.append({"Figure": words.first_upper(title_of(metric)), "Printed": published, "From the counts": again})
+        computed = printed if isinstance(printed, str) else printed.recomputed
+        rows.append({"Figure": words.first_upper(title_of(metric)), "Printed": published, "From the counts": computed})
     return rows + [
         {"Figure": words.first_upper(title_of(metric)), "Printed": digits, "From the counts": "needs probabilities"}
         for metric, digits in entry.entry.not_recomputed.items()

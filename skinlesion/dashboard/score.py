@@ -82,12 +82,12 @@ def _summarised(upload: UploadedPredictions, settings: EvaluateParams) -> tuple[
     """Return metrics and notes; of answers alone only what they decide: no AUC, no calibration."""
     values, notes = summarise(upload.predictions, settings)
     if upload.answers_only:
-        kept = {*SCHEMA.whole, *(f"{name}_{dx}" for name in SCHEMA.by_class for dx in CLASSES)}
+        names = {*SCHEMA.whole, *(f"{name}_{dx}" for name in SCHEMA.by_class for dx in CLASSES)}
         values = {
-            name: value for name, value in values.items() if name.removesuffix("_low").removesuffix("_high") in kept
+            name: value for name, value in values.items() if name.removesuffix("_low").removesuffix("_high") in names
         }
         for kind in ("without_interval", "approximate"):
-            notes[kind] = {name: said for name, said in notes[kind].items() if name in kept}
+            notes[kind] = {name: reason for name, reason in notes[kind].items() if name in names}
     return values, notes
 
 

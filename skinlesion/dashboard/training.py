@@ -74,9 +74,9 @@ def show(results: Results) -> None:
     if other == _ALONE:
         address.drop("other")
     names = [name] if other == _ALONE else [name, other]
-    for column, one in zip(st.columns(len(names)), names, strict=True):
-        with column, part(results, one):
-            _curves(results, one, wide=len(names) == 1)
+    for column, experiment in zip(st.columns(len(names)), names, strict=True):
+        with column, part(results, experiment):
+            _curves(results, experiment, wide=len(names) == 1)
 
 
 def _curves(results: Results, name: str, *, wide: bool) -> None:
@@ -109,23 +109,23 @@ def phases_of(history: pd.DataFrame) -> list[Phase]:
 
 def gains(phases: list[Phase]) -> list[str]:
     """Return in words what each phase gained in validation balanced accuracy, and all of them together."""
-    kept = [phase for phase in phases if phase.best(_BALANCED) is not None]
+    measured = [phase for phase in phases if phase.best(_BALANCED) is not None]
     sentences = []
-    for place, phase in enumerate(kept):
+    for place, phase in enumerate(measured):
         first, best = phase.first(_BALANCED), phase.best(_BALANCED)
         assert first is not None
         assert best is not None
-        said = (
+        sentence = (
             f"In {phase.words} the validation balanced accuracy goes from {number(first)} (epoch 1) to {number(best)} "
             f"(the best, epoch {phase.best_epoch(_BALANCED)}): {number(best - first, signed=True)}."
         )
-        before = kept[place - 1].best(_BALANCED) if place else None
+        before = measured[place - 1].best(_BALANCED) if place else None
         if before is not None:
-            said += f" Against the best of {kept[place - 1].words} it is {number(best - before, signed=True)}."
-        sentences.append(said)
-    if len(kept) > 1:
-        first = kept[0].first(_BALANCED)
-        best = max(value for phase in kept if (value := phase.best(_BALANCED)) is not None)
+            sentence += f" Against the best of {measured[place - 1].words} it is {number(best - before, signed=True)}."
+        sentences.append(sentence)
+    if len(measured) > 1:
+        first = measured[0].first(_BALANCED)
+        best = max(value for phase in measured if (value := phase.best(_BALANCED)) is not None)
         assert first is not None
         sentences.append(f"Overall: from {number(first)} to {number(best)}, {number(best - first, signed=True)}.")
     return sentences

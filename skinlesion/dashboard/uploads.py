@@ -66,7 +66,7 @@ def read_upload(upload: Upload, truth: Upload | None, metadata: Path | None, mos
     """
     for file in (upload, truth):
         if file is not None and len(file.content) > most_bytes:
-            raise UserError(f"{_shown(file)}: larger than {number(most_bytes / 1e6, 0)} MB")
+            raise UserError(f"{_safe_name(file)}: larger than {number(most_bytes / 1e6, 0)} MB")
     with _on_disk(upload, truth) as (path, truth_path):
         return _read_arrays(path, truth_path) if upload.is_array else _read_table(path, truth_path, metadata)
 
@@ -86,10 +86,10 @@ def _read_arrays(path: Path, truth: Path | None) -> UploadedPredictions:
     if truth is None or truth.suffix.lower() != _ARRAY:
         raise UserError(f"{path}: an array without its truth; {_TRUTH_REMEDY}")
     labels = _whole_numbers(open_array(truth, _TRUTH_REMEDY), truth, _TRUTH_REMEDY)
-    given = open_array(path, _SCORES_REMEDY)
-    answers_only = given.ndim == 1
+    array = open_array(path, _SCORES_REMEDY)
+    answers_only = array.ndim == 1
     probabilities = (
-        np.eye(len(CLASSES))[_whole_numbers(given, path, _SCORES_REMEDY)] if answers_only else _scores(given, path)
+        np.eye(len(CLASSES))[_whole_numbers(array, path, _SCORES_REMEDY)] if answers_only else _scores(array, path)
     )
     if len(probabilities) != len(labels):
         raise UserError(
@@ -101,22 +101,22 @@ def _read_arrays(path: Path, truth: Path | None) -> UploadedPredictions:
     return UploadedPredictions(predictions, answers_only, tuple(warnings))
 
 
-def _whole_numbers(given: np.ndarray, path: Path, remedy: str) -> np.ndarray:
+def _whole_numbers(array: np.ndarray, path: Path, remedy: str) -> np.ndarray:
     """Return classes (N,) as positions in CLASSES."""
-    if given.ndim != 1 or not len(given) or given.dtype.kind not in "iuf":
-        raise UserError(f"{path}: an array {given.shape} of {given.dtype}; {remedy}")
-    numbers = np.asarray(given, dtype=float)
+    if array.ndim != 1 or not len(array) or array.dtype.kind not in "iuf":
+        raise UserError(f"{path}: an array {array.shape} of {array.dtype}; {remedy}")
+    numbers = np.asarray(array, dtype=float)
     wrong = ~((numbers % 1 == 0) & (numbers >= 0) & (numbers < len(CLASSES)))
     if wrong.any():
         raise UserError(f"{path}: no class at place {int(np.flatnonzero(wrong)[0])} of {len(numbers):,}; {remedy}")
     return numbers.astype(np.int64)
 
 
-def _scores(given: np.ndarray, path: Path) -> np.ndarray:
+def _scores(array: np.ndarray, path: Path) -> np.ndarray:
     """Return an array of numbers (N, 7)."""
-    if given.ndim != 2 or given.shape[1] != len(CLASSES) or not len(given) or given.dtype.kind not in "iuf":
-        raise UserError(f"{path}: an array {given.shape} of {given.dtype}; {_SCORES_REMEDY}")
-    return given
+    if array.ndim != 2 or array.shape[1] != len(CLASSES) or not len(array) or array.dtype.kind not in "iuf":
+        raise UserError(f"{path}: an array {array.shape} of {array.dtype}; {_SCORES_REMEDY}")
+    return array
 
 
 @contextmanager
@@ -127,7 +127,7 @@ def _on_disk(upload: Upload, truth: Upload | None) -> Iterator[tuple[Path, Path 
         for role, file in (("predictions", upload), ("truth", truth)):
             if file is None:
                 continue
-            place = Path(folder) / role / _shown(file)
+            place = Path(folder) / role / _safe_name(file)
             place.parent.mkdir()
             place.write_bytes(file.content)
             paths.append(place)
@@ -140,7 +140,7 @@ def _on_disk(upload: Upload, truth: Upload | None) -> Iterator[tuple[Path, Path 
             raise UserError(one_line(text.replace("--truth", "the truth"))) from None
 
 
-def _shown(upload: Upload) -> str:
+def _safe_name(upload: Upload) -> str:
     """Return an upload's name as a message and a file system can have it."""
     stem, _, ending = printable(upload.name).replace("/", "_").replace("\\", "_").rpartition(".")
     return f"{shorten(stem.strip('. '), _LONGEST_NAME) or 'upload'}.{ending[:_LONGEST_ENDING]}"

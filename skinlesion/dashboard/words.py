@@ -62,10 +62,10 @@ def verdict_sentence(row: Mapping[str, Any], confidence: float) -> str:
         row: of `judged_pair`, or a judged row of a comparison.
         confidence: of its interval.
     """
-    given: dict[str, Any] = {
+    fields: dict[str, Any] = {
         name: None if isinstance(value, float) and is_missing(value) else value for name, value in row.items()
     }
-    return answer(cast(Any, ComparisonRow.model_construct)(**given), confidence)
+    return answer(cast(Any, ComparisonRow.model_construct)(**fields), confidence)
 
 
 def answer_badge(answer_to_claim: str) -> str:

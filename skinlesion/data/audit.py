@@ -102,8 +102,8 @@ class PairAudit:
             "known_pairs_found": self.count("known, found"),
             "calibration": _stated(self.calibration),
             "calibration_by_rate": {
-                f"{rate:.0e}": _stated(calibration) | {"known_pairs_found": known}
-                for rate, (calibration, known) in self.by_rate.items()
+                f"{rate:.0e}": _stated(calibration) | {"known_pairs_found": recovered}
+                for rate, (calibration, recovered) in self.by_rate.items()
             },
         }
 
@@ -214,8 +214,8 @@ def overlapping_images(
     return table.drop_duplicates("image_id").sort_values("image_id", ignore_index=True)
 
 
-def _equal(external: pd.DataFrame, own: pd.DataFrame, column: str, reason: str) -> pd.DataFrame:
+def _equal(external: pd.DataFrame, training: pd.DataFrame, column: str, reason: str) -> pd.DataFrame:
     """Return the external images that agree with one of the data set's in a column."""
-    first = own.drop_duplicates(column).set_index(column, drop=False)["image_id"]
+    first = training.drop_duplicates(column).set_index(column, drop=False)["image_id"]
     both = external[external[column].isin(first.index)]
     return pd.DataFrame({"image_id": both["image_id"], "training_image_id": both[column].map(first), "reason": reason})

@@ -131,13 +131,13 @@ def draw(augmentation: Augmentation, count: int, generator: torch.Generator) -> 
     if augmentation.resamples:
         angle = torch.deg2rad(uniform(-augmentation.rotation, augmentation.rotation))
         # A crop to a fraction a of the area magnifies by 1/√a and may lie anywhere inside the image.
-        kept = uniform(math.sqrt(augmentation.crop), 1.0)
+        crop_side = uniform(math.sqrt(augmentation.crop), 1.0)
         limits = [math.log(limit) for limit in augmentation.scale]
         across = uniform(*limits)
         down = uniform(*limits) if augmentation.scale_by_axis else across
-        zoom = torch.exp(torch.stack([across, down], dim=1)) / kept.unsqueeze(1)  # (B, 2)
+        zoom = torch.exp(torch.stack([across, down], dim=1)) / crop_side.unsqueeze(1)  # (B, 2)
         shift = torch.stack(
-            [uniform(-1, 1) * (1 - kept) + uniform(-2, 2) * augmentation.translation for _ in range(2)], dim=1
+            [uniform(-1, 1) * (1 - crop_side) + uniform(-2, 2) * augmentation.translation for _ in range(2)], dim=1
         )
         rotation = torch.stack([angle.cos(), -angle.sin(), angle.sin(), angle.cos()], dim=1).view(-1, 2, 2)
         # The image is magnified last: from output to input that comes first.
@@ -165,13 +165,13 @@ def view_draw(count: int, view: int) -> Draw:
 
     View v is element v mod 8 of D4, magnified by ZOOMS[v // 8]; view 0 changes nothing.
     """
-    one, zero = torch.ones(count), torch.zeros(count)
+    unit, zero = torch.ones(count), torch.zeros(count)
     element, zoom = view % D4_SIZE, ZOOMS[view // D4_SIZE]
     theta = None
     if zoom != 1:
         linear = (d4_matrices()[element] / zoom).expand(count, -1, -1)
         theta = torch.cat([linear, torch.zeros(count, 2, 1)], dim=2)
-    return Draw(torch.full((count,), element), theta, one, one, one, zero)
+    return Draw(torch.full((count,), element), theta, unit, unit, unit, zero)
 
 
 def d4_matrices() -> torch.Tensor:
@@ -299,8 +299,8 @@ def _colour_maps(drawn: Draw, pixels: torch.Tensor) -> torch.Tensor:
     identity = torch.eye(3, device=device)
     to_grey = constant(_GREY, device).expand(3, 3)  # every row is the luma weights: a grey pixel
     saturate = saturation.view(-1, 1, 1) * identity + (1 - saturation).view(-1, 1, 1) * to_grey
-    cos, sin, one, zero = (2 * math.pi * hue).cos(), (2 * math.pi * hue).sin(), torch.ones_like(hue), 0 * hue
-    turn = torch.stack([one, zero, zero, zero, cos, -sin, zero, sin, cos], dim=1).view(-1, 3, 3)
+    cos, sin, unit, zero = (2 * math.pi * hue).cos(), (2 * math.pi * hue).sin(), torch.ones_like(hue), 0 * hue
+    turn = torch.stack([unit, zero, zero, zero, cos, -sin, zero, sin, cos], dim=1).view(-1, 3, 3)
     colour = constant(_rgb(), device) @ turn @ constant(_YIQ, device) @ saturate  # (B, 3, 3); maps every grey to itself
     matrix = (brightness * contrast).view(-1, 1, 1) * colour
     if drawn.contrast_by_channel:

@@ -31,9 +31,9 @@ def pick_images(table: pd.DataFrame, each: int) -> dict[str, list[str]]:
     rng = np.random.default_rng(0)
     picked = {}
     for dx in CLASSES:
-        of_class = table[table["dx"] == dx].sort_values("image_id").drop_duplicates("lesion_id")
-        rows = rng.permutation(len(of_class))[:each]
-        picked[dx] = sorted(of_class["image_id"].iloc[rows])
+        candidates = table[table["dx"] == dx].sort_values("image_id").drop_duplicates("lesion_id")
+        rows = rng.permutation(len(candidates))[:each]
+        picked[dx] = sorted(candidates["image_id"].iloc[rows])
     return picked
 
 

@@ -153,8 +153,8 @@ def _fetch_all(remote: Remote, part: Path, advance: Advance, pause: Callable[[fl
         failures = 0 if _length(part) > before else failures + 1
         if failures < allowed:
             pause(min(60.0, 2.0**failures) * random.uniform(0.5, 1.0))
-    kept = _length(part)
-    rest = f"{kept:,} bytes are kept, the same command goes on from there" if kept else "try again with a network"
+    size = _length(part)
+    rest = f"{size:,} bytes are kept, the same command goes on from there" if size else "try again with a network"
     raise UserError(f"{remote.url}: {reason}; {rest}")
 
 
@@ -269,10 +269,10 @@ def _problem(path: Path, remote: Remote, folder: Path) -> str | None:
         if not stream.read(len(remote.magic)).startswith(remote.magic):
             return "does not begin as such a file does"
     sums = _hash(path)
-    known = {"md5": remote.md5, "sha256": remote.sha256}
+    checksums = {"md5": remote.md5, "sha256": remote.sha256}
     if not remote.published:
-        known["sha256"] = _remembered(folder).get(remote.name)
-    for name, expected in known.items():
+        checksums["sha256"] = _remembered(folder).get(remote.name)
+    for name, expected in checksums.items():
         if expected is not None and sums[name] != expected:
             return f"its {name} is {sums[name]}, not {expected}"
     return None

@@ -60,16 +60,16 @@ def inject(
     taken_out = []
     for place, name in enumerate(CLASSES):
         single, spare = _removable(lesions, rng.permutation(training[labels[training] == place]))
-        many = int((labels[further] == place).sum())
-        first = int((labels[put_in] == place).sum()) - many
-        if first > len(single) or many > len(spare):
+        count = int((labels[further] == place).sum())
+        first = int((labels[put_in] == place).sum()) - count
+        if first > len(single) or count > len(spare):
             raise UserError(
-                f"train.injected: {dose} takes {first} training lesions of {name} with one image and {many} further "
+                f"train.injected: {dose} takes {first} training lesions of {name} with one image and {count} further "
                 f"images of others, but there are {len(single)} and {len(spare)}; take a smaller dose or more data"
             )
-        taken_out += [single[:first], spare[:many]]
-    kept = np.setdiff1d(training, np.concatenate(taken_out))
-    rows: np.ndarray = np.sort(np.concatenate([kept, put_in]))
+        taken_out += [single[:first], spare[:count]]
+    remaining = np.setdiff1d(training, np.concatenate(taken_out))
+    rows: np.ndarray = np.sort(np.concatenate([remaining, put_in]))
     return rows
 
 
@@ -77,6 +77,6 @@ def _removable(lesions: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.nd
     """Return the rows that are their lesion's only one, and those whose lesion keeps one without them, in order."""
     _, first, lesion, counts = np.unique(lesions[rows], return_index=True, return_inverse=True, return_counts=True)
     single = counts[lesion] == 1
-    kept = np.zeros(len(rows), dtype=bool)
-    kept[first] = True
-    return rows[single], rows[~single & ~kept]
+    retained = np.zeros(len(rows), dtype=bool)
+    retained[first] = True
+    return rows[single], rows[~single & ~retained]

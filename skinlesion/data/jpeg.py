@@ -85,8 +85,8 @@ def _layout(data: bytes) -> _Layout | None:
             elif marker == _INTERVAL:
                 interval = struct.unpack(">H", body[:2])[0]
             elif marker == _SCAN:
-                found = _MARKER.search(data, place)
-                end = found.start() if found else len(data)
+                match = _MARKER.search(data, place)
+                end = match.start() if match else len(data)
                 scans.append((body, place, end))
                 place = end
     except (IndexError, struct.error):

@@ -44,7 +44,7 @@ def check_records(table: pd.DataFrame, has_image: Callable[[str], bool]) -> list
     """
     # Unknown diagnoses are a problem of their own: only known ones count towards two diagnoses of a lesion.
     age = pd.to_numeric(table["age"], errors="coerce")
-    given = table["age"].notna() & (table["age"].astype(str).str.strip() != "")
+    has_age = table["age"].notna() & (table["age"].astype(str).str.strip() != "")
     known_diagnoses = table[table["dx"].isin(CLASSES)].groupby("lesion_id")["dx"].transform("nunique")
     two_diagnoses = known_diagnoses.reindex(table.index, fill_value=1) > 1
     problems: dict[str, pd.Series] = {
@@ -57,7 +57,7 @@ def check_records(table: pd.DataFrame, has_image: Callable[[str], bool]) -> list
         "image_id listed twice": table["image_id"].duplicated(keep=False),
         f"unknown diagnosis dx, not one of {', '.join(CLASSES)}": ~table["dx"].isin(CLASSES),
         "lesion with two diagnoses": two_diagnoses,
-        f"age outside 0 to {OLDEST:.0f} or not a number": given & ~age.between(0, OLDEST),
+        f"age outside 0 to {OLDEST:.0f} or not a number": has_age & ~age.between(0, OLDEST),
         f"unknown sex, not one of {', '.join(SEXES)}, {UNKNOWN}": ~table["sex"].isin([*SEXES, UNKNOWN]),
         "unknown localization": ~table["localization"].isin([*LOCALIZATIONS, UNKNOWN]),
         "no image file": ~table["image_id"].map(has_image).astype(bool),
@@ -76,9 +76,9 @@ def usable(table: pd.DataFrame, findings: list[Finding]) -> pd.DataFrame:
     columns = [*COLUMNS, *(name for name in AUDIT_COLUMNS if name in table.columns)]
     # A missing id stays missing as text, and is no id of a finding.
     good = table["image_id"].notna() & ~table["image_id"].astype(str).isin(bad)
-    kept = table.loc[good, columns].copy()
-    kept["age"] = pd.to_numeric(kept["age"])
-    return kept.sort_values("image_id", ignore_index=True)
+    rows = table.loc[good, columns].copy()
+    rows["age"] = pd.to_numeric(rows["age"])
+    return rows.sort_values("image_id", ignore_index=True)
 
 
 def read_metadata(path: Path) -> pd.DataFrame:

@@ -38,7 +38,7 @@ class Flow:
 def participant_flow(prepared: Mapping[str, Any]) -> Flow:
     """Return the flow of images that prepared.json tells of."""
     rejected: dict[str, list[str]] = prepared["rejected"]
-    excluded = {f"diagnosis without a class here: {word}": many for word, many in prepared.get("dropped", {}).items()}
+    excluded = {f"diagnosis without a class here: {word}": count for word, count in prepared.get("dropped", {}).items()}
     out = len({image_id for ids in rejected.values() for image_id in ids}) + sum(excluded.values())
     excluded |= {problem: len(ids) for problem, ids in rejected.items()}
     return Flow(prepared["images"] + out, excluded, prepared["images"], prepared["lesions"])
@@ -55,8 +55,8 @@ def images_by_role(split: pd.DataFrame) -> pd.DataFrame:
         role = roles(split["part"].to_numpy(), fold)
         row: dict[str, int] = {"fold": fold}
         for name in ROLES:
-            of_role = split.loc[role == name, "lesion_id"]
-            row |= {f"{name}_images": len(of_role), f"{name}_lesions": of_role.nunique()}
+            lesions = split.loc[role == name, "lesion_id"]
+            row |= {f"{name}_images": len(lesions), f"{name}_lesions": lesions.nunique()}
         rows.append(row)
     return pd.DataFrame(rows)
 

@@ -36,9 +36,9 @@ class PatientRecord:
         """
         if self.age is not None and not 0 <= self.age <= 120:
             raise UserError(f"--age {self.age:g}: outside 0 to 120 years")
-        for name, value, known in (("sex", self.sex, SEXES), ("localization", self.localization, LOCALIZATIONS)):
-            if value is not None and value not in (*known, UNKNOWN):
-                raise UserError(f"--{name} {shown(value)[1:-1]}: not known; {choices(known, value)}")
+        for name, value, valid in (("sex", self.sex, SEXES), ("localization", self.localization, LOCALIZATIONS)):
+            if value is not None and value not in (*valid, UNKNOWN):
+                raise UserError(f"--{name} {shown(value)[1:-1]}: not known; {choices(valid, value)}")
         return self
 
     @property
@@ -72,8 +72,8 @@ def read_records(path: Path) -> pd.DataFrame:
     if ids.duplicated().any():
         raise UserError(f"{path}: listed twice: {name_some(ids[ids.duplicated()].unique())}; give each id one row")
     for name in COLUMNS:
-        given = table[name] if name in table else pd.Series("", index=table.index)
-        table[name] = given.mask(given.str.casefold().isin(_MISSING), "")
+        texts = table[name] if name in table else pd.Series("", index=table.index)
+        table[name] = texts.mask(texts.str.casefold().isin(_MISSING), "")
     age = pd.to_numeric(table["age"], errors="coerce")
     wrong = (table["age"] != "") & ~np.isfinite(age)
     if wrong.any():
@@ -111,12 +111,12 @@ def match_records(path: Path, records: pd.DataFrame, files: Sequence[Path]) -> t
         raise UserError(f"{path}: listed twice: {name_some(doubled, 3)}, with and without the file's ending")
     records = records.set_axis(pd.Index(matched, name=records.index.name))
     listed = set(matched)
-    untold = [file for file in files if file.stem not in listed]
-    if len(untold) == len(files):
+    unlisted = [file for file in files if file.stem not in listed]
+    if len(unlisted) == len(files):
         return records, [f"{path}: lists none of the photographs; image_id is a file's name without its ending"]
-    if untold:
-        said = f"{path}: {number(len(untold), 0)} of {count(len(files), 'photograph')} not listed"
-        return records, [f"{said}: {name_some(untold, 3)}"]
+    if unlisted:
+        warning = f"{path}: {number(len(unlisted), 0)} of {count(len(files), 'photograph')} not listed"
+        return records, [f"{warning}: {name_some(unlisted, 3)}"]
     return records, []
 
 

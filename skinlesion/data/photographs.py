@@ -35,10 +35,10 @@ def find_photographs(paths: Sequence[Path]) -> tuple[list[Path], list[str]]:
     if not files:
         raise UserError(f"{name_some(paths, 3)}: no image below ({', '.join(sorted(SUFFIXES))})")
     distinct = {file.resolve(): file for file in reversed(files)}
-    kept = [file for file in dict.fromkeys(files) if distinct[file.resolve()] == file]
+    unique = [file for file in dict.fromkeys(files) if distinct[file.resolve()] == file]
     twice = [file for file, times in Counter(file.resolve() for file in files).items() if times > 1]
     listed = name_some([distinct[file] for file in twice], 3)
-    return kept, [f"given twice, answered once: {listed}"] if twice else []
+    return unique, [f"given twice, answered once: {listed}"] if twice else []
 
 
 def distinct_names(files: Sequence[Path]) -> dict[Path, str]:

@@ -49,8 +49,8 @@ class PublishedSplit:
 def _divided(rows: np.ndarray, labels: np.ndarray, share: float) -> tuple[np.ndarray, np.ndarray]:
     from sklearn.model_selection import train_test_split  # takes a second, and training does not need it
 
-    kept, held = train_test_split(rows, test_size=share, random_state=_SEED, stratify=labels[rows])
-    return kept, held
+    train, held = train_test_split(rows, test_size=share, random_state=_SEED, stratify=labels[rows])
+    return train, held
 
 
 def _draw_80_20(labels: np.ndarray) -> np.ndarray:
@@ -61,9 +61,9 @@ def _draw_80_20(labels: np.ndarray) -> np.ndarray:
 
 def _draw_80_20_validated(labels: np.ndarray) -> np.ndarray:
     role = np.full(len(labels), TRAIN)
-    others, reported = _divided(np.arange(len(labels)), labels, 0.2)
+    rest, reported = _divided(np.arange(len(labels)), labels, 0.2)
     role[reported] = TEST
-    role[_divided(others, labels, 0.125)[1]] = VALIDATION
+    role[_divided(rest, labels, 0.125)[1]] = VALIDATION
     return role
 
 

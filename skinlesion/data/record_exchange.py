@@ -37,9 +37,9 @@ def placebo_records(lesions: np.ndarray, training: np.ndarray, rng: np.random.Ge
     trained = np.isin(lesions, lesions[training])
     rows = np.empty(len(lesions), dtype=int)
     exchanged = training[exchange_records(lesions[training], rng)]  # (T,)
-    known, place = np.unique(lesions[training], return_index=True)
+    trained_lesions, place = np.unique(lesions[training], return_index=True)
     # An image outside training whose lesion is trained on (a leaky split) takes what its lesion takes.
-    rows[trained] = exchanged[place[np.searchsorted(known, lesions[trained])]]
+    rows[trained] = exchanged[place[np.searchsorted(trained_lesions, lesions[trained])]]
     rows[~trained] = draw_records(lesions[~trained], training[place], rng)
     return rows
 

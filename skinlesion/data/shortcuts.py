@@ -30,9 +30,9 @@ def facts(metadata: pd.DataFrame, files: pd.DataFrame, images: np.ndarray | Squa
     table = metadata.merge(files, on="image_id", how="left", validate="one_to_one")
     colour = np.stack([images[row].mean(axis=(0, 1)) for row in range(len(images))])  # (N, 3)
     table[["red", "green", "blue"]] = colour
-    known = [name for columns in PREDICTORS.values() for name in columns if name in table.columns]
-    table = table[known]
-    categorical = [name for name in known if not pd.api.types.is_numeric_dtype(table[name])]
+    names = [name for columns in PREDICTORS.values() for name in columns if name in table.columns]
+    table = table[names]
+    categorical = [name for name in names if not pd.api.types.is_numeric_dtype(table[name])]
     return table.astype(dict.fromkeys(categorical, "category"))
 
 

@@ -14,17 +14,17 @@ import numpy as np
 from skinlesion.evaluation.sums import SumStatistic, divide
 
 
-def risk_in_clinic(risk: np.ndarray, known: float, prevalence: float) -> np.ndarray:
+def risk_in_clinic(risk: np.ndarray, base_rate: float, prevalence: float) -> np.ndarray:
     """Return risks (…,) in 0..1 with their odds moved from one prevalence to another [1].
 
     Args:
-        risk: right where cases are as common as `known`.
-        known: share of cases among the data that calibrated the risk; 0 and 1 move nothing.
+        risk: right where cases are as common as `base_rate`.
+        base_rate: share of cases among the data that calibrated the risk; 0 and 1 move nothing.
         prevalence: share of cases in the clinic, above 0 and below 1.
     """
-    if not 0 < known < 1:
+    if not 0 < base_rate < 1:
         return risk
-    case, other = risk * prevalence / known, (1 - risk) * (1 - prevalence) / (1 - known)
+    case, other = risk * prevalence / base_rate, (1 - risk) * (1 - prevalence) / (1 - base_rate)
     return np.asarray(case / (case + other))
 
 

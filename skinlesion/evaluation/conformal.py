@@ -135,15 +135,15 @@ def fit_conformal(
         UserError: an unknown method.
     """
     scores = nonconformity(method, probabilities, penalty=penalty, free_ranks=free_ranks)
-    own = scores[np.arange(len(labels)), labels]
+    true_scores = scores[np.arange(len(labels)), labels]
     classes = probabilities.shape[1]
-    thresholds = np.full(classes, conformal_quantile(own, coverage))
+    thresholds = np.full(classes, conformal_quantile(true_scores, coverage))
     pooled = []
     if by_class:
         for place in range(classes):
-            of_class = own[labels == place]
-            if len(of_class) < smallest_class:
+            class_scores = true_scores[labels == place]
+            if len(class_scores) < smallest_class:
                 pooled.append(place)
             else:
-                thresholds[place] = conformal_quantile(of_class, coverage)
+                thresholds[place] = conformal_quantile(class_scores, coverage)
     return ConformalSets(method, thresholds, penalty, free_ranks, tuple(pooled))

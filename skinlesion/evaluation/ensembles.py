@@ -67,9 +67,9 @@ class MemberPredictions:
 
     def runs(self) -> dict[tuple[int, int, int], np.ndarray]:
         """Return the rows of each (repeat, seed, fold)."""
-        of_rows = self.frame[["repeat", "seed", "fold"]].to_numpy(dtype=int)
-        wanted = sorted(set(map(tuple, of_rows.tolist())))
-        return {run: np.flatnonzero((of_rows == run).all(axis=1)) for run in wanted}
+        keys = self.frame[["repeat", "seed", "fold"]].to_numpy(dtype=int)
+        wanted = sorted(set(map(tuple, keys.tolist())))
+        return {run: np.flatnonzero((keys == run).all(axis=1)) for run in wanted}
 
     def table(self, probabilities: np.ndarray) -> pd.DataFrame:
         """Return the predictions file of the same rows with probabilities (N, 7)."""
@@ -103,11 +103,11 @@ def _class_weights(labels: np.ndarray) -> np.ndarray:
 
 
 def _mixture(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
-    own = np.clip(probabilities[:, np.arange(len(labels)), labels], 1e-12, 1)  # (M, N) of the truth
+    likelihood = np.clip(probabilities[:, np.arange(len(labels)), labels], 1e-12, 1)  # (M, N) of the truth
     image = _class_weights(labels)
-    weights = np.full(len(own), 1 / len(own))
+    weights = np.full(len(likelihood), 1 / len(likelihood))
     for _ in range(_STEPS):
-        parts = weights[:, None] * own
+        parts = weights[:, None] * likelihood
         updated = (parts / parts.sum(axis=0)) @ image
         if np.abs(updated - weights).max() < _CONVERGED:
             break

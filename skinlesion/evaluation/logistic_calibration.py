@@ -69,11 +69,11 @@ def _log_odds(risk: np.ndarray) -> np.ndarray:
     return log_odds
 
 
-def _separated(cases: np.ndarray, others: np.ndarray) -> bool:
-    """Return whether the likelihood of a slope has no maximum: the cases' log-odds do not overlap the others'."""
-    if not len(cases) or not len(others):
+def _separated(cases: np.ndarray, controls: np.ndarray) -> bool:
+    """Return whether the likelihood of a slope has no maximum: the cases' log-odds do not overlap the controls'."""
+    if not len(cases) or not len(controls):
         return True
-    return bool(cases.min() >= others.max() or cases.max() <= others.min())
+    return bool(cases.min() >= controls.max() or cases.max() <= controls.min())
 
 
 def _fit(cases: np.ndarray, design: np.ndarray, offset: np.ndarray) -> np.ndarray:

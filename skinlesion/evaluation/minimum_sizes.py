@@ -47,8 +47,8 @@ class LesionNumbers:
         malignant = np.array([name in MALIGNANT for name in classes])
         return cls(
             total=len(kinds),
-            by_class={name: int(own.sum()) for name, own in of.items()},
-            without={name: int((different > own).sum()) for name, own in of.items()},
+            by_class={name: int(column.sum()) for name, column in of.items()},
+            without={name: int((different > column).sum()) for name, column in of.items()},
             malignant=int(shows[:, malignant].any(axis=1).sum()),
             benign=int(shows[:, ~malignant].any(axis=1).sum()),
         )
@@ -117,7 +117,7 @@ def _by_reason(reasons: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     names: dict[str, list[str]] = {}
     for name, reason in reasons.items():
         names.setdefault(reason, []).append(name)
-    return ((reason, name_some(of_reason, 4)) for reason, of_reason in names.items())
+    return ((reason, name_some(group, 4)) for reason, group in names.items())
 
 
 def _lesions(count: int, kind: str = "") -> str:

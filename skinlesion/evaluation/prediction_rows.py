@@ -118,10 +118,10 @@ def _complete(table: pd.DataFrame, path: Path, truth: Path | pd.DataFrame | None
     warnings = []
     table = with_run_columns(table)
     if truth is not None:
-        known, named = _read_truth(truth)
+        metadata, named = _read_truth(truth)
         for name in ("dx", "lesion_id"):
-            if name in known.columns:
-                table[name] = _agreed(table, name, known[name], path, named)
+            if name in metadata.columns:
+                table[name] = _agreed(table, name, metadata[name], path, named)
     if "dx" not in table.columns:
         raise UserError(f"{path}: column dx missing; add it, or give the metadata table with --truth")
     if "lesion_id" not in table.columns:
@@ -148,26 +148,26 @@ def _read_truth(truth: Path | pd.DataFrame) -> tuple[pd.DataFrame, Path]:
     """
     remedy = "give a metadata table"
     if isinstance(truth, pd.DataFrame):
-        path, known = Path("truth"), truth
-        missing = [name for name in ("image_id", "dx") if name not in known.columns]
+        path, metadata = Path("truth"), truth
+        missing = [name for name in ("image_id", "dx") if name not in metadata.columns]
         if missing:
             raise UserError(f"truth: column {', '.join(missing)} missing; {remedy}")
     else:
-        path, known = truth, read_csv(truth, ("image_id", "dx"), remedy, dtype=str, **_BLANK_ALONE_IS_MISSING)
-    known = _with_clean_text(known, path)
-    doubled = known["image_id"].duplicated()
+        path, metadata = truth, read_csv(truth, ("image_id", "dx"), remedy, dtype=str, **_BLANK_ALONE_IS_MISSING)
+    metadata = _with_clean_text(metadata, path)
+    doubled = metadata["image_id"].duplicated()
     if doubled.any():
-        raise UserError(f"{path}: listed twice: {name_some(known.loc[doubled, 'image_id'].unique())}")
-    return known.set_index("image_id"), path
+        raise UserError(f"{path}: listed twice: {name_some(metadata.loc[doubled, 'image_id'].unique())}")
+    return metadata.set_index("image_id"), path
 
 
-def _agreed(table: pd.DataFrame, name: str, known: pd.Series, path: Path, truth: Path) -> pd.Series:
+def _agreed(table: pd.DataFrame, name: str, true_values: pd.Series, path: Path, truth: Path) -> pd.Series:
     """Return a column of the predictions, filled in from the truth.
 
     Raises:
         UserError: the two contradict each other.
     """
-    looked_up = table["image_id"].map(known)
+    looked_up = table["image_id"].map(true_values)
     if name not in table.columns:
         return looked_up
     contradict = table[name].notna() & looked_up.notna() & (table[name] != looked_up)

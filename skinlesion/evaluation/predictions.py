@@ -130,21 +130,21 @@ def _stack(table: pd.DataFrame, path: Path, *, partial: bool = False) -> Predict
         partial: repeats may hold different images.
     """
     table = table.sort_values(["repeat", "seed", "image_id"], kind="stable")
-    many = len(table[["repeat", "seed"]].drop_duplicates())
-    if many > _MOST_LAYERS:
-        raise UserError(f"{path}: {many:,} different seeds and repeats, more than {_MOST_LAYERS:,}; correct them")
+    n_layers = len(table[["repeat", "seed"]].drop_duplicates())
+    if n_layers > _MOST_LAYERS:
+        raise UserError(f"{path}: {n_layers:,} different seeds and repeats, more than {_MOST_LAYERS:,}; correct them")
     layers: dict[tuple[int, int], pd.DataFrame] = {}
     for _, rows in table.groupby(["repeat", "seed"], sort=True):
         layers[int(rows["repeat"].iloc[0]), int(rows["seed"].iloc[0])] = rows
-    first_of = {layer[0]: layer for layer in reversed(layers)}  # repeat → its layer with the lowest seed
+    reference = {layer[0]: layer for layer in reversed(layers)}  # repeat → its layer with the lowest seed
     for layer, rows in layers.items():
-        _agree(rows, layer, layers[first_of[layer[0]]], first_of[layer[0]], ("dx", "lesion_id", "fold"), path)
+        _agree(rows, layer, layers[reference[layer[0]]], reference[layer[0]], ("dx", "lesion_id", "fold"), path)
     whole = table.drop_duplicates("image_id").sort_values("image_id", kind="stable")
     start = next(iter(layers))
-    for layer in first_of.values():
+    for layer in reference.values():
         rows = layers[layer]
-        other = whole.set_index("image_id").loc[rows["image_id"]].reset_index() if partial else layers[start]
-        _agree(rows, layer, other, start, ("dx", "lesion_id"), path)
+        expected = whole.set_index("image_id").loc[rows["image_id"]].reset_index() if partial else layers[start]
+        _agree(rows, layer, expected, start, ("dx", "lesion_id"), path)
     ids = whole["image_id"].to_numpy(dtype=str)
     folds = np.full((len(layers), len(ids)), ABSENT)
     probabilities = np.full((len(layers), len(ids), len(CLASSES)), np.nan)
@@ -183,9 +183,9 @@ def _agree(
     if differ:
         raise UserError(f"{path}: {both} hold different images: {name_some(sorted(differ))}")
     for name in columns:
-        other = rows[name].to_numpy() != first[name].to_numpy()
-        if other.any():
-            ids = name_some(first.loc[other, "image_id"])
+        mismatch = rows[name].to_numpy() != first[name].to_numpy()
+        if mismatch.any():
+            ids = name_some(first.loc[mismatch, "image_id"])
             raise UserError(f"{path}: {name} differs between {both} at {ids}; correct it")
 
 
@@ -241,12 +241,12 @@ def restrict_classes(predictions: Predictions, names: tuple[str, ...]) -> Predic
     positions = [CLASSES.index(name) for name in names]
     if not np.isin(predictions.labels, positions).all():
         raise ValueError(f"an image has none of the diagnoses {', '.join(names)}")
-    kept = predictions.probabilities[:, :, positions]
-    total = kept.sum(axis=2, keepdims=True)
-    even = np.full_like(kept, 1 / len(names))
+    selected = predictions.probabilities[:, :, positions]
+    total = selected.sum(axis=2, keepdims=True)
+    even = np.full_like(selected, 1 / len(names))
     place = np.full(len(CLASSES), -1)
     place[positions] = np.arange(len(names))
-    shares = np.divide(kept, total, out=even, where=total > 0)
+    shares = np.divide(selected, total, out=even, where=total > 0)
     return replace(predictions, labels=place[predictions.labels], probabilities=shares)
 
 

@@ -65,8 +65,8 @@ def read_figures(path: Path, dataset: str = "ham") -> list[PublishedFigure]:
                 continue
             match = _CELL.fullmatch(cell)
             if match is None:
-                given = f"{column} of {name_some([model])} is {name_some([cell])}"
-                raise UserError(f"{path}: {given}, no figure; correct it")
+                problem = f"{column} of {name_some([model])} is {name_some([cell])}"
+                raise UserError(f"{path}: {problem}, no figure; correct it")
             low, high = (None if match[side] is None else float(match[side]) for side in ("low", "high"))
             p = _p_value(path, table, row, column)
             figures.append(PublishedFigure(model, str(column), metric, float(match["value"]), low, high, p))
@@ -78,10 +78,12 @@ def _metric_of(column: str) -> str | None:
 
 
 def _p_value(path: Path, table: pd.DataFrame, row: dict[Any, Any], column: str) -> float | None:
-    own = next((name for name in table.columns if _P_VALUE.search(name) and _P_VALUE.sub("", name) == column), None)
-    if own is None or not str(row[own]).strip():
+    p_column = next(
+        (name for name in table.columns if _P_VALUE.search(name) and _P_VALUE.sub("", name) == column), None
+    )
+    if p_column is None or not str(row[p_column]).strip():
         return None
     try:
-        return float(row[own])
+        return float(row[p_column])
     except ValueError:
-        raise UserError(f"{path}: {own} is {name_some([row[own]])}, no p-value; correct it") from None
+        raise UserError(f"{path}: {p_column} is {name_some([row[p_column]])}, no p-value; correct it") from None

@@ -80,20 +80,20 @@ def read_published(
     if id_column is None:
         raise UserError(f"{path}: no column of image ids, such as {', '.join(_ID_COLUMNS[:4])}; {remedy}")
     ids = image_ids(table[id_column])
-    known = archive.set_index("image_id")
-    _check_ids(path, ids, known)
+    records = archive.set_index("image_id")
+    _check_ids(path, ids, records)
     columns, named, are_logits = _score_columns(path, names, remedy)
     label_column = next((names[name] for name in _LABEL_COLUMNS if name in names), None)
-    truth = known.loc[ids, "dx"].to_numpy(dtype=str)
-    given = None if label_column is None else _label_texts(table[label_column])
+    truth = records.loc[ids, "dx"].to_numpy(dtype=str)
+    raw_labels = None if label_column is None else _label_texts(table[label_column])
     if named:
         order, how = list(columns), "columns named after the classes"
     else:
-        order, how = _numbered(path, list(columns), classes, given, truth)
+        order, how = _numbered(path, list(columns), classes, raw_labels, truth)
     by_code = dict(zip(columns, order, strict=True))
-    if named and given is not None and (codes := sorted({code for code in given if code.isdigit()}, key=int)):
-        by_code |= dict(zip(codes, _numbered(path, codes, classes, given, truth)[0], strict=True))
-    disagreeing = () if given is None else _check_labels(path, ids, given, truth, by_code)
+    if named and raw_labels is not None and (codes := sorted({code for code in raw_labels if code.isdigit()}, key=int)):
+        by_code |= dict(zip(codes, _numbered(path, codes, classes, raw_labels, truth)[0], strict=True))
+    disagreeing = () if raw_labels is None else _check_labels(path, ids, raw_labels, truth, by_code)
     scores = table[[columns[key] for key in columns]].replace("", np.nan)
     numbers = scores.apply(pd.to_numeric, errors="coerce")
     wrong = (numbers.isna() & scores.notna()).to_numpy()
@@ -108,7 +108,7 @@ def read_published(
     rows = np.argsort(ids)
     predictions = Predictions(
         image_ids=ids[rows],
-        lesions=known.loc[ids[rows], "lesion_id"].to_numpy(dtype=str),
+        lesions=records.loc[ids[rows], "lesion_id"].to_numpy(dtype=str),
         labels=np.array([CLASSES.index(dx) for dx in truth[rows]]),
         folds=np.zeros((1, len(rows)), dtype=int),
         seeds=(0,),
@@ -119,9 +119,9 @@ def read_published(
     return PublishedPredictions(predictions, disagreeing, read)
 
 
-def image_ids(given: pd.Series) -> np.ndarray:
+def image_ids(values: pd.Series) -> np.ndarray:
     """Return the image ids (N,) of ids or paths, of any system, with or without the ending of a file."""
-    last = given.astype(str).str.strip().map(lambda text: PureWindowsPath(text).name)  # which knows both slashes
+    last = values.astype(str).str.strip().map(lambda text: PureWindowsPath(text).name)  # which knows both slashes
     return np.asarray(last.str.replace(_FILE_ENDINGS, "", regex=True).to_numpy(dtype=str))
 
 
@@ -142,8 +142,8 @@ def read_ids(path: Path) -> np.ndarray:
     return image_ids(pd.Series([table.columns[0], *table.iloc[:, 0]]))
 
 
-def _check_ids(path: Path, ids: np.ndarray, known: pd.DataFrame) -> None:
-    unknown = ids[~np.isin(ids, known.index.to_numpy(dtype=str))]
+def _check_ids(path: Path, ids: np.ndarray, records: pd.DataFrame) -> None:
+    unknown = ids[~np.isin(ids, records.index.to_numpy(dtype=str))]
     if len(unknown):
         raise UserError(f"{path}: not in the archive ({len(unknown):,}): {name_some(unknown, 5)}; leave them out")
     values, counts = np.unique(ids, return_counts=True)
@@ -161,10 +161,10 @@ def _score_columns(path: Path, names: dict[str, str], remedy: str) -> tuple[dict
             continue
         words = re.findall(r"[a-z']+|\d+", lowered)
         before = list(itertools.takewhile(_SCORE_WORDS.__contains__, words))
-        own = " ".join(words[len(before) :])
-        if own.isdigit():
-            by_number[str(int(own))] = column
-        elif (dx := _class_named(own)) is not None:
+        label = " ".join(words[len(before) :])
+        if label.isdigit():
+            by_number[str(int(label))] = column
+        elif (dx := _class_named(label)) is not None:
             if dx in by_name:
                 raise UserError(f"{path}: columns {by_name[dx]} and {column} are both of {dx}; leave one out")
             by_name[dx] = column
@@ -193,7 +193,7 @@ def _class_named(name: str) -> str | None:
 
 
 def _numbered(
-    path: Path, codes: Sequence[str], classes: Path | None, given: np.ndarray | None, truth: np.ndarray
+    path: Path, codes: Sequence[str], classes: Path | None, raw_labels: np.ndarray | None, truth: np.ndarray
 ) -> tuple[list[str], str]:
     """Return the class of each number, and how it is known."""
     if classes is not None:
@@ -202,25 +202,27 @@ def _numbered(
         if missing:
             raise UserError(f"{classes}: no class {', '.join(missing)}, which {path} has; complete it")
         order = [by_code[code] for code in codes]
-        fits = None if given is None else _fitting_order(codes, given, truth)
+        fits = None if raw_labels is None else _fitting_order(codes, raw_labels, truth)
         if fits is not None and fits != order:
-            said = ", ".join(f"{code} = {dx}" for code, dx in zip(codes, fits, strict=True))
-            raise UserError(f"{path}: the true labels fit another order of classes than {classes}: {said}; correct it")
+            order_text = ", ".join(f"{code} = {dx}" for code, dx in zip(codes, fits, strict=True))
+            raise UserError(
+                f"{path}: the true labels fit another order of classes than {classes}: {order_text}; correct it"
+            )
         return order, f"class numbers by {classes.name}"
-    fits = None if given is None else _fitting_order(codes, given, truth)
+    fits = None if raw_labels is None else _fitting_order(codes, raw_labels, truth)
     if fits is None:
         raise UserError(f"{path}: classes are numbered and nothing says which is which; give their table by --classes")
     return fits, "class numbers by the true labels, which fit one order"
 
 
-def _fitting_order(codes: Sequence[str], given: np.ndarray, truth: np.ndarray) -> list[str] | None:
+def _fitting_order(codes: Sequence[str], raw_labels: np.ndarray, truth: np.ndarray) -> list[str] | None:
     """Return the class of each number that the true labels fit, None where they fit none."""
     order = []
     for code in codes:
-        found, counts = np.unique(truth[given == code], return_counts=True)
-        if not len(found) or counts.max() < _AGREEING * counts.sum():
+        values, counts = np.unique(truth[raw_labels == code], return_counts=True)
+        if not len(values) or counts.max() < _AGREEING * counts.sum():
             return None
-        order.append(str(found[counts.argmax()]))
+        order.append(str(values[counts.argmax()]))
     return order if len(set(order)) == len(order) else None
 
 
@@ -243,11 +245,11 @@ def read_class_table(path: Path) -> dict[str, str]:
 
 
 def _check_labels(
-    path: Path, ids: np.ndarray, given: np.ndarray, truth: np.ndarray, by_code: dict[str, str]
+    path: Path, ids: np.ndarray, raw_labels: np.ndarray, truth: np.ndarray, by_code: dict[str, str]
 ) -> tuple[str, ...]:
     """Return the images whose diagnosis in the file is not the archive's."""
-    read = [by_code.get(code) or _class_named(code) for code in given]
-    unread = {code for code, dx in zip(given, read, strict=True) if dx is None}
+    read = [by_code.get(code) or _class_named(code) for code in raw_labels]
+    unread = {code for code, dx in zip(raw_labels, read, strict=True) if dx is None}
     if unread:
         raise UserError(f"{path}: labels that are no diagnosis: {name_some(sorted(unread), 5)}; correct them")
     differ = np.array(read) != truth

@@ -48,8 +48,8 @@ def rank(positive: np.ndarray, scores: np.ndarray, unit: np.ndarray | None = Non
     order = np.argsort(-scores, kind="stable")
     ends = np.append(np.flatnonzero(np.diff(scores[order])), len(scores) - 1)
     with_positives = np.unique(np.searchsorted(ends, np.flatnonzero(positive[order])))
-    kept = np.union1d(with_positives, np.maximum(with_positives - 1, 0))
-    return Ranking(order if unit is None else unit[order], positive[order], np.union1d(ends[kept], ends[-1:]))
+    selected = np.union1d(with_positives, np.maximum(with_positives - 1, 0))
+    return Ranking(order if unit is None else unit[order], positive[order], np.union1d(ends[selected], ends[-1:]))
 
 
 def average_precision(ranking: Ranking, weights: np.ndarray) -> np.ndarray:

@@ -138,8 +138,8 @@ def _layer(
     size = lesions, bins
     sums = np.bincount(cell, hit - confidence, lesions * bins).reshape(size)  # (L, B)
     images = np.bincount(cell, minlength=lesions * bins).reshape(size).astype(float)
-    kept = (images > 0).sum(axis=0) > 1
-    sums, images = sums[:, kept], images[:, kept]
+    mask = (images > 0).sum(axis=0) > 1
+    sums, images = sums[:, mask], images[:, mask]
     in_bin, gap = images.sum(axis=0), sums.sum(axis=0)
     total = len(confidence)
     products = (gap**2 - (sums**2).sum(axis=0)) / (in_bin**2 - (images**2).sum(axis=0))

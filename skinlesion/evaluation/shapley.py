@@ -20,13 +20,13 @@ def set_weights(inputs: Sequence[str]) -> dict[str, dict[frozenset[str], float]]
     weights: dict[str, dict[frozenset[str], float]] = {}
     for added in inputs:
         others = [name for name in inputs if name != added]
-        of_sets: dict[frozenset[str], float] = {}
+        by_set: dict[frozenset[str], float] = {}
         for size in range(count):
             share = factorial(size) * factorial(count - size - 1) / factorial(count)
             for chosen in combinations(others, size):
-                of_sets[frozenset(chosen)] = -share
-                of_sets[frozenset((*chosen, added))] = share
-        weights[added] = of_sets
+                by_set[frozenset(chosen)] = -share
+                by_set[frozenset((*chosen, added))] = share
+        weights[added] = by_set
     return weights
 
 

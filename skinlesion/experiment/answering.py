@@ -51,13 +51,13 @@ class AnsweringModel:
         else:
             answers, features = predictor.answer_with_features(images, records)
             unlike = self.neighbours.percentile(features)
-        known = any_known(records)
+        has_record = any_known(records)
         prevalence = None if predictor.prevalence is None else predictor.prevalence.malignant
         return [
             {
                 "experiment": self.name,
                 "sees": predictor.sees,
-                "record": bool(known[row]),
+                "record": bool(has_record[row]),
                 "trained_on": predictor.source,
                 "synthetic": predictor.synthetic,
                 "unlike": None if unlike is None else float(unlike[row]),

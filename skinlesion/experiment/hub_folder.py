@@ -162,8 +162,8 @@ def open_hub_folder(folder: Path | str) -> HubModel:
     try:
         stored = load_file(path)
         for part, module in (("backbone", backbone.module), ("head", head)):
-            own = {name.partition(".")[2]: stored[name] for name in stored if name.startswith(f"{part}.")}
-            module.load_state_dict(own)
+            part_state = {name.partition(".")[2]: stored[name] for name in stored if name.startswith(f"{part}.")}
+            module.load_state_dict(part_state)
     except (OSError, SafetensorError, RuntimeError) as error:
         raise UserError(f"{path}: {shown_problem(error)}; {_REMEDY}") from None
     return HubModel(backbone, head.eval(), encoder, settings, prepare)
@@ -180,14 +180,14 @@ def _section(content: dict[str, Any], model: type[_Section], folder: Path, name:
 
 def difference_from(run: TrainedRun, model: HubModel) -> float:
     """Return the largest difference of a probability between a run and what was read back, on random inputs."""
-    given = random_inputs(run)
+    inputs = random_inputs(run)
     with torch.inference_mode():
-        expected = ProbabilityNetwork(run).cpu().eval()(*given)
+        expected = ProbabilityNetwork(run).cpu().eval()(*inputs)
         features = model.backbone.features(
-            model.backbone.module, given[0], model.head.fusion.image, model.settings.spatial_grid
+            model.backbone.module, inputs[0], model.head.fusion.image, model.settings.spatial_grid
         )
-        found = model.head(features.float(), given[1] if len(given) > 1 else None).softmax(dim=1)
-    return float((found - expected).abs().max())
+        actual = model.head(features.float(), inputs[1] if len(inputs) > 1 else None).softmax(dim=1)
+    return float((actual - expected).abs().max())
 
 
 def is_hub_folder(folder: Path) -> bool:

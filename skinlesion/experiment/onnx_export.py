@@ -61,10 +61,10 @@ def write_onnx(path: Path, run: TrainedRun) -> float:
         program.model.producer_name = _PRODUCER
         program.save(temporary, external_data=False)
         session = onnxruntime.InferenceSession(temporary.read_bytes(), providers=["CPUExecutionProvider"])
-        given = {name: tensor.numpy() for name, tensor in zip(names, example, strict=True)}
+        feed = {name: tensor.numpy() for name, tensor in zip(names, example, strict=True)}
         with torch.no_grad():
             expected = model(*example).numpy()
-        difference = float(np.abs(session.run(None, given)[0] - expected).max())
+        difference = float(np.abs(session.run(None, feed)[0] - expected).max())
         if difference > TOLERANCE:
             raise UserError(f"{path}: ONNX Runtime differs from torch by {difference:.2g}; nothing was written")
     return difference

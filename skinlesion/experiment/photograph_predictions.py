@@ -70,9 +70,9 @@ def _answer(models: Models, files: Sequence[Path], prepare: PrepareParams, recor
             images[place] = read_photograph(path, prepare)
         except UserError as error:
             rows[place] = {"file": str(path), "error": str(error)}
-    known = any_known(records)
-    for told, model in models.items():
-        places = [place for place in images if known[place] == told]
+    has_record = any_known(records)
+    for with_record, model in models.items():
+        places = [place for place in images if has_record[place] == with_record]
         if places:
             answered = model.rows([images[place] for place in places], records.iloc[places])
             for place, row in zip(places, answered, strict=True):

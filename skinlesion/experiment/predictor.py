@@ -232,9 +232,9 @@ class Predictor:
         A set by majority holds the truth at least as often as 1 − 2α where each run's does so at 1 − α (Gasparin &
         Ramdas 2024); in practice about as often as one run's.
         """
-        shown = (by_run if self.prevalence is None else self.prevalence.apply(by_run)).mean(axis=0)
+        adjusted = (by_run if self.prevalence is None else self.prevalence.apply(by_run)).mean(axis=0)
         if not self.calibrated:
-            return Answers(by_run.mean(axis=0).argmax(axis=1), shown, risk_of("malignant", shown), None, {})
+            return Answers(by_run.mean(axis=0).argmax(axis=1), adjusted, risk_of("malignant", adjusted), None, {})
         fitted = [fitted for fitted in self.fitted if fitted is not None]
         layers = np.stack([run.calibrator.apply(layer) for run, layer in zip(fitted, by_run, strict=True)])
         sets = np.mean([run.conformal.sets(layer) for run, layer in zip(fitted, layers, strict=True)], axis=0) > 0.5
@@ -245,8 +245,8 @@ class Predictor:
             calls[rule] = np.mean(risks >= np.array(limits, dtype=float)[:, None], axis=0) > 0.5
         assessed = layers.mean(axis=0)
         if self.prevalence is None:
-            shown = assessed
-        return Answers(assessed.argmax(axis=1), shown, risk_of("malignant", shown), sets, calls)
+            adjusted = assessed
+        return Answers(assessed.argmax(axis=1), adjusted, risk_of("malignant", adjusted), sets, calls)
 
 
 def _for_prediction(module: nn.Module, inputs: Inputs) -> nn.Module:

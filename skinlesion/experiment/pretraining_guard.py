@@ -32,17 +32,21 @@ def check_pretraining(inputs: Inputs, runs: Sequence[Run]) -> None:
         return
     for record in pretraining_records(Path(os.path.expanduser(weights))):
         for run in runs:
-            own = origin(inputs, run.fold, run.repeat)
-            differing = [_words(name, record.get(name), own[name]) for name in own if record.get(name) != own[name]]
+            expected = origin(inputs, run.fold, run.repeat)
+            differing = [
+                _words(name, record.get(name), expected[name])
+                for name in expected
+                if record.get(name) != expected[name]
+            ]
             if differing:
                 raise UserError(
                     f"train.weights: {weights} was pretrained on images that {run} is validated or tested on "
-                    f"({', '.join(differing)}); use a file that `skinlesion pretrain --protocol {own['protocol']} "
+                    f"({', '.join(differing)}); use a file that `skinlesion pretrain --protocol {expected['protocol']} "
                     f"--fold {run.fold} --repeat {run.repeat}` makes, and train each fold on its own"
                 )
 
 
-def _words(name: str, seen: object, own: object) -> str:
+def _words(name: str, seen: object, expected: object) -> str:
     if name == "split":
         return "another split"
-    return f"{name} {name_some([seen])}, not {own}"
+    return f"{name} {name_some([seen])}, not {expected}"

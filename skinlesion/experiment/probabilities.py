@@ -78,5 +78,8 @@ def _logits(
         if isinstance(model, ImageClassifier):
             assert image is not None
             features = model.image_features(image)
-        logits = [head(features, None if one is None else one[places.to(one.device)]).float() for one in versions]
+        logits = [
+            head(features, None if version is None else version[places.to(version.device)]).float()
+            for version in versions
+        ]
     return torch.stack(logits)

@@ -125,8 +125,8 @@ def train_runs(
         # are left to be trained.
         torch.set_num_threads(max(1, cores() // settings.processes))
     with (
-        training_progress(experiment, len(todo), quiet=not world.writes) as shown,
-        live_tracking(shown, live if world.writes else None, settings) as watcher,
+        training_progress(experiment, len(todo), quiet=not world.writes) as display,
+        live_tracking(display, live if world.writes else None, settings) as watcher,
     ):
         for run, examples in _with_examples(inputs, todo):
             watcher.run(str(run), run.folder_name)

@@ -130,9 +130,9 @@ def _rollout(explained: Explained, images: torch.Tensor) -> np.ndarray:
     blocks = getattr(explained.tapped.model, "blocks", None)
     if blocks is None or not explained.tokens or not hasattr(blocks[0], "attn"):
         raise UserError("--method rollout: the backbone is no vision transformer; use gradcam")
-    kept: list[torch.Tensor] = []
+    maps: list[torch.Tensor] = []
     fused = [block.attn.fused_attn for block in blocks]
-    hooks = [block.attn.attn_drop.register_forward_pre_hook(lambda _, args: kept.append(args[0])) for block in blocks]
+    hooks = [block.attn.attn_drop.register_forward_pre_hook(lambda _, args: maps.append(args[0])) for block in blocks]
     try:
         for block in blocks:
             block.attn.fused_attn = False
@@ -141,8 +141,8 @@ def _rollout(explained: Explained, images: torch.Tensor) -> np.ndarray:
         for hook, block, was in zip(hooks, blocks, fused, strict=True):
             hook.remove()
             block.attn.fused_attn = was
-    flow = torch.eye(kept[0].shape[-1], device=images.device).expand(len(images), -1, -1)
-    for attention in kept:  # each (B, heads, T, T)
+    flow = torch.eye(maps[0].shape[-1], device=images.device).expand(len(images), -1, -1)
+    for attention in maps:  # each (B, heads, T, T)
         mixed = attention.mean(dim=1) + torch.eye(attention.shape[-1], device=images.device)
         flow = mixed / mixed.sum(dim=-1, keepdim=True) @ flow
     prefix = explained.tapped.num_prefix_tokens

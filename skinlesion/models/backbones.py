@@ -151,26 +151,26 @@ def parameter_groups(module: Any, coarse: bool) -> list[list[str]]:
     """
     groups = group_parameters(module, module.group_matcher(coarse=coarse))
     ordered = [list(groups[key]) for key in sorted(groups)]
-    known = {name for name, _ in module.named_parameters()}
-    ordered = [[name for name in group if name in known] for group in ordered]
+    names = {name for name, _ in module.named_parameters()}
+    ordered = [[name for name in group if name in names] for group in ordered]
     ordered = [group for group in ordered if group]
     shapes = {name: parameter.ndim for name, parameter in module.named_parameters()}
     while len(ordered) > 1 and all(shapes[name] <= 1 for name in ordered[-1]):
         ordered[-2:] = [ordered[-2] + ordered[-1]]
-    stray = known - {name for group in ordered for name in group}
+    stray = names - {name for group in ordered for name in group}
     return [sorted(stray), *ordered] if stray else ordered
 
 
 def check_name(name: str) -> None:
     """Raise UserError, naming near ones, unless timm has a model called `name` (tag included, where given)."""
     if timm.is_model(name.partition(".")[0]):
-        tags = [known.partition(".")[2] for known in timm.list_pretrained(name.partition(".")[0])]
-        given = name.partition(".")[2]
-        if not given or given in tags:
+        tags = [model.partition(".")[2] for model in timm.list_pretrained(name.partition(".")[0])]
+        tag = name.partition(".")[2]
+        if not tag or tag in tags:
             return
-        raise UserError(f"train.backbone: {name!r}: timm has no tag {given!r} of it; {choices(tags, given)}")
+        raise UserError(f"train.backbone: {name!r}: timm has no tag {tag!r} of it; {choices(tags, tag)}")
     names = timm.list_models()
-    near = [known for known in names if known.startswith(name)][:5] or difflib.get_close_matches(name, names, n=5)
+    near = [model for model in names if model.startswith(name)][:5] or difflib.get_close_matches(name, names, n=5)
     hint = f"near: {', '.join(near)}" if near else "see timm.list_models()"
     raise UserError(f"train.backbone: timm has no model {name!r}; {hint}")
 

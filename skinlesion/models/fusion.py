@@ -37,7 +37,7 @@ class NoFusion(Fusion):
         self.width = image_width
 
     def forward(self, image: torch.Tensor | None, metadata: torch.Tensor | None) -> torch.Tensor:
-        return _given(image, "image")  # (B, F)
+        return _required(image, "image")  # (B, F)
 
 
 class MetadataOnly(Fusion):
@@ -51,7 +51,7 @@ class MetadataOnly(Fusion):
         self.width = self.metadata.width
 
     def forward(self, image: torch.Tensor | None, metadata: torch.Tensor | None) -> torch.Tensor:
-        vector: torch.Tensor = self.metadata(_given(metadata, "metadata"))
+        vector: torch.Tensor = self.metadata(_required(metadata, "metadata"))
         return vector  # (B, M)
 
 
@@ -64,8 +64,8 @@ class ConcatFusion(Fusion):
         self.width = image_width + self.metadata.width
 
     def forward(self, image: torch.Tensor | None, metadata: torch.Tensor | None) -> torch.Tensor:
-        record = self.metadata(_given(metadata, "metadata"))  # (B, M)
-        return torch.cat([_given(image, "image"), record], dim=1)  # (B, F + M)
+        record = self.metadata(_required(metadata, "metadata"))  # (B, M)
+        return torch.cat([_required(image, "image"), record], dim=1)  # (B, F + M)
 
 
 class FilmFusion(Fusion):
@@ -83,8 +83,8 @@ class FilmFusion(Fusion):
         self.width = image_width
 
     def forward(self, image: torch.Tensor | None, metadata: torch.Tensor | None) -> torch.Tensor:
-        gamma, beta = self.modulation(self.metadata(_given(metadata, "metadata"))).chunk(2, dim=1)  # 2 × (B, F)
-        return _given(image, "image") * (1 + gamma) + beta  # (B, F)
+        gamma, beta = self.modulation(self.metadata(_required(metadata, "metadata"))).chunk(2, dim=1)  # 2 × (B, F)
+        return _required(image, "image") * (1 + gamma) + beta  # (B, F)
 
 
 class CrossAttentionFusion(Fusion):
@@ -106,9 +106,9 @@ class CrossAttentionFusion(Fusion):
         self.width = image_width + len(fields) * width
 
     def forward(self, image: torch.Tensor | None, metadata: torch.Tensor | None) -> torch.Tensor:
-        features = _given(image, "image")  # (B, F, H, W)
+        features = _required(image, "image")  # (B, F, H, W)
         cells = self.normalise_cells(self.cells(features.flatten(2).transpose(1, 2)))  # (B, HW, D)
-        tokens = self.tokens(_given(metadata, "metadata"))  # (B, T, D)
+        tokens = self.tokens(_required(metadata, "metadata"))  # (B, T, D)
         attended, _ = self.attention(tokens, cells, cells, need_weights=False)  # (B, T, D)
         attended = self.normalise(tokens + attended).flatten(1)  # (B, T·D)
         return torch.cat([features.mean(dim=(2, 3)), attended], dim=1)  # (B, F + T·D)
@@ -144,13 +144,13 @@ class MetaBlockFusion(Fusion):
         self.width = image_width
 
     def forward(self, image: torch.Tensor | None, metadata: torch.Tensor | None) -> torch.Tensor:
-        features = _given(image, "image").flatten(2)  # (B, F, HW)
-        record = self.metadata(_given(metadata, "metadata"))  # (B, M)
+        features = _required(image, "image").flatten(2)  # (B, F, HW)
+        record = self.metadata(_required(metadata, "metadata"))  # (B, M)
         scale, shift = self.scale(record).unsqueeze(2), self.shift(record).unsqueeze(2)  # (B, F, 1)
         return torch.sigmoid(torch.tanh(features * scale) + shift).mean(dim=2)  # (B, F)
 
 
-def _given(tensor: torch.Tensor | None, name: str) -> torch.Tensor:
+def _required(tensor: torch.Tensor | None, name: str) -> torch.Tensor:
     if tensor is None:
         raise ValueError(f"this fusion needs {name}")
     return tensor

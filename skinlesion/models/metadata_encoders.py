@@ -121,8 +121,8 @@ class DropFirstEncoder(OneHotEncoder):
         columns = [np.where(np.isnan(age), 0.0, age)[:, None]]
         for name, categories in zip(FIELDS[1:], (self.sexes, self.localizations), strict=True):
             texts = _texts(table, name)
-            known = np.where(np.isin(texts, categories), texts, UNKNOWN)
-            columns.append(known[:, None] == np.array(sorted(categories)[1:], dtype=object)[None, :])
+            values = np.where(np.isin(texts, categories), texts, UNKNOWN)
+            columns.append(values[:, None] == np.array(sorted(categories)[1:], dtype=object)[None, :])
         return np.hstack(columns).astype(np.float32)
 
 
@@ -267,8 +267,8 @@ def restore_encoder(name: str, state: dict[str, Any], origin: str = "metadata en
     """
     made = _encoder_class(name)
     fitting(state, _STATES[name], f"{origin}: metadata_encoder", "damaged, or of other parameters: train again")
-    known = {field.name for field in dataclass_fields(made)}
-    restored = {key: tuple(value) if isinstance(value, list) else value for key, value in state.items() if key in known}
+    names = {field.name for field in dataclass_fields(made)}
+    restored = {key: tuple(value) if isinstance(value, list) else value for key, value in state.items() if key in names}
     encoder: MetadataEncoder = made(**restored)
     return encoder
 

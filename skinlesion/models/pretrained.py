@@ -52,15 +52,15 @@ def pip_file(backbone: str) -> Path | None:
     Raises:
         UserError: the file does not hash to the digits in its name.
     """
-    known = PIP_WEIGHTS.get(backbone.partition(".")[0])
-    spec = importlib.util.find_spec(known.module) if known else None
-    if known is None or spec is None or spec.origin is None:
+    entry = PIP_WEIGHTS.get(backbone.partition(".")[0])
+    spec = importlib.util.find_spec(entry.module) if entry else None
+    if entry is None or spec is None or spec.origin is None:
         return None
-    path = Path(spec.origin).parent / "models" / known.file
+    path = Path(spec.origin).parent / "models" / entry.file
     if not path.exists():
         return None
-    if not hashlib.sha256(path.read_bytes()).hexdigest().startswith(known.digits):
-        raise UserError(f"{path}: damaged (its SHA-256 does not begin with {known.digits}); reinstall {known.package}")
+    if not hashlib.sha256(path.read_bytes()).hexdigest().startswith(entry.digits):
+        raise UserError(f"{path}: damaged (its SHA-256 does not begin with {entry.digits}); reinstall {entry.package}")
     return path
 
 

@@ -27,21 +27,21 @@ def describe(error: ValidationError, schema: type[BaseModel], where: str = "") -
 def _describe_problem(error: Any, schema: type[BaseModel], where: str) -> str:
     keys = [part for part in error["loc"] if part != "[key]"]  # pydantic's mark for a key that is wrong
     field = shorten(printable(".".join(([where] if where else []) + [str(part) for part in keys])))
-    given, context = error["input"], error.get("ctx", {})
+    value, context = error["input"], error.get("ctx", {})
     if error["type"] == "extra_forbidden":
         return f"{field}: unknown field; {choices(_fields(schema, keys[:-1]), str(keys[-1]))}"
     if error["type"] == "literal_error":
-        return f"{field}: {shown(given)} is not a choice; {choices(_literals(context['expected']), str(given))}"
+        return f"{field}: {shown(value)} is not a choice; {choices(_literals(context['expected']), str(value))}"
     if error["type"] == "value_error":
         return f"{field or schema.__name__}: {context['error']}" + (
-            "" if isinstance(given, dict) else f", got {shown(given)}"
+            "" if isinstance(value, dict) else f", got {shown(value)}"
         )
     if error["type"] == "string_pattern_mismatch":  # of names alone
-        return f"{field}: {shown(given)} is not a valid name; use {NAME_IN_WORDS}"
+        return f"{field}: {shown(value)} is not a valid name; use {NAME_IN_WORDS}"
     if error["type"] == "missing":
         return f"{field}: missing; add it"
     message = error["msg"].removeprefix("Input ").partition(" or instance of ")[0]
-    return f"{field}: {shown(given)} {message}"
+    return f"{field}: {shown(value)} {message}"
 
 
 def _literals(expected: str) -> list[str]:

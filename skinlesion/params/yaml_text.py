@@ -84,10 +84,10 @@ class _Checker:
     def check(self, node: Node) -> int:
         """Check a node and all below it; return how many values that are."""
         if id(node) in self._values:
-            known = self._values[id(node)]
-            if known is None:
+            cached = self._values[id(node)]
+            if cached is None:
                 _refuse("an alias of what it stands in", node)
-            return known
+            return cached
         self._values[id(node)] = None
         if isinstance(node, MappingNode):
             self._check_container(node, "map")

@@ -63,12 +63,12 @@ def contrast(params: Params, a: str, b: str) -> tuple[str, str]:
     what b is compared with.
     """
     if a in params.experiments and b in params.experiments:
-        one, other = params.experiment(a), params.experiment(b)
-        first, second = (settings.model_dump(exclude=set(RUN_FIELDS)) for settings in (one, other))
+        params_a, params_b = params.experiment(a), params.experiment(b)
+        first, second = (settings.model_dump(exclude=set(RUN_FIELDS)) for settings in (params_a, params_b))
         changed = {name for name, value in first.items() if second[name] != value}
-        if changed == {"protocol"} and (one.protocol, other.protocol) == ("lesion", "image"):
+        if changed == {"protocol"} and (params_a.protocol, params_b.protocol) == ("lesion", "image"):
             return " in the split by image", ""
-        if _adds_metadata(params, a, b) and differ_in_metadata_alone(one, other):
+        if _adds_metadata(params, a, b) and differ_in_metadata_alone(params_a, params_b):
             return " with metadata", ""
     return "", f" than that of {a}"
 
@@ -77,8 +77,8 @@ def _adds_metadata(params: Params, a: str, b: str) -> bool:
     """Return whether b is an experiment with its own metadata, and a one of the image alone."""
     if a not in params.experiments or b not in params.experiments:
         return False
-    one, other = params.experiment(a), params.experiment(b)
-    return one.fusion == "none" and other.fusion not in ("none", "metadata_only") and other.records == "own"
+    params_a, params_b = params.experiment(a), params.experiment(b)
+    return params_a.fusion == "none" and params_b.fusion not in ("none", "metadata_only") and params_b.records == "own"
 
 
 def published_words(row: Mapping[Any, Any], params: Params, project: Project) -> str:

@@ -53,12 +53,12 @@ def answer(row: ComparisonRow, confidence: float) -> str:
     size = f"{b} − {a} is {points(difference, signed=True)} points of {title} ({ends}, {percent(confidence, None)})"
     if row.verdict == "equivalent":
         return f"{b} and {a} are equivalent within {margin}: {size}."
-    shown = f"No difference between {b} and {a} is shown: {size}"
+    text = f"No difference between {b} and {a} is shown: {size}"
     if row.verdict == "not lower by the margin":
-        return f"{shown}; {b} is not worse by {margin}."
+        return f"{text}; {b} is not worse by {margin}."
     if row.verdict == "not higher by the margin":
-        return f"{shown}; {b} is not better by {margin}."
-    return f"{shown}{f'; a difference beyond {margin} is not excluded' if margin else ''}."
+        return f"{text}; {b} is not better by {margin}."
+    return f"{text}{f'; a difference beyond {margin} is not excluded' if margin else ''}."
 
 
 def answers(report: ComparisonReport) -> list[str]:
@@ -111,11 +111,11 @@ def _table(rows: Iterable[ComparisonRow], primary: str, cautions: dict[str, int]
     for row in rows:
         mark = "→" if row.metric == primary and row.verdict else ""
         note = f" [{cautions.setdefault(row.caution, len(cautions) + 1)}]" if row.caution else ""
-        shown = ("undefined: a class is absent", "", "")
+        values = ("undefined: a class is absent", "", "")
         if row.a_value is not None and row.b_value is not None:
             difference = interval(row.b_value - row.a_value, row.low, row.high, _PLACES, signed=True)
-            shown = (number(row.a_value, _PLACES), number(row.b_value, _PLACES), difference)
-        cells.append((mark, title_of(row.metric), *shown, p_value(row.p), f"{row.method}{note}"))
+            values = (number(row.a_value, _PLACES), number(row.b_value, _PLACES), difference)
+        cells.append((mark, title_of(row.metric), *values, p_value(row.p), f"{row.method}{note}"))
     widths = [max(len(line[place]) for line in cells) for place in range(len(cells[0]) - 1)]
     return [
         "  ".join([*(cell.ljust(width) for cell, width in zip(line, widths, strict=False)), line[-1]]).rstrip()

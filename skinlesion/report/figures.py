@@ -49,10 +49,10 @@ def claims(claimed: Sequence[Mapping[Any, Any]], width: int) -> str:
     rows = []
     for row in claimed:
         words = f"claimed {_ARROWS[row['direction']]} · {row['answer']}"
-        known = not is_missing(row["difference"])
+        defined = not is_missing(row["difference"])
         rows.append(
             Row(
-                row["claim"], *_adjusted(row), _arrowed(row) if known else "no interval",
+                row["claim"], *_adjusted(row), _arrowed(row) if defined else "no interval",
                 f"{row['b']} − {row['a']}", words, verdict_colour(row["answer"], "supported", "contradicted"),
                 margin=row["margin"],
             )
@@ -106,8 +106,8 @@ def gains(groups: Mapping[str, Sequence[Mapping[Any, Any]]], title: str, margin:
         groups: heading → rows with `a` (image), `b` (image and metadata), `difference`, `low`, `high` and `verdict`.
     """
     rows = []
-    for heading, found in groups.items():
-        for place, row in enumerate(found):
+    for heading, pairs in groups.items():
+        for place, row in enumerate(pairs):
             colour = verdict_colour(row["verdict"], "higher", "lower")
             rows.append(
                 Row(
@@ -118,15 +118,15 @@ def gains(groups: Mapping[str, Sequence[Mapping[Any, Any]]], title: str, margin:
     return _differences(rows, f"gain in {title} from metadata, in points", margin, width)
 
 
-def groups(found: Sequence[Mapping[Any, Any]], title: str, width: int) -> str:
+def groups(records: Sequence[Mapping[Any, Any]], title: str, width: int) -> str:
     """Return a metric of every group with its interval, the groups of a column together; a tick marks the rest of the
     images on the classes that both show, a diamond the worst group of a column.
 
     Args:
-        found: rows of subgroups.csv, one metric; those without a value are left out.
+        records: rows of subgroups.csv, one metric; those without a value are left out.
     """
     rows, column = [], ""
-    for row in found:
+    for row in records:
         if is_missing(row["value"]):
             continue
         worst = row["worst"] == "worst"
@@ -165,12 +165,12 @@ def training(histories: Sequence[pd.DataFrame], mean: pd.DataFrame) -> str:
             first = mean[mean["phase"] == mean["phase"].iloc[0]]
             axes.axvspan(first["step"].min() - 0.5, first["step"].max() + 0.5, color=SHADE, lw=0)
     bottom.set_xlabel("epoch")
-    shown = (
+    panels = (
         (top, "loss", (("train_loss", GREY, "training"), ("validation_loss", BLUE, "validation"))),
         (bottom, "share", (("train_accuracy", GREY, "accuracy, training"),
                            ("validation_balanced_accuracy", BLUE, "balanced accuracy, validation"))),
     )  # fmt: skip
-    for axes, label, columns in shown:
+    for axes, label, columns in panels:
         axes.set_ylabel(label)
         for column, colour, words in columns:
             for history in histories:

@@ -77,8 +77,8 @@ class Scale:
 
 def linear(values: Iterable[float]) -> Scale:
     """Return a scale that holds all values."""
-    known = [value for value in values if not is_missing(value)] or [0.0, 1.0]
-    low, high = min(known), max(known)
+    finite = [value for value in values if not is_missing(value)] or [0.0, 1.0]
+    low, high = min(finite), max(finite)
     room = max(0.03 * (high - low), 1e-6)
     return _ticked(low - room, high + room)
 
@@ -89,8 +89,8 @@ def of_differences(values: Iterable[float], relevant: float) -> Scale:
     Linear where the farthest value is at most ten times as large. Beyond that, inverse hyperbolic sine: near 0 like a
     linear scale, far from it like a logarithmic one.
     """
-    known = [*(value for value in values if not is_missing(value)), -relevant, relevant]
-    low, high = min(known), max(known)
+    finite = [*(value for value in values if not is_missing(value)), -relevant, relevant]
+    low, high = min(finite), max(finite)
     if max(-low, high) <= 10 * relevant:
         room = 0.04 * (high - low)
         return _ticked(low - room, high + room)
@@ -199,7 +199,7 @@ class _Plot:
 
     def _ground(self, tops: list[float], bottom: float) -> str:
         """Return margins, grid and axis, which lie behind the rows."""
-        found, self.parts = self.parts, []
+        previous, self.parts = self.parts, []
         for row, top in zip(self.rows, tops, strict=True):
             if row.margin is not None:
                 x, end = self._x(-row.margin), self._x(row.margin)
@@ -240,7 +240,7 @@ class _Plot:
             half = len(line) * _SMALL * _LETTER / 2
             self._text(max((self.start + self.end) / 2, half), y, line, _SMALL, anchor="middle")
             y += _SMALL * _LINE
-        ground, self.parts = "".join(self.parts), found
+        ground, self.parts = "".join(self.parts), previous
         return ground
 
     def _row(self, row: Row, top: float) -> None:

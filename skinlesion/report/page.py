@@ -22,13 +22,13 @@ def report_page(results: Results) -> Page:
     Raises:
         UserError: a file of an earlier stage is missing.
     """
-    shown = [section for make in sections.SECTIONS if (section := make(results)) is not None]
+    page_sections = [section for make in sections.SECTIONS if (section := make(results)) is not None]
     html = render(
         "page.html.j2",
         title=results.params.report.title,
         synthetic=results.synthetic,
         margins={title_of(name): margin for name, margin in results.params.stats.margins.items()},
         confidence=results.params.stats.confidence,
-        sections=shown,
+        sections=page_sections,
     )
-    return Page(html, {name: svg for section in shown for name, svg in section.figures.items()})
+    return Page(html, {name: svg for section in page_sections for name, svg in section.figures.items()})

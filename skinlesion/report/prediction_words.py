@@ -32,8 +32,8 @@ def warnings_of(row: Mapping[str, Any]) -> list[str]:
 
 def answered_by(row: Mapping[str, Any]) -> str:
     """Return which model answered and why that one may have been chosen."""
-    known = "age, sex or localization known" if row["record"] else "nothing known of the patient"
-    return f"answered by {row['experiment']}, a model of {_article(row['sees'])}; {known}"
+    record_text = "age, sex or localization known" if row["record"] else "nothing known of the patient"
+    return f"answered by {row['experiment']}, a model of {_article(row['sees'])}; {record_text}"
 
 
 def _article(sees: str) -> str:

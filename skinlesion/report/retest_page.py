@@ -78,11 +78,11 @@ def _counts(pairs: pd.DataFrame, plan: Plan) -> dict[str, int]:
     """Return how many pairs there are, differ, and were published as different, of the primary metric."""
     if pairs.empty:
         return {}
-    own = pairs[pairs["metric"] == plan.primary]
-    stated = own[own["published_p"].notna()]
+    rows = pairs[pairs["metric"] == plan.primary]
+    stated = rows[rows["published_p"].notna()]
     return {
-        "pairs": len(own),
-        "differ": int((own["p_holm"] < LEVEL).sum()),
+        "pairs": len(rows),
+        "differ": int((rows["p_holm"] < LEVEL).sum()),
         "published": len(stated),
         "published_significant": int((stated["published_p"].astype(float) < LEVEL).sum()),
         "published_kept": int(((stated["published_p"].astype(float) < LEVEL) & (stated["p_holm"] < LEVEL)).sum()),
@@ -100,8 +100,8 @@ def _groups(groups: pd.DataFrame, best: str) -> list[dict[Any, Any]]:
     """Return the groups of the best model."""
     if groups.empty:
         return []
-    own = groups[groups["model"] == best]
-    return [row | {"column": _GROUP_WORDS.get(row["column"], row["column"])} for row in own.to_dict("records")]
+    rows = groups[groups["model"] == best]
+    return [row | {"column": _GROUP_WORDS.get(row["column"], row["column"])} for row in rows.to_dict("records")]
 
 
 def forest_figure(models: pd.DataFrame, figures: pd.DataFrame, primary: str) -> Figure:
@@ -109,8 +109,8 @@ def forest_figure(models: pd.DataFrame, figures: pd.DataFrame, primary: str) -> 
     rows = models.to_dict("records")[::-1]
     published = {}
     if len(figures):
-        own = figures[figures["metric"] == primary]
-        published = {row["model"]: row for row in own.drop_duplicates("model").to_dict("records")}
+        primary_rows = figures[figures["metric"] == primary]
+        published = {row["model"]: row for row in primary_rows.drop_duplicates("model").to_dict("records")}
     figure, axes = row_axes(len(rows))
     for place, row in enumerate(rows):
         axes.plot([row[f"{primary}_low"], row[f"{primary}_high"]], [place, place], color=BLUE, lw=2.4)

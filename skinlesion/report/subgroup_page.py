@@ -35,15 +35,15 @@ def subgroup_page(results: Results) -> str:
     missing, shapley, classes = (results.metadata_table(table) for table in ("missing", "shapley", "shapley_classes"))
     names = list(dict.fromkeys(missing["experiment"]))
     detailed = results.best.get("multimodal", names[0] if names else "")
-    shown = shapley[shapley["experiment"] == detailed]
+    rows = shapley[shapley["experiment"] == detailed]
     return render(
         "subgroups.html.j2",
         title=results.params.report.title,
         synthetic=results.synthetic,
         systems=[_system(results, kind, name) for kind, name in results.best.items()],
         metadata=[_missing(missing[missing["experiment"] == name]) for name in names],
-        shapley_svg=curves.shares(shown.to_dict("records"), {name: title_of(name) for name in _SHAPLEY})
-        if len(shown)
+        shapley_svg=curves.shares(rows.to_dict("records"), {name: title_of(name) for name in _SHAPLEY})
+        if len(rows)
         else "",
         detailed=detailed,
         shapley_csv=embedded_csv("shapley_classes", classes),

@@ -158,11 +158,11 @@ def _approximate(systems: list[SystemResult]) -> str:
     cautioned = {
         system.name: [name for name in system.notes["approximate"] if name in registry.TABLE] for system in systems
     }
-    names = dict.fromkeys(name for of_one in cautioned.values() for name in of_one)
+    names = dict.fromkeys(name for metrics in cautioned.values() for name in metrics)
     if not names:
         return ""
-    of = ", ".join(system for system, of_one in cautioned.items() if of_one)
-    return f" (approximate for {', '.join(map(title_of, names))} of {of}: benchmarks/validity.md)"
+    listed = ", ".join(system for system, metrics in cautioned.items() if metrics)
+    return f" (approximate for {', '.join(map(title_of, names))} of {listed}: benchmarks/validity.md)"
 
 
 def by_class(table: pd.DataFrame, cell: Callable[[dict[Any, Any]], str]) -> list[tuple[str, list[str]]]:

@@ -64,7 +64,7 @@ def _variants(params: Params, name: str, field: str, free: Collection[str] = ())
     left_out = {field, *free, *RUN_FIELDS}
     settings = {other: params.experiment(other).model_dump() for other in params.experiments}
 
-    def kept(of_one: Mapping[str, Any]) -> dict[str, Any]:
-        return {key: value for key, value in of_one.items() if key not in left_out}
+    def fixed(fields: Mapping[str, Any]) -> dict[str, Any]:
+        return {key: value for key, value in fields.items() if key not in left_out}
 
-    return [(other, values[field]) for other, values in settings.items() if kept(values) == kept(settings[name])]
+    return [(other, values[field]) for other, values in settings.items() if fixed(values) == fixed(settings[name])]

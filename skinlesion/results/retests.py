@@ -72,8 +72,8 @@ class RetestContent(TypedDict):
 def find_retests(workspace: Workspace) -> dict[str, Path]:
     """Return folder → retest.json of every retest in the workspace: in `retest`, or another folder up to two deep."""
     name = f"{RETEST_STEM}.json"
-    found = sorted(path for pattern in (f"*/{name}", f"*/*/{name}") for path in workspace.root.glob(pattern))
-    return {path.parent.relative_to(workspace.root).as_posix(): path for path in found}
+    paths = sorted(path for pattern in (f"*/{name}", f"*/*/{name}") for path in workspace.root.glob(pattern))
+    return {path.parent.relative_to(workspace.root).as_posix(): path for path in paths}
 
 
 def read_retest(path: Path) -> RetestContent:

@@ -86,12 +86,12 @@ def _audited(inputs: Inputs, whitening: Whitening | None = None) -> AuditedImage
 
 
 def _shortcuts(inputs: Inputs, settings: AuditParams) -> pd.DataFrame:
-    known = facts(inputs.table, read_files(inputs.workspace.prepared / FILES_NAME), inputs.images)
+    predictors = facts(inputs.table, read_files(inputs.workspace.prepared / FILES_NAME), inputs.images)
     parts = inputs.split["part"].to_numpy()
     return shortcut_table(
-        known,
+        predictors,
         PREDICTORS,
-        lambda columns: out_of_fold(known, columns, inputs.labels, parts),
+        lambda columns: out_of_fold(predictors, columns, inputs.labels, parts),
         inputs.labels,
         inputs.table["lesion_id"].to_numpy(),
         settings.replicates,

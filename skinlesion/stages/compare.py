@@ -77,8 +77,8 @@ def compare_files(
     predictions: dict[str, Predictions] = {}
     warnings: list[str] = []
     for name, path in zip(names or _names(files), files, strict=True):
-        predictions[name], own = read_predictions(path, truth)
-        warnings += own
+        predictions[name], messages = read_predictions(path, truth)
+        warnings += messages
     return report_pairs(predictions, cluster, plan, warnings)
 
 
@@ -88,7 +88,7 @@ def check_page(path: Path) -> None:
     Raises:
         UserError: a file lies there that is no such page, or the folder cannot be written to.
     """
-    check_outputs([path], "--html", lambda own: PAGE_MARK.encode() in first_bytes(own, _MOST_HEAD))
+    check_outputs([path], "--html", lambda file: PAGE_MARK.encode() in first_bytes(file, _MOST_HEAD))
 
 
 def write_page(path: Path, report: ComparisonReport) -> None:

@@ -42,16 +42,16 @@ def diff(root: Path, first: str, second: str, plan: Plan) -> tuple[dict[str, Com
             f"diff: {root.absolute().name} is not in a DVC repository ({error}); run it beside dvc.yaml"
         ) from None
     with repo:
-        of_first, missing_first = _predictions(repo, root, first)
-        of_second, missing_second = _predictions(repo, root, second)
+        first_predictions, missing_first = _predictions(repo, root, first)
+        second_predictions, missing_second = _predictions(repo, root, second)
     reports: dict[str, ComparisonReport] = {}
     lines = [*missing_first, *missing_second]
-    for name in sorted(set(of_first) | set(of_second)):
-        if name not in of_first or name not in of_second:
+    for name in sorted(set(first_predictions) | set(second_predictions)):
+        if name not in first_predictions or name not in second_predictions:
             if not any(f" {name}:" in line for line in lines):
-                lines.append(f"{first if name in of_first else second} {name}: only this revision has it")
+                lines.append(f"{first if name in first_predictions else second} {name}: only this revision has it")
             continue
-        a, b = of_first[name], of_second[name]
+        a, b = first_predictions[name], second_predictions[name]
         if _same(a, b):
             lines.append(f"{name}: unchanged")
             continue

@@ -68,8 +68,8 @@ def _needed(params: Params, controls: Controls) -> list[str]:
 
 def _fusions(params: Params) -> list[tuple[str, str | None, str]]:
     """Return each experiment that has a placebo, its image-only twin, and the placebo."""
-    own = [name for name in params.experiments if params.experiment(name).records == "own"]
-    placebos = {name: placebo_of(params, name) for name in own if params.experiment(name).fusion != "none"}
+    names = [name for name in params.experiments if params.experiment(name).records == "own"]
+    placebos = {name: placebo_of(params, name) for name in names if params.experiment(name).fusion != "none"}
     return [(name, twin_of(params, name), placebo) for name, placebo in placebos.items() if placebo is not None]
 
 
@@ -99,9 +99,9 @@ def _confirmed(results: Results) -> list[str]:
 
 def _headline(answers: pd.DataFrame) -> dict[str, float]:
     """Return effect.json: the balanced accuracy of _HEADLINES, with `_low` and `_high`."""
-    shown = answers[answers["metric"] == "balanced_accuracy"]
+    rows = answers[answers["metric"] == "balanced_accuracy"]
     figures: dict[str, float] = {}
     for name, (question, group) in _HEADLINES.items():
-        for _, row in shown[(shown["question"] == question) & (shown["group"] == group)].iterrows():
+        for _, row in rows[(rows["question"] == question) & (rows["group"] == group)].iterrows():
             figures |= {f"{name}{end}": float(row[column]) for end, column in _ENDINGS.items()}
     return {name: value for name, value in figures.items() if not np.isnan(value)}

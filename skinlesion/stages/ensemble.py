@@ -44,8 +44,8 @@ def ensemble(params: Params, workspace: Workspace, name: str) -> dict[str, float
     write_csv(out / PREDICTIONS_NAME, tested, float_format=FLOAT_FORMAT)
     write_csv(out / VALIDATION_NAME, validated, float_format=FLOAT_FORMAT)
     rows = [
-        dict(zip(_KEYS, run, strict=False)) | dict(zip(settings.members, of_run, strict=True))
-        for run, of_run in weights.items()
+        dict(zip(_KEYS, run, strict=False)) | dict(zip(settings.members, run_weights, strict=True))
+        for run, run_weights in weights.items()
     ]
     write_csv(out / WEIGHTS_NAME, pd.DataFrame(rows), float_format="%.6g")
     metrics, described = write_results(out, params.evaluate)
@@ -78,7 +78,7 @@ def _notes(workspace: Workspace, name: str, remedy: str) -> dict[str, Any]:
 
 def _check_alike(notes: dict[str, dict[str, Any]]) -> None:
     """Refuse members of two protocols: one may have been trained on lesions that the other is tested on."""
-    protocols = {name: of_member["system"]["protocol"] for name, of_member in notes.items()}
+    protocols = {name: note["system"]["protocol"] for name, note in notes.items()}
     if len(set(protocols.values())) > 1:
         listed = ", ".join(f"{name} by {protocol}" for name, protocol in protocols.items())
         raise UserError(f"ensembles: members are split differently ({listed}); use members of one protocol")
@@ -86,12 +86,12 @@ def _check_alike(notes: dict[str, dict[str, Any]]) -> None:
 
 def _provenance(settings: EnsembleParams, notes: dict[str, dict[str, Any]]) -> dict[str, Any]:
     first = next(iter(notes.values()))
-    kept = {name: first[name] for name in ("source", "synthetic", "data", "versions", "device")}
-    inputs = {of_member["system"]["input"] for of_member in notes.values()}
-    return kept | {
+    common = {name: first[name] for name in ("source", "synthetic", "data", "versions", "device")}
+    inputs = {note["system"]["input"] for note in notes.values()}
+    return common | {
         "ensemble": settings.model_dump(mode="json"),
         "system": {
-            "backbone": " + ".join(dict.fromkeys(of_member["system"]["backbone"] for of_member in notes.values())),
+            "backbone": " + ".join(dict.fromkeys(note["system"]["backbone"] for note in notes.values())),
             "input": inputs.pop() if len(inputs) == 1 else "mixed",
             "protocol": first["system"]["protocol"],
             "training": f"{settings.method} of {', '.join(notes)}",

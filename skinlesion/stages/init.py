@@ -80,7 +80,7 @@ def find_program(name: str) -> str:
         UserError: it is not installed.
     """
     beside = Path(sys.executable).with_name(name)
-    found = str(beside) if beside.exists() else shutil.which(name)
-    if found is None:
+    program = str(beside) if beside.exists() else shutil.which(name)
+    if program is None:
         raise not_installed("dvc", "init") if name == "dvc" else UserError(f"init: {name} is not installed")
-    return found
+    return program

@@ -64,11 +64,11 @@ def _read(params: Params, workspace: Workspace, name: str) -> MetadataValue:
     twin = twin_of(params, name)
     if twin is not None:
         path = workspace.results(twin) / PREDICTIONS_NAME
-        other, _ = read_predictions(path, remedy=evaluate_command(params, twin))
-        common = np.intersect1d(whole.image_ids, other.image_ids)
-        repeats = set(whole.repeats) & set(other.repeats)
+        twin_predictions, _ = read_predictions(path, remedy=evaluate_command(params, twin))
+        common = np.intersect1d(whole.image_ids, twin_predictions.image_ids)
+        repeats = set(whole.repeats) & set(twin_predictions.repeats)
         if len(common) and repeats:
-            versions = tested | {TWIN: other}
+            versions = tested | {TWIN: twin_predictions}
             tested = {
                 version: restrict_repeats(restrict_images(predictions, common), repeats)
                 for version, predictions in versions.items()

@@ -72,10 +72,10 @@ def predict(
     )
     check_outputs(pictures.values(), "--cam", is_picture)
     results = Results(params, workspace)
-    known = _known(files, record, records)
-    names = {told: results.choose_experiment(experiment, metadata=told) for told in sorted(set(known))}
+    has_record = _has_record(files, record, records)
+    names = {told: results.choose_experiment(experiment, metadata=told) for told in sorted(set(has_record))}
     opened = {name: Predictor.open(params, workspace, name, fold) for name in dict.fromkeys(names.values())}
-    warnings = [*_record_warnings(results, names, known), *warnings]
+    warnings = [*_record_warnings(results, names, has_record), *warnings]
     models = {}
     for name, predictor in opened.items():
         neighbours, warning = _neighbours(name, predictor, unlike)
@@ -91,20 +91,20 @@ def predict(
     return Predictions(list(models.values()), len(files), warnings, rows)
 
 
-def _known(files: Sequence[Path], default: PatientRecord, records: pd.DataFrame | None) -> list[bool]:
+def _has_record(files: Sequence[Path], default: PatientRecord, records: pd.DataFrame | None) -> list[bool]:
     """Return for each photograph whether anything is known of the patient."""
     listed = {} if records is None else dict(zip(records.index, any_known(records), strict=True))
     return [bool(listed.get(path.stem, not default.empty)) for path in files]
 
 
-def _record_warnings(results: Results, names: dict[bool, str], known: Sequence[bool]) -> list[str]:
+def _record_warnings(results: Results, names: dict[bool, str], has_record: Sequence[bool]) -> list[str]:
     """Return a warning where a model with metadata answers photographs that come without, with what that costs."""
-    untold = len(known) - sum(known)
-    if not untold or not results.params.experiment(names[False]).uses_metadata:
+    lacking = len(has_record) - sum(has_record)
+    if not lacking or not results.params.experiment(names[False]).uses_metadata:
         return []
     name = names[False]
     warning = (
-        f"{count(untold, 'photograph')} of {number(len(known), 0)} without age, sex and localization: {name} was "
+        f"{count(lacking, 'photograph')} of {number(len(has_record), 0)} without age, sex and localization: {name} was "
         "trained with them and answers worse without; a model of the image alone is the better choice"
     )
     try:

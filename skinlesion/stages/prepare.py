@@ -36,8 +36,8 @@ def prepare(params: Params, workspace: Workspace, external: str | None = None) -
     table = usable(records, findings)
     if table.empty:
         raise ManyErrors(_complaint(findings, "no usable image is left"))
-    known = present_pairs(read_known_pairs(known_pairs), table["image_id"])
-    table["lesion_id"] = joined_lesions(table, known)
+    pairs = present_pairs(read_known_pairs(known_pairs), table["image_id"])
+    table["lesion_id"] = joined_lesions(table, pairs)
 
     with replacing(out / IMAGES_NAME) as partial:
         # Images are read even when the table has findings, so that one run lists everything that is wrong.
@@ -58,8 +58,8 @@ def prepare(params: Params, workspace: Workspace, external: str | None = None) -
             keep_rows(partial, keep)
             table = table[keep].reset_index(drop=True)
         described = _describe(source, data, settings, table, findings)
-        if len(known):
-            described["joined_pairs"] = len(known)
+        if len(pairs):
+            described["joined_pairs"] = len(pairs)
         described["images_sha256"] = hash_images(partial) if built.failed else built.sha256
         # Without prepared.json the folder counts as unprepared: taken away first, put back last.
         (out / PREPARED_NAME).unlink(missing_ok=True)

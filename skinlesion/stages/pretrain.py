@@ -66,8 +66,8 @@ def pretrain(
     checkpoint = out.with_suffix(".checkpoint.safetensors")
 
     def report(row: dict[str, Any]) -> None:
-        shown = f"epoch {row['epoch']} of {how.epochs}: loss {number(row['loss'], 4)}"
-        print(f"pretrain {backbone.name} fold {fold} {shown}", file=sys.stderr, flush=True)
+        text = f"epoch {row['epoch']} of {how.epochs}: loss {number(row['loss'], 4)}"
+        print(f"pretrain {backbone.name} fold {fold} {text}", file=sys.stderr, flush=True)
 
     weights, history = pretrain_backbone(
         backbone, PixelStore(images, inputs.device), rows, how,

@@ -22,9 +22,9 @@ def registry(folder: Path | None = None, name: str | None = None) -> list[Checke
     if not entries:
         raise UserError(f"--folder {place}: holds no entry; see docs/registry.md")
     if name is not None:
-        known = [entry.name for entry in entries]
-        if name not in known:
-            raise UserError(f"{name_some([name])}: no entry; {choices(known, name)}")
+        names = [entry.name for entry in entries]
+        if name not in names:
+            raise UserError(f"{name_some([name])}: no entry; {choices(names, name)}")
         entries = [entry for entry in entries if entry.name == name]
     wrong = [f"{entry.name}: {problem}" for entry in entries for problem in entry.wrong]
     if wrong:

@@ -81,13 +81,13 @@ def retest_files(
     read = {_name(path): read_published(path, table, classes, logits=logits) for path in files}
     if len(read) < len(files):
         raise UserError("retest: two files have one name; rename one, names are those of models")
-    models: dict[str, Predictions] = {name: own.predictions for name, own in read.items()}
+    models: dict[str, Predictions] = {name: item.predictions for name, item in read.items()}
     first = next(iter(models.values()))
     for path in ours:
         models[f"ours: {_name(path)}"] = _ours(path, table, first)
     pairs = present_pairs(read_known_pairs(), table["image_id"])
     certificate = certify(first, table, pairs, None if training is None else read_ids(training))
-    certificate |= {"disagreeing": _disagreeing(read), "layouts": {name: own.layout for name, own in read.items()}}
+    certificate |= {"disagreeing": _disagreeing(read), "layouts": {name: item.layout for name, item in read.items()}}
     figures = [] if published is None else read_figures(published)
     certificate["published_without_predictions"] = sorted(
         {figure.model for figure in figures if matching_model(figure.model, list(models)) is None}
@@ -118,11 +118,11 @@ def read_archive(path: Path | None) -> pd.DataFrame:
 
 
 def _sorted_files(
-    given: Sequence[Path], classes: Path | None, published: Path | None
+    paths: Sequence[Path], classes: Path | None, published: Path | None
 ) -> tuple[list[Path], Path | None, Path | None]:
     """Return prediction files, class table and published figures, those of a folder told apart by their columns."""
     files = []
-    for path in given:
+    for path in paths:
         if not path.is_dir():
             files.append(path)
             continue
@@ -156,13 +156,13 @@ def _ours(path: Path, table: pd.DataFrame, first: Predictions) -> Predictions:
     missing = first.image_ids[~np.isin(first.image_ids, predictions.image_ids)]
     if len(missing):
         raise UserError(f"--ours {path}: {len(missing):,} of the images are not in it; give out-of-fold predictions")
-    own = restrict_images(predictions, first.image_ids)
-    lesions = table.set_index("image_id").loc[own.image_ids, "lesion_id"].to_numpy(dtype=str)
-    return replace(own, lesions=lesions)
+    restricted = restrict_images(predictions, first.image_ids)
+    lesions = table.set_index("image_id").loc[restricted.image_ids, "lesion_id"].to_numpy(dtype=str)
+    return replace(restricted, lesions=lesions)
 
 
 def _disagreeing(read: dict[str, PublishedPredictions]) -> dict[str, list[str]]:
-    return {name: list(own.disagreeing) for name, own in read.items() if own.disagreeing}
+    return {name: list(item.disagreeing) for name, item in read.items() if item.disagreeing}
 
 
 def _is_own(path: Path) -> bool:

@@ -125,11 +125,11 @@ def _external(params: Params, workspace: Workspace, pairs: Sequence[Pair], plan:
     }
     tables = []
     for data in params.external:
-        for name, of_sets in notes.items():
-            if data.name not in of_sets:
+        for name, by_set in notes.items():
+            if data.name not in by_set:
                 path = folders[name] / EXTERNAL_NOTES_NAME
                 raise UserError(f"{path}: holds nothing of {data.name}; {evaluate_command(params, name)}")
-        comparable = comparable_pairs(pairs, {name: of_sets[data.name]["folds"] for name, of_sets in notes.items()})
+        comparable = comparable_pairs(pairs, {name: by_set[data.name]["folds"] for name, by_set in notes.items()})
         names = dict.fromkeys(name for pair in comparable for name in pair)
         if names:
             members = {name: read_predictions(folders[name] / f"{data.name}.csv")[0] for name in names}

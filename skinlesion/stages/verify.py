@@ -56,48 +56,48 @@ def verify(params: Params, workspace: Workspace, readme: Path | None, *, quick: 
     if readme is not None:
         check_readme(readme)  # what is wrong with it is said before the work
     with tempfile.TemporaryDirectory(prefix="skinlesion-verify-") as name:
-        again = _copy(params, workspace, Path(name), quick=quick)
-        problems = list(_metrics(params, workspace, again))
+        copy = _copy(params, workspace, Path(name), quick=quick)
+        problems = list(_metrics(params, workspace, copy))
         if not quick:
-            problems += _rest(params, workspace, again)
-        report(params, again)
-        problems += _pages(params, workspace, again)
+            problems += _rest(params, workspace, copy)
+        report(params, copy)
+        problems += _pages(params, workspace, copy)
         if readme is not None:
-            problems += _readme(readme, again)
+            problems += _readme(readme, copy)
     return problems
 
 
 def _copy(params: Params, workspace: Workspace, folder: Path, *, quick: bool) -> Workspace:
     """Return a workspace with links to all inputs, and to what `quick` takes as given."""
-    again = Workspace(folder)
-    root, out = workspace.root.resolve(), again.reports
+    copy = Workspace(folder)
+    root, out = workspace.root.resolve(), copy.reports
     out.mkdir()
     (folder / "data").symlink_to(root / "data")
     if (root / "models").is_dir():
         (folder / "models").symlink_to(root / "models")  # training curves of single runs
-    given = [
+    linked = [
         SPLIT_NAME,
         "audit",
         "explanations",
         "dataset",
         *(_SLOW if quick else ()),
     ]
-    for name in given:
+    for name in linked:
         if (root / "reports" / name).exists():
             (out / name).symlink_to(root / "reports" / name)
     for name in params.systems:
-        source, target = workspace.system(params, name), again.system(params, name)
+        source, target = workspace.system(params, name), copy.system(params, name)
         target.mkdir(parents=True)
         if not source.is_dir():
             raise UserError(f"{source}: no such folder; run `dvc repro`, or `dvc pull`")
         for path in source.iterdir():
             if path.name != METRICS_NAME:
                 os.symlink(path.resolve(), target / path.name)
-    return again
+    return copy
 
 
-def _metrics(params: Params, workspace: Workspace, again: Workspace) -> Iterator[str]:
-    results = Results(params, again)
+def _metrics(params: Params, workspace: Workspace, copy: Workspace) -> Iterator[str]:
+    results = Results(params, copy)
     with progress("metrics from predictions", len(params.systems), unit="systems") as advance:
         for name in params.systems:
             tested = results.predictions(name)
@@ -109,48 +109,48 @@ def _metrics(params: Params, workspace: Workspace, again: Workspace) -> Iterator
             advance()
 
 
-def _rest(params: Params, workspace: Workspace, again: Workspace) -> Iterator[str]:
+def _rest(params: Params, workspace: Workspace, copy: Workspace) -> Iterator[str]:
     """Compute assessments, the value of metadata and the statistics; yield how their figures differ."""
     with progress("assessments from predictions", len(params.systems), unit="systems") as advance:
         for name in params.systems:
-            assess(params, again, name)
-            written, recomputed = (folder.assessment(name) / ASSESSMENT_NAME for folder in (workspace, again))
+            assess(params, copy, name)
+            written, recomputed = (folder.assessment(name) / ASSESSMENT_NAME for folder in (workspace, copy))
             yield from _differences(written, recomputed)
             advance()
     with progress("metadata and statistics from predictions", 3, unit="stages") as advance:
-        metadata(params, again)
+        metadata(params, copy)
         advance()
-        effect(params, again)
+        effect(params, copy)
         advance()
-        stats(params, again)
-        _take_claims_record(workspace, again)
+        stats(params, copy)
+        _take_claims_record(workspace, copy)
         advance()
-    yield from _differences(workspace.metadata_value / METADATA_VALUE_NAME, again.metadata_value / METADATA_VALUE_NAME)
+    yield from _differences(workspace.metadata_value / METADATA_VALUE_NAME, copy.metadata_value / METADATA_VALUE_NAME)
     for name in (f"{EFFECT_NAME}.csv", LABEL_NOISE_NAME):
-        yield from _differences(workspace.effect / name, again.effect / name)
+        yield from _differences(workspace.effect / name, copy.effect / name)
     for name in _STATS:
-        yield from _differences(workspace.statistics / name, again.statistics / name)
+        yield from _differences(workspace.statistics / name, copy.statistics / name)
 
 
-def _take_claims_record(workspace: Workspace, again: Workspace) -> None:
+def _take_claims_record(workspace: Workspace, copy: Workspace) -> None:
     """Take what git knows of the claims as it is written: of params.yaml's history, no prediction says anything."""
-    written, recomputed = (folder.statistics / STATISTICS_NAME for folder in (workspace, again))
+    written, recomputed = (folder.statistics / STATISTICS_NAME for folder in (workspace, copy))
     if written.exists():
         content = {name: value for name, value in read_json(recomputed, "").items() if not name.startswith("claims_")}
         record = {name: value for name, value in read_json(written, "").items() if name.startswith("claims_")}
         write_json(recomputed, content | record)
 
 
-def _pages(params: Params, workspace: Workspace, again: Workspace) -> Iterator[str]:
-    figures = sorted(path.name for path in again.figures.glob("*.svg"))
+def _pages(params: Params, workspace: Workspace, copy: Workspace) -> Iterator[str]:
+    figures = sorted(path.name for path in copy.figures.glob("*.svg"))
     names = [*_PAGES, *(f"cards/{name}.md" for name in params.experiments), *(f"figures/{name}" for name in figures)]
     for name in names:
-        yield from _differences(workspace.reports / name, again.reports / name)
+        yield from _differences(workspace.reports / name, copy.reports / name)
 
 
-def _readme(readme: Path, again: Workspace) -> Iterator[str]:
+def _readme(readme: Path, copy: Workspace) -> Iterator[str]:
     written = readme.read_text(encoding="utf-8").partition(BEGIN)[2].partition(END)[0].strip()
-    recomputed = (again.reports / HEADLINE_NAME).read_text(encoding="utf-8").strip()
+    recomputed = (copy.reports / HEADLINE_NAME).read_text(encoding="utf-8").strip()
     yield from _line_differences(str(readme), written, recomputed)
 
 

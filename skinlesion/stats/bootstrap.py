@@ -86,9 +86,9 @@ class Bootstrap:
         left_out_a, left_out_b = self._left_out(a, metric, method), self._left_out(b, metric, method)
         left_out = None if left_out_a is None or left_out_b is None else left_out_b - left_out_a
         low, high, undefined = _limits(draws, value_b - value_a, left_out, confidence)
-        kept = draws[~np.isnan(draws)]
-        tail = min((kept <= 0).sum(), (kept >= 0).sum())
-        pvalue = min(1.0, 2 * (1 + int(tail)) / (len(kept) + 1))
+        finite_draws = draws[~np.isnan(draws)]
+        tail = min((finite_draws <= 0).sum(), (finite_draws >= 0).sum())
+        pvalue = min(1.0, 2 * (1 + int(tail)) / (len(finite_draws) + 1))
         return Difference(value_a, value_b, value_b - value_a, low, high, pvalue, undefined)
 
     def _left_out(self, model: int, metric: str, method: str) -> np.ndarray | None:
@@ -211,18 +211,18 @@ def _limits(
     draws: np.ndarray, estimate: float, left_out: np.ndarray | None, confidence: float
 ) -> tuple[float, float, int]:
     """Return low, high and the number of undefined draws; BCa limits if `left_out` is given [1, eq. 14.10]."""
-    kept = draws[~np.isnan(draws)]
-    undefined = len(draws) - len(kept)
-    if len(kept) == 0:
+    finite_draws = draws[~np.isnan(draws)]
+    undefined = len(draws) - len(finite_draws)
+    if len(finite_draws) == 0:
         return float("nan"), float("nan"), undefined
     levels = np.array([(1 - confidence) / 2, (1 + confidence) / 2])
-    if left_out is not None and kept.min() < kept.max():
-        below = ((kept < estimate).sum() + 0.5 * (kept == estimate).sum()) / len(kept)
-        bias = ndtri(np.clip(below, 0.5 / len(kept), 1 - 0.5 / len(kept)))
+    if left_out is not None and finite_draws.min() < finite_draws.max():
+        below = ((finite_draws < estimate).sum() + 0.5 * (finite_draws == estimate).sum()) / len(finite_draws)
+        bias = ndtri(np.clip(below, 0.5 / len(finite_draws), 1 - 0.5 / len(finite_draws)))
         centred = np.nanmean(left_out) - left_out[~np.isnan(left_out)]
         spread = (centred**2).sum()
         acceleration = (centred**3).sum() / (6 * spread**1.5) if spread else 0.0
         shifted = bias + ndtri(levels)
         levels = ndtr(bias + shifted / (1 - acceleration * shifted))
-    low, high = np.quantile(kept, levels)
+    low, high = np.quantile(finite_draws, levels)
     return float(low), float(high), undefined

@@ -45,8 +45,8 @@ def count_answers(labels: np.ndarray, predicted: np.ndarray, classes: int) -> Co
 
 def lesion_counts(values: np.ndarray, lesion: np.ndarray, lesions: int, classes: int) -> np.ndarray:
     """Return (L, C) float32: the number of images per lesion and class, from classes `values` (N,), < 0 for none."""
-    kept = values >= 0
-    flat = np.bincount(lesion[kept] * classes + values[kept], minlength=lesions * classes)
+    mask = values >= 0
+    flat = np.bincount(lesion[mask] * classes + values[mask], minlength=lesions * classes)
     return flat.reshape(lesions, classes).astype(np.float32)
 
 

@@ -83,20 +83,20 @@ def auc_covariance(positive: np.ndarray, scores: np.ndarray, clusters: np.ndarra
     if cases == 0 or controls == 0:
         raise ValueError("an AUC needs images of the class and of others")
     pairs = [placements(positive, row) for row in scores]
-    own = np.stack([pair[0] for pair in pairs])  # (M, cases), V10
-    other = np.stack([pair[1] for pair in pairs])  # (M, controls), V01
-    auc = own.mean(axis=1)
+    v10 = np.stack([pair[0] for pair in pairs])  # (M, cases), V10
+    v01 = np.stack([pair[1] for pair in pairs])  # (M, controls), V01
+    auc = v10.mean(axis=1)
     if clusters is None:
         if min(cases, controls) < 2:
             raise ValueError("DeLong's variance needs two images of the class and two others")
         return AucCovariance(
-            auc, np.cov(own).reshape(len(auc), -1) / cases + np.cov(other).reshape(len(auc), -1) / controls
+            auc, np.cov(v10).reshape(len(auc), -1) / cases + np.cov(v01).reshape(len(auc), -1) / controls
         )
-    return AucCovariance(auc, _clustered(auc, own, other, positive, np.asarray(clusters)))
+    return AucCovariance(auc, _clustered(auc, v10, v01, positive, np.asarray(clusters)))
 
 
 def _clustered(
-    auc: np.ndarray, own: np.ndarray, other: np.ndarray, positive: np.ndarray, clusters: np.ndarray
+    auc: np.ndarray, v10: np.ndarray, v01: np.ndarray, positive: np.ndarray, clusters: np.ndarray
 ) -> np.ndarray:
     """Return Obuchowski's covariance (M, M) [3, eqs 4 to 7]."""
     ids, lesion = np.unique(clusters, return_inverse=True)
@@ -106,12 +106,12 @@ def _clustered(
     with_cases, with_controls = int((cases > 0).sum()), int((controls > 0).sum())
     if min(with_cases, with_controls) < 2:
         raise ValueError("the clustered variance needs two lesions of the class and two others")
-    residual_own = _lesion_sums(own, lesion[positive], total) - auc[:, None] * cases  # (M, K)
-    residual_other = _lesion_sums(other, lesion[~positive], total) - auc[:, None] * controls
+    residual10 = _lesion_sums(v10, lesion[positive], total) - auc[:, None] * cases  # (M, K)
+    residual01 = _lesion_sums(v01, lesion[~positive], total) - auc[:, None] * controls
     m, n = cases.sum(), controls.sum()
-    s10 = with_cases / (with_cases - 1) * residual_own @ residual_own.T
-    s01 = with_controls / (with_controls - 1) * residual_other @ residual_other.T
-    s11 = total / (total - 1) * residual_own @ residual_other.T
+    s10 = with_cases / (with_cases - 1) * residual10 @ residual10.T
+    s01 = with_controls / (with_controls - 1) * residual01 @ residual01.T
+    s11 = total / (total - 1) * residual10 @ residual01.T
     return s10 / m**2 + s01 / n**2 + (s11 + s11.T) / (m * n)
 
 
@@ -154,11 +154,11 @@ def macro_auc_difference(
                 raise ValueError(f"class {position} needs images of its own and others")
             if min(len(np.unique(lesion[positive])), len(np.unique(lesion[~positive]))) < 2:
                 reason = f"class {position} has one lesion, or all others are one: the variance cannot be estimated"
-            own, other = placements(positive, scores[:, position].astype(np.float64))
-            auc = own.mean()
+            v10, v01 = placements(positive, scores[:, position].astype(np.float64))
+            auc = v10.mean()
             centred = np.empty(len(labels))
-            centred[positive] = (own - auc) / len(own)
-            centred[~positive] = (other - auc) / len(other)
+            centred[positive] = (v10 - auc) / len(v10)
+            centred[~positive] = (v01 - auc) / len(v01)
             influence += sign * np.bincount(lesion, weights=centred, minlength=len(ids)) / scores.shape[1]
             aucs.append(auc)
         values.append(float(np.mean(aucs)))

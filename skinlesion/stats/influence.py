@@ -56,9 +56,9 @@ class _Images:
 
     def counts(self, classes: np.ndarray) -> np.ndarray:
         """Return the weighted number of images (K, C) per lesion and class, from classes (N,), < 0 for none."""
-        size, kept = len(self.class_names), classes >= 0
-        flat = self.lesion[kept] * size + classes[kept]
-        weighted = np.bincount(flat, weights=self.weights[kept], minlength=len(self.stratum) * size)
+        size, mask = len(self.class_names), classes >= 0
+        flat = self.lesion[mask] * size + classes[mask]
+        weighted = np.bincount(flat, weights=self.weights[mask], minlength=len(self.stratum) * size)
         return weighted.reshape(len(self.stratum), size)
 
     def lone_lesions(self) -> dict[int, str]:
@@ -110,17 +110,17 @@ def influences(
     terms = [_layer_terms(images, layer, metrics, schema) for layer in layers]
     estimates = {}
     for metric in metrics:
-        own = [layer[metric] for layer in terms]
-        value = float(np.mean([term.value for term in own]))
-        influence = np.mean([term.influence for term in own], axis=0)
+        layer_terms = [layer[metric] for layer in terms]
+        value = float(np.mean([term.value for term in layer_terms]))
+        influence = np.mean([term.influence for term in layer_terms], axis=0)
         estimates[metric] = LinearEstimate(
             value,
             influence,
             images.stratum,
             *_scale(metric, images, terms, layers, schema),
-            np.array([term.value for term in own]),
-            np.stack([term.influence for term in own]) if by_layer else None,
-            next((term.undefined for term in own if term.undefined), ""),
+            np.array([term.value for term in layer_terms]),
+            np.stack([term.influence for term in layer_terms]) if by_layer else None,
+            next((term.undefined for term in layer_terms if term.undefined), ""),
         )
     return estimates
 
@@ -145,11 +145,11 @@ def _layer_terms(
         for name, columns in schema.aucs_behind(metrics).items()
     }
     if "macro_auc" in metrics:
-        own = [aucs[f"auc_{name}"] for name in schema.class_names]
+        class_aucs = [aucs[f"auc_{name}"] for name in schema.class_names]
         aucs["macro_auc"] = _Term(
-            float(np.mean([term.value for term in own])),
-            np.mean([term.influence for term in own], axis=0),
-            next((term.undefined for term in own if term.undefined), ""),
+            float(np.mean([term.value for term in class_aucs])),
+            np.mean([term.influence for term in class_aucs], axis=0),
+            next((term.undefined for term in class_aucs if term.undefined), ""),
         )
     return terms | aucs
 
@@ -215,11 +215,11 @@ def _auc_term(images: _Images, positive: np.ndarray, scores: np.ndarray, name: s
     if 0 in lesions:
         nothing = np.full(len(images.stratum), np.nan)
         return _Term(float("nan"), nothing, f"{name} needs images of the class and of others")
-    own, other = placements(positive, scores.astype(np.float64), weights)
-    value = float(np.average(own, weights=weights[positive]))
+    v10, v01 = placements(positive, scores.astype(np.float64), weights)
+    value = float(np.average(v10, weights=weights[positive]))
     centred = np.empty(len(positive))
-    centred[positive] = (own - value) / weights[positive].sum()
-    centred[~positive] = (other - value) / weights[~positive].sum()
+    centred[positive] = (v10 - value) / weights[positive].sum()
+    centred[~positive] = (v01 - value) / weights[~positive].sum()
     lone = f"{name} has one lesion of the class or of others: no variance" if 1 in lesions else ""
     return _Term(value, images.sums(centred), lone)
 
@@ -231,14 +231,14 @@ def _scale(
     nothing = float("nan")
     if columns := schema.aucs_behind([metric]):
         lesions = [_lesions_of(images, chosen) for chosen in columns.values()]
-        corrections = [_correction(images, terms, name, *of) for name, of in zip(columns, lesions, strict=True)]
+        corrections = [_correction(images, terms, name, *sizes) for name, sizes in zip(columns, lesions, strict=True)]
         return "logit", float(np.min(lesions)), nothing, sum(corrections) / len(corrections) ** 2
     kind, position = ("accuracy", 0) if metric == "accuracy" else _by_class(schema).get(metric, ("", 0))
-    of_class = images.labels == position
+    positive = images.labels == position
     denominators = {
-        "accuracy": [np.ones(len(of_class), dtype=bool)],
-        "sensitivity": [of_class],
-        "specificity": [~of_class],
+        "accuracy": [np.ones(len(positive), dtype=bool)],
+        "sensitivity": [positive],
+        "specificity": [~positive],
         "precision": [layer.argmax(axis=1) == position for layer in layers],
     }
     if kind not in denominators:
@@ -249,8 +249,8 @@ def _scale(
 
 def _lesions_of(images: _Images, columns: list[int]) -> tuple[float, float]:
     """Return how many lesions are in the classes of an AUC, and how many in others."""
-    own = np.isin(images.labels, columns)
-    return images.behind(own)[0], images.behind(~own)[0]
+    positive = np.isin(images.labels, columns)
+    return images.behind(positive)[0], images.behind(~positive)[0]
 
 
 def _correction(images: _Images, terms: Sequence[dict[str, _Term]], name: str, cases: float, controls: float) -> float:
@@ -275,8 +275,8 @@ def _exponential_variance(auc: float, cases: float, controls: float) -> float:
 
     It is that of Hanley and McNeil with both numbers replaced by their mean, where they stand beside 1.
     """
-    others = (cases + controls) / 2 - 1
-    spread = 1 + others * ((1 - auc) / (2 - auc) + auc / (1 + auc))
+    n_star = (cases + controls) / 2 - 1
+    spread = 1 + n_star * ((1 - auc) / (2 - auc) + auc / (1 + auc))
     return auc * (1 - auc) * spread / (cases * controls)
 
 

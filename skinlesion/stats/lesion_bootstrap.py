@@ -41,21 +41,21 @@ class Estimate:
         """
         if kind not in ("percentile", "basic"):
             raise ValueError(f"kind {kind!r} is neither 'percentile' nor 'basic'")
-        kept = self.draws[~np.isnan(self.draws)]
-        if not len(kept) or np.isnan(self.value):
+        finite_draws = self.draws[~np.isnan(self.draws)]
+        if not len(finite_draws) or np.isnan(self.value):
             return float("nan"), float("nan")
-        low, high = np.quantile(kept, [(1 - confidence) / 2, (1 + confidence) / 2])
+        low, high = np.quantile(finite_draws, [(1 - confidence) / 2, (1 + confidence) / 2])
         if kind == "basic":
             low, high = 2 * self.value - high, 2 * self.value - low
         return float(low), float(high)
 
     def pvalue(self) -> float:
         """Return the two-sided p-value for a true value of 0: 2 · min(1 + #{≤ 0}, 1 + #{≥ 0}) / (R + 1) [1]."""
-        kept = self.draws[~np.isnan(self.draws)]
-        if not len(kept) or np.isnan(self.value):
+        finite_draws = self.draws[~np.isnan(self.draws)]
+        if not len(finite_draws) or np.isnan(self.value):
             return float("nan")
-        tail = min((kept <= 0).sum(), (kept >= 0).sum())
-        return min(1.0, 2 * (1 + int(tail)) / (len(kept) + 1))
+        tail = min((finite_draws <= 0).sum(), (finite_draws >= 0).sum())
+        return min(1.0, 2 * (1 + int(tail)) / (len(finite_draws) + 1))
 
     def __sub__(self, other: "Estimate") -> "Estimate":
         return Estimate(self.value - other.value, self.draws - other.draws)

@@ -90,10 +90,10 @@ class LinearEstimate:
 
     def _parts(self) -> tuple[np.ndarray, np.ndarray]:
         """Return the variance of each stratum and its degrees of freedom."""
-        kept = self.stratum >= 0
-        strata = self.stratum[kept]
+        mask = self.stratum >= 0
+        strata = self.stratum[mask]
         sizes = np.bincount(strata)
-        squares = np.bincount(strata, weights=self.influence[kept] ** 2)
+        squares = np.bincount(strata, weights=self.influence[mask] ** 2)
         present = sizes > 0
         factors, degrees = _stratum_factors(sizes[present])
         return factors * squares[present], degrees
@@ -107,9 +107,9 @@ def _stratum_factors(sizes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def lesion_factors(stratum: np.ndarray) -> np.ndarray:
     """Return for each lesion (K,) the factor of its squared influence in a variance, 0 for one without weight."""
-    kept = stratum >= 0
+    mask = stratum >= 0
     factors = np.zeros(len(stratum))
-    factors[kept] = _stratum_factors(np.bincount(stratum[kept]))[0][stratum[kept]]
+    factors[mask] = _stratum_factors(np.bincount(stratum[mask]))[0][stratum[mask]]
     return factors
 
 
@@ -218,14 +218,14 @@ def paired_contrast(coefficients: Sequence[float], estimates: Sequence[LinearEst
     Raises:
         ValueError: numbers that do not match, estimates on different lesions, or numbers of trainings that differ.
     """
-    sum_of = contrast(coefficients, estimates)
+    combined = contrast(coefficients, estimates)
     values = [estimate.by_layer for estimate in estimates if estimate.by_layer is not None]
     if len(values) < len(estimates) or len({len(value) for value in values}) > 1:
         raise ValueError("the estimates differ in their numbers of trainings")
     influence = [estimate.layer_influence for estimate in estimates if estimate.layer_influence is not None]
-    own = estimates[0] if len(estimates) == 1 and coefficients[0] == 1 else sum_of
+    base = estimates[0] if len(estimates) == 1 and coefficients[0] == 1 else combined
     return replace(
-        own,
+        base,
         by_layer=np.einsum("i,is->s", np.asarray(coefficients, dtype=float), np.stack(values)),
         layer_influence=(
             np.einsum("i,isk->sk", np.asarray(coefficients, dtype=float), np.stack(influence))
@@ -257,8 +257,8 @@ def correlation(estimates: Sequence[LinearEstimate]) -> np.ndarray:
         ValueError: estimates on different lesions.
     """
     stratum = common_strata(estimates)
-    kept = stratum >= 0
-    weighted = np.stack([e.influence[kept] for e in estimates]) * np.sqrt(lesion_factors(stratum)[kept])
+    mask = stratum >= 0
+    weighted = np.stack([e.influence[mask] for e in estimates]) * np.sqrt(lesion_factors(stratum)[mask])
     covariance = weighted @ weighted.T
     error = np.sqrt(np.diag(covariance))
     scale = np.divide(1.0, error, out=np.zeros(len(error)), where=error > _ROUNDING)

@@ -125,9 +125,9 @@ class _PairedLayer:
 
     def differences(self, keep: np.ndarray) -> np.ndarray:
         """Return metric(b) − metric(a) (R, K) after swapping the lesions for which `keep` (R, L) is 0."""
-        of_a = np.repeat(self.second[None], len(keep), axis=0)
-        of_a[:, self.columns] += keep[:, self.lesions] @ self.difference  # exact in float32 below 2²⁴
-        tables = of_a, self.both - of_a
+        counts_a = np.repeat(self.second[None], len(keep), axis=0)
+        counts_a[:, self.columns] += keep[:, self.lesions] @ self.difference  # exact in float32 below 2²⁴
+        tables = counts_a, self.both - counts_a
         aucs: list[dict[str, np.ndarray]] = [{}, {}]
         if self.plan.aucs:
             stacked = np.concatenate([keep, 1 - keep], axis=1)
@@ -139,4 +139,4 @@ class _PairedLayer:
 
     def _metrics(self, table: np.ndarray, aucs: dict[str, np.ndarray]) -> np.ndarray:
         counts = Counts(*np.split(table, 3, axis=1))
-        return np.stack([self.plan._one(metric, counts, aucs) for metric in self.plan.metrics], axis=1)
+        return np.stack([self.plan._metric_values(metric, counts, aucs) for metric in self.plan.metrics], axis=1)

@@ -98,8 +98,8 @@ def recipe(
 ) -> RecipeEstimate | None:
     """Return Σ c_i · estimate_i with the variance of training the recipes again, None where that is not estimable.
 
-    `recipe([1], [a], [of_a])` is a model's own metric, `recipe([-1, 1], [a, b], [of_a, of_b])` the difference b − a.
-    Estimates with the same trainings are paired, training by training; others add their variances.
+    `recipe([1], [a], [layers_a])` is a model's own metric, `recipe([-1, 1], [a, b], [layers_a, layers_b])` the
+    difference b − a. Estimates with the same trainings are paired, training by training; others add their variances.
 
     Args:
         estimates: on the same lesions; with `layer_influence`, or the interaction counts twice (a wider interval).
@@ -129,10 +129,10 @@ def recipe(
     training = float(sum(variance for variance, _ in parts))
     lesion = whole.variance
     variances = np.array([lesion, *(variance for variance, _ in parts)])
-    own = whole.degrees if lesion > 0 else np.inf
-    degrees = satterthwaite(variances, np.array([own, *(degrees for _, degrees in parts)]))
-    degrees = min(degrees, own)  # so that no interval is narrower than that for these trainings alone
-    words = "; ".join(dict.fromkeys(describe_trainings(of_one) for of_one in trainings))
+    lesion_degrees = whole.degrees if lesion > 0 else np.inf
+    degrees = satterthwaite(variances, np.array([lesion_degrees, *(degrees for _, degrees in parts)]))
+    degrees = min(degrees, lesion_degrees)  # so that no interval is narrower than that for these trainings alone
+    words = "; ".join(dict.fromkeys(describe_trainings(layers) for layers in trainings))
     return RecipeEstimate(whole, lesion, training, shared, degrees, words)
 
 
@@ -183,8 +183,8 @@ def _total(lesion: float, training: float, shared: float) -> float:
 def _same_trainings(trainings: Sequence[Sequence[Training]]) -> list[list[int]]:
     """Return the positions of estimates grouped by their trainings."""
     groups: dict[tuple[Training, ...], list[int]] = {}
-    for position, of_one in enumerate(trainings):
-        key = tuple(sorted((repeat, seed) for repeat, seed in of_one))
+    for position, layers in enumerate(trainings):
+        key = tuple(sorted((repeat, seed) for repeat, seed in layers))
         if len(set(key)) < len(key):
             raise ValueError(f"a training stands twice among {', '.join(map(str, key))}")
         groups.setdefault(key, []).append(position)

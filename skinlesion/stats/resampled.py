@@ -65,6 +65,6 @@ def matched_folds(folds_a: np.ndarray, folds_b: np.ndarray) -> bool:
     """
     if len(folds_a) != len(folds_b):
         raise ValueError(f"folds of {len(folds_a)} and of {len(folds_b)} images")
-    of_a, of_b = (np.unique(folds, return_inverse=True)[1] for folds in (folds_a, folds_b))
-    pairs = len(np.unique(np.stack([of_a, of_b]), axis=1).T) if len(of_a) else 0
-    return bool(pairs == of_a.max(initial=-1) + 1 == of_b.max(initial=-1) + 1)
+    codes_a, codes_b = (np.unique(folds, return_inverse=True)[1] for folds in (folds_a, folds_b))
+    pairs = len(np.unique(np.stack([codes_a, codes_b]), axis=1).T) if len(codes_a) else 0
+    return bool(pairs == codes_a.max(initial=-1) + 1 == codes_b.max(initial=-1) + 1)

@@ -49,22 +49,26 @@ def variance_budget(
     Raises:
         ValueError: trainings that do not fit the difference.
     """
-    again = recipe([1], [difference], [trainings])
+    recipe_estimate = recipe([1], [difference], [trainings])
     lesion, folds = difference.variance, len(by_fold)
-    of_seed = _within(difference, np.array([repeat for repeat, _ in trainings]))
-    of_fold = max(0.0, float(by_fold.var(ddof=1)) / folds - lesion) if folds > 1 else None
-    low, high = difference.interval(confidence) if again is None else again.interval(confidence)
-    shared = 0.0 if again is None else again.shared
+    seed_variance = _within(difference, np.array([repeat for repeat, _ in trainings]))
+    fold_variance = max(0.0, float(by_fold.var(ddof=1)) / folds - lesion) if folds > 1 else None
+    low, high = difference.interval(confidence) if recipe_estimate is None else recipe_estimate.interval(confidence)
+    shared = 0.0 if recipe_estimate is None else recipe_estimate.shared
     needed = _seeds_needed(
-        difference.value, of_seed, max(lesion - shared, 0.0) + (of_fold or 0.0), difference.degrees, confidence
+        difference.value,
+        seed_variance,
+        max(lesion - shared, 0.0) + (fold_variance or 0.0),
+        difference.degrees,
+        confidence,
     )
     return VarianceBudget(
         difference.value,
         len(trainings),
-        of_seed,
-        of_fold,
+        seed_variance,
+        fold_variance,
         lesion,
-        lesion if again is None else again.variance,
+        lesion if recipe_estimate is None else recipe_estimate.variance,
         low,
         high,
         needed,
@@ -80,13 +84,13 @@ def _within(difference: LinearEstimate, repeats: np.ndarray) -> float | None:
 
 
 def _seeds_needed(
-    difference: float, of_seed: float | None, rest: float, rest_degrees: float, confidence: float
+    difference: float, seed_variance: float | None, rest: float, rest_degrees: float, confidence: float
 ) -> int | None:
-    """Return the smallest S ≥ 2 with t √(rest + of_seed / S) < |difference|, t with Satterthwaite's degrees."""
-    if of_seed is None or not rest_degrees > 0:
+    """Return the smallest S ≥ 2 with t √(rest + seed_variance / S) < |difference|, t with Satterthwaite's degrees."""
+    if seed_variance is None or not rest_degrees > 0:
         return None
     seeds = np.arange(2, _MOST_SEEDS + 1)
-    part = of_seed / seeds
+    part = seed_variance / seeds
     total = rest + part
     below = rest**2 / rest_degrees + part**2 / (seeds - 1)
     degrees = np.divide(total**2, below, out=np.full(len(seeds), rest_degrees), where=below > 0)

@@ -31,14 +31,14 @@ class Live:
 
 
 @contextmanager
-def live_tracking(shown: Watcher, live: Live | None, settings: TrainParams) -> Iterator[Watcher]:
-    """Yield what a training reports to: `shown`, and the tracker where there is one."""
+def live_tracking(display: Watcher, live: Live | None, settings: TrainParams) -> Iterator[Watcher]:
+    """Yield what a training reports to: `display`, and the tracker where there is one."""
     if live is None:
-        yield shown
+        yield display
         return
     tracking = LiveTracking(live, settings)
     try:
-        yield Watchers(shown, tracking)
+        yield Watchers(display, tracking)
     except BaseException as error:
         tracking.end(error)
         raise

@@ -141,16 +141,16 @@ def _phase(
     model.train()
     optimizer = make_optimizer(model, settings, phase.lr)
     loss = CrossEntropy(torch.ones(len(CLASSES), device=device))
-    kept: dict[int, int] = {}
+    saved: dict[int, int] = {}
 
     def keep(tensor: torch.Tensor) -> torch.Tensor:
-        kept[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
+        saved[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
         return tensor
 
     bf16 = settings.precision == "bf16" and phase.name != HEAD
     seconds = []
     for _ in range(3):  # the first step also sets things up
-        kept.clear()
+        saved.clear()
         began = _now(device)
         with (
             torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor),
@@ -166,7 +166,7 @@ def _phase(
     if phase.name == HEAD and backbone is not None:
         frozen += sum(p.numel() for p in backbone.module.parameters())
     weights_at = {p.untyped_storage().data_ptr() for p in model.parameters()}
-    activations = sum(size for place, size in kept.items() if place not in weights_at)
+    activations = sum(size for place, size in saved.items() if place not in weights_at)
     memory = activations / _PROBE * phase.batch_size + 4 * (4 * trainable + frozen)
     training = images * TRAINING_PARTS // PARTS
     epoch = min(seconds[1:]) * training

@@ -137,19 +137,19 @@ def cached_features(
     check_precision(request.precision, device)
     identity = request.identity(images_sha256, backbone)
     path = cached_file(cache, identity)
-    found = _read(path, len(images))
-    if found is None:
+    cached = _read(path, len(images))
+    if cached is None:
         with _locked(path):  # a second process waits, then finds the file
-            found = _read(path, len(images))
-            if found is None:
+            cached = _read(path, len(images))
+            if cached is None:
                 if path.exists():
                     print(f"{path}: damaged, computed anew", file=sys.stderr)
                 made_with = {"torch": torch.__version__, "device": device.type, "device_name": device_name(device)}
                 _extract(images, backbone, request, device, path, {**identity, "made_with": made_with})
-                found = _read(path, len(images))
-    if found is None:
+                cached = _read(path, len(images))
+    if cached is None:
         raise UserError(f"{path}: cannot be read back; delete it, and check the disk")
-    return found
+    return cached
 
 
 @contextmanager
@@ -207,8 +207,8 @@ def cached_views(cache: Path, images_sha256: str, backbone: str, request: Featur
         if path.with_suffix(".npy").exists():
             with suppress(UserError):  # damaged: those features are computed anew
                 note = read_json(path, "", _Note)
-                of_backbone = note["backbone"]["name"] == backbone and note["view"]["kind"] == kind
-                count += of_backbone and all(note.get(name) == value for name, value in wanted.items())
+                matches = note["backbone"]["name"] == backbone and note["view"]["kind"] == kind
+                count += matches and all(note.get(name) == value for name, value in wanted.items())
     return count
 
 

@@ -37,14 +37,14 @@ def pretraining_records(path: Path) -> list[dict[str, Any]]:
     """
     if not path.is_file():  # a folder or pipe, which loading the weights refuses
         return []
-    found: list[Any] = []
+    records: list[Any] = []
     try:
         with safe_open(path, framework="pt") as stored:
-            found.append(json.loads((stored.metadata() or {}).get(_KEY, "null")))
+            records.append(json.loads((stored.metadata() or {}).get(_KEY, "null")))
     except (SafetensorError, OSError, ValueError, RecursionError):
         pass  # loading the weights says what is wrong with the file
     beside = path.with_suffix(".json")
     if beside.exists():
         content = read_json(beside, _REMEDY)
-        found.append(content.get(_KEY) if isinstance(content, dict) else None)
-    return [record for record in found if isinstance(record, dict)]
+        records.append(content.get(_KEY) if isinstance(content, dict) else None)
+    return [record for record in records if isinstance(record, dict)]

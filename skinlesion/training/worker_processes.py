@@ -29,7 +29,7 @@ def run_on_devices(
         UserError: a process was killed, by the system for want of memory, say.
     """
     shares = [list(items[number :: len(devices)]) for number in range(len(devices))]
-    others = set(multiprocessing.active_children())
+    existing = set(multiprocessing.active_children())
     context = multiprocessing.get_context("spawn")  # CUDA does not survive a fork
     with ExitStack() as pools:  # one pool per process: a broken pool ends all of its processes
         started = []
@@ -47,7 +47,7 @@ def run_on_devices(
                         "runs are skipped"
                     ) from None
         except (KeyboardInterrupt, SystemExit):  # SystemExit: SIGTERM
-            for process in set(multiprocessing.active_children()) - others:
+            for process in set(multiprocessing.active_children()) - existing:
                 process.terminate()
             raise
 

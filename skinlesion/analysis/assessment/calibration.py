@@ -35,8 +35,8 @@ def calibration_table(inputs: AssessmentInputs) -> pd.DataFrame:
     `p` is that of calibration, of the root mean squared calibration errors.
     """
     rows = []
-    layers_of = {"uncalibrated": inputs.tested.probabilities} | {name: inputs.recalibrated(name) for name in METHODS}
-    for state, layers in layers_of.items():
+    by_state = {"uncalibrated": inputs.tested.probabilities} | {name: inputs.recalibrated(name) for name in METHODS}
+    for state, layers in by_state.items():
         by_seed = [_figures(inputs, layer) for layer in layers]
         estimates = inputs.estimates({name: [figures[name] for figures in by_seed] for name in by_seed[0]})
         for name, estimate in estimates.items():

@@ -21,8 +21,8 @@ def decision_curve_in_clinic(inputs: AssessmentInputs) -> pd.DataFrame:
     scaled = risk_of("malignant", inputs.recalibrated("vector"))  # (S, N)
     risks = np.empty_like(scaled)
     for run in inputs.runs():
-        known = cases_of("malignant", inputs.validation.labels[run.validation]).mean()
-        risks[run.layer, run.tested] = risk_in_clinic(scaled[run.layer, run.tested], float(known), prevalence)
+        base_rate = cases_of("malignant", inputs.validation.labels[run.validation]).mean()
+        risks[run.layer, run.tested] = risk_in_clinic(scaled[run.layer, run.tested], float(base_rate), prevalence)
     thresholds = np.union1d(THRESHOLDS, inputs.assess.decision_threshold)
     figures = (
         (threshold, [net_benefit_in_clinic(cases, layer, threshold, prevalence) for layer in risks])

@@ -64,11 +64,11 @@ class AssessmentInputs:
             validation_calibrated[run.layer, run.validation] = fitted.apply(
                 validation.probabilities[run.layer, run.validation]
             )
-        known = metadata.set_index("image_id")
-        missing = ~np.isin(tested.image_ids, known.index.to_numpy(dtype=str))
+        records = metadata.set_index("image_id")
+        missing = ~np.isin(tested.image_ids, records.index.to_numpy(dtype=str))
         if missing.any():
             raise UserError(f"metadata: no row for {tested.image_ids[missing][0]}; run `skinlesion prepare` again")
-        table = known.loc[list(tested.image_ids)].reset_index()
+        table = records.loc[list(tested.image_ids)].reset_index()
         bootstrap = LesionBootstrap(tested.lesion_numbers, replicates=evaluate.replicates, seed=evaluate.seed)
         return cls(
             tested, validation, calibrated, validation_calibrated, calibrators, table, bootstrap, evaluate, assess

@@ -116,13 +116,13 @@ class _GroupFigures:
 
     def _over_classes(self, metric: str) -> _Wanted:
         few = f"fewer than {self.inputs.assess.smallest_cases} lesions in all classes but one"
-        of_group = [name for name in CLASSES if name in self.enough[True]]
-        shared = [name for name in of_group if name in self.enough[False]]
+        group_classes = [name for name in CLASSES if name in self.enough[True]]
+        shared = [name for name in group_classes if name in self.enough[False]]
         if len(shared) > 1:
             return _Wanted(metric, shared)
-        if len(of_group) > 1:
-            return _Wanted(metric, of_group, alone=True, note=f"no gap: the rest shares too few classes ({few})")
-        return _Wanted(metric, of_group, empty=True, note=few)
+        if len(group_classes) > 1:
+            return _Wanted(metric, group_classes, alone=True, note=f"no gap: the rest shares too few classes ({few})")
+        return _Wanted(metric, group_classes, empty=True, note=few)
 
     def _of_kinds(self, metric: str, classes: list[str], kinds: list[str]) -> _Wanted:
         least = self.inputs.assess.smallest_cases

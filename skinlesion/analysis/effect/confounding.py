@@ -35,9 +35,9 @@ def subsets(
     if len(np.unique(sources)) > 1:
         views[STANDARDISED] = source_weights(labels, lesions, sources)
     for name, weights in views.items():
-        kept = np.where(_scarce(labels, lesions, weights > 0), 0.0, weights)
-        if len(np.unique(labels[kept > 0])) > 1:
-            yield name, kept
+        view_weights = np.where(_scarce(labels, lesions, weights > 0), 0.0, weights)
+        if len(np.unique(labels[view_weights > 0])) > 1:
+            yield name, view_weights
 
 
 def source_weights(labels: np.ndarray, lesions: np.ndarray, sources: np.ndarray) -> np.ndarray:
@@ -54,20 +54,20 @@ def source_weights(labels: np.ndarray, lesions: np.ndarray, sources: np.ndarray)
         enough = np.array(
             [len(np.unique(lesions[rows & (source == place)])) >= MINIMUM_CLASS_LESIONS for place in range(len(names))]
         )
-        kept = rows & enough[source]
-        if not kept.any():
+        mask = rows & enough[source]
+        if not mask.any():
             continue
         wanted = np.where(enough, overall, 0.0) / overall[enough].sum()
-        observed = np.bincount(source[kept], minlength=len(names)) / kept.sum()
-        weights[kept] = wanted[source[kept]] / observed[source[kept]]
+        observed = np.bincount(source[mask], minlength=len(names)) / mask.sum()
+        weights[mask] = wanted[source[mask]] / observed[source[mask]]
     return weights
 
 
-def _scarce(labels: np.ndarray, lesions: np.ndarray, kept: np.ndarray) -> np.ndarray:
-    """Return for each image (N,) whether its class has too few lesions among the kept images."""
+def _scarce(labels: np.ndarray, lesions: np.ndarray, included: np.ndarray) -> np.ndarray:
+    """Return for each image (N,) whether its class has too few lesions among the included images."""
     scarce = [
         label
         for label in np.unique(labels)
-        if len(np.unique(lesions[kept & (labels == label)])) < MINIMUM_CLASS_LESIONS
+        if len(np.unique(lesions[included & (labels == label)])) < MINIMUM_CLASS_LESIONS
     ]
     return np.isin(labels, scarce)

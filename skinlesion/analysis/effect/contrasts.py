@@ -55,12 +55,12 @@ class Contrasts:
             weights: (N,) of the images; those of weight 0 are left out, lesions of the rest counted.
         """
         first = next(iter(systems.values()))
-        kept = np.ones(len(first.labels), dtype=bool) if weights is None else weights > 0
+        mask = np.ones(len(first.labels), dtype=bool) if weights is None else weights > 0
         self._trainings = {name: system.layers for name, system in systems.items()}
         self._confidence = confidence
-        self._numbers = LesionNumbers.of(first.labels[kept], first.lesions[kept], CLASSES)
+        self._numbers = LesionNumbers.of(first.labels[mask], first.lesions[mask], CLASSES)
         self._about = {
-            "images": int(kept.sum()),
+            "images": int(mask.sum()),
             "lesions": self._numbers.total,
             "classes": " ".join(name for name, count in self._numbers.by_class.items() if count),
         }
@@ -79,9 +79,9 @@ class Contrasts:
         coefficients = [term.coefficient for term in terms]
         estimates = [self._estimates[term.system][term.metric] for term in terms]
         trainings = [self._trainings[term.system] for term in terms]
-        again = recipe(coefficients, estimates, trainings)
+        recipe_estimate = recipe(coefficients, estimates, trainings)
         alone = len(terms) == 1 and coefficients[0] == 1
-        judged = again or (estimates[0] if alone else contrast(coefficients, estimates))
+        judged = recipe_estimate or (estimates[0] if alone else contrast(coefficients, estimates))
         low, high = judged.interval(self._confidence)
         lacking = (too_few_lesions(self._numbers, term.metric) for term in terms)
         note = next(filter(None, lacking), "") or _undefined(estimates)
@@ -90,7 +90,7 @@ class Contrasts:
         return {
             "question": question, "group": group, "metric": metric, "value": judged.value,
             "low": np.nan if note else low, "high": np.nan if note else high,
-            "p": np.nan if note or alone else judged.pvalue(), "about": TRAINED if again is None else RECIPE,
+            "p": np.nan if note or alone else judged.pvalue(), "about": TRAINED if recipe_estimate is None else RECIPE,
             "trainings": "; ".join(dict.fromkeys(map(describe_trainings, trainings))), **self._about, "note": note,
         }  # fmt: skip
 

@@ -57,9 +57,9 @@ def flip_labels(
     wrong, which = rng.random(len(ids)) < rate, rng.random(len(ids))
     flipped = labels.copy()
     for place, name in enumerate(CLASSES):
-        others = np.array([CLASSES.index(other) for other in CONFUSABLE[name]])
+        confusable = np.array([CLASSES.index(other) for other in CONFUSABLE[name]])
         rows = (labels == place) & (wrong & unconfirmed)[lesion]
-        flipped[rows] = others[(which[lesion[rows]] * len(others)).astype(int)]
+        flipped[rows] = confusable[(which[lesion[rows]] * len(confusable)).astype(int)]
     return flipped
 
 
@@ -101,7 +101,7 @@ def label_noise_table(
             labels = flip_labels(first.labels, first.lesions, by_histology, rate, np.random.default_rng([seed, draw]))
             for name, system in systems.items():
                 drawn[name].append(_values(system, labels, metrics))
-        values = {name: np.array(of_system) for name, of_system in drawn.items()}  # (D, K)
+        values = {name: np.array(arrays) for name, arrays in drawn.items()}  # (D, K)
         for place, metric in enumerate(metrics):
             for name in systems:
                 about = {"rate": rate, "a": name, "b": "", "metric": metric}
@@ -121,10 +121,10 @@ def _values(system: Predictions, labels: np.ndarray, metrics: Sequence[str]) -> 
 
 
 def _spread(as_labelled: float, draws: np.ndarray, *, signed: bool = False) -> dict[str, float]:
-    kept = draws[~np.isnan(draws)]
+    finite_draws = draws[~np.isnan(draws)]
     nothing = {"as_labelled": as_labelled, "mean": np.nan, "low": np.nan, "high": np.nan, "same_sign": np.nan}
-    if not len(kept):
+    if not len(finite_draws):
         return nothing
-    low, high = np.quantile(kept, _RANGE)
-    same = float((np.sign(kept) == np.sign(as_labelled)).mean()) if signed else np.nan
-    return nothing | {"mean": float(kept.mean()), "low": float(low), "high": float(high), "same_sign": same}
+    low, high = np.quantile(finite_draws, _RANGE)
+    same = float((np.sign(finite_draws) == np.sign(as_labelled)).mean()) if signed else np.nan
+    return nothing | {"mean": float(finite_draws.mean()), "low": float(low), "high": float(high), "same_sign": same}

@@ -28,13 +28,13 @@ def of_gain(systems: Mapping[str, Predictions], arms: tuple[str, str], confidenc
     A class's part of the gain in balanced accuracy is a seventh of its gain in sensitivity: parts of the malignant and
     of the benign classes are sums of these.
     """
-    shown = common_images({name: systems[name] for name in arms})
-    contrasts = Contrasts(shown, [*METRICS, *_OF_CLASSES], confidence)
+    common = common_images({name: systems[name] for name in arms})
+    contrasts = Contrasts(common, [*METRICS, *_OF_CLASSES], confidence)
     for metric in METRICS:
         for name in arms:
             yield contrasts.row("model", name, metric, [Term(1, name, metric)])
         yield contrasts.row("gain", "all images", metric, gain(*arms, metric))
-    present = [name for place, name in enumerate(CLASSES) if (shown[arms[0]].labels == place).any()]
+    present = [name for place, name in enumerate(CLASSES) if (common[arms[0]].labels == place).any()]
     for kind in ("sensitivity", "auc"):
         for name in present:
             yield contrasts.row("class", name, kind, gain(*arms, f"{kind}_{name}"))
@@ -59,8 +59,8 @@ def of_placebo(
         chosen = {name: systems[name] for name in (multimodal, twin, placebo) if name is not None}
         contrasts = Contrasts(common_images(chosen), METRICS, confidence)
         for metric in METRICS:
-            own = f"{multimodal} against its placebo"
-            yield contrasts.row("placebo", own, metric, gain(placebo, multimodal, metric))
+            group = f"{multimodal} against its placebo"
+            yield contrasts.row("placebo", group, metric, gain(placebo, multimodal, metric))
             if twin is not None:
                 without = f"{placebo} against the image alone"
                 yield contrasts.row("placebo", without, metric, gain(twin, placebo, metric))
@@ -121,9 +121,9 @@ def of_sources(
     """
     chosen = common_images({name: systems[name] for name in arms})
     first = chosen[arms[0]]
-    of_images = np.array([sources[image_id] for image_id in first.image_ids])
+    image_sources = np.array([sources[image_id] for image_id in first.image_ids])
     histology = np.isin(first.image_ids, list(confirmed))
-    for view, weights in subsets(first.labels, first.lesions, of_images, histology):
+    for view, weights in subsets(first.labels, first.lesions, image_sources, histology):
         contrasts = Contrasts(chosen, _WITHIN, confidence, weights)
         for metric in _WITHIN:
             yield contrasts.row("source", view, metric, gain(*arms, metric))

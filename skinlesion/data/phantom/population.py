@@ -114,8 +114,8 @@ def _lesion_sizes(labels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     sizes = np.empty(len(labels), dtype=int)
     for label, dx in enumerate(CLASSES):
         shares = np.array(LESION_SIZES[dx], dtype=float)
-        of_class = labels == label
-        sizes[of_class] = rng.choice(np.arange(1, _MOST_IMAGES + 1), size=of_class.sum(), p=shares / shares.sum())
+        mask = labels == label
+        sizes[mask] = rng.choice(np.arange(1, _MOST_IMAGES + 1), size=mask.sum(), p=shares / shares.sum())
     return sizes
 
 

@@ -22,17 +22,17 @@ def open_source(data: DataParams, root: Path) -> TableSource:
     settings, folder = data.folder, root / data.path
     path = folder / settings.table
     columns = settings.columns
-    given = {ours: theirs for ours, theirs in columns if theirs is not None}
-    raw = read_csv(path, tuple(given.values()), "name its columns in data.folder.columns", dtype=str)
+    column_names = {ours: theirs for ours, theirs in columns if theirs is not None}
+    raw = read_csv(path, tuple(column_names.values()), "name its columns in data.folder.columns", dtype=str)
     for theirs, ours in settings.diagnoses.items():
         if ours not in CLASSES:
             raise UserError(f"data.folder.diagnoses.{theirs}: {ours} is not a class; {choices(CLASSES, ours)}")
     missing = pd.Series(pd.NA, index=raw.index, dtype="string")
 
     def column(ours: str) -> pd.Series:
-        return raw[given[ours]] if ours in given else missing
+        return raw[column_names[ours]] if ours in column_names else missing
 
-    image_ids = raw[given["image_id"]].map(lambda name: Path(name).stem, na_action="ignore")
+    image_ids = raw[column_names["image_id"]].map(lambda name: Path(name).stem, na_action="ignore")
     table = pd.DataFrame(
         {
             "image_id": image_ids,
@@ -42,7 +42,7 @@ def open_source(data: DataParams, root: Path) -> TableSource:
             "localization": map_sites(column("localization"), settings.localizations),
         }
     )
-    if "patient_id" in given:
+    if "patient_id" in column_names:
         table["patient_id"] = column("patient_id").astype("string").fillna("")
     words = {name: name for name in CLASSES} | settings.diagnoses
     table, dropped = drop_unmapped(table, column("dx"), words)

@@ -169,10 +169,10 @@ class ImageIndex:
 def _size(path: Path) -> int:
     """Return a file's size; 0 of what is no file, which is refused when it is read."""
     try:
-        found = path.stat()
+        status = path.stat()
     except OSError:
         return 0
-    return found.st_size if stat.S_ISREG(found.st_mode) else 0
+    return status.st_size if stat.S_ISREG(status.st_mode) else 0
 
 
 def files_below(folder: Path) -> Iterator[Path]:

@@ -105,8 +105,8 @@ def _flat(result: dict[str, Any]) -> dict[str, Any]:
     nested = result.get("metadata", {})
     clinical = nested.get("clinical", result) if isinstance(nested, dict) else result
     clinical = clinical if isinstance(clinical, dict) else {}
-    known = {name: value for name, value in clinical.items() if name in _FIELDS}
-    return {"isic_id": result.get("isic_id")} | known
+    fields = {name: value for name, value in clinical.items() if name in _FIELDS}
+    return {"isic_id": result.get("isic_id")} | fields
 
 
 def _finest_diagnosis(raw: pd.DataFrame) -> pd.Series:
@@ -114,9 +114,9 @@ def _finest_diagnosis(raw: pd.DataFrame) -> pd.Series:
     diagnosis = pd.Series(pd.NA, index=raw.index, dtype="string")
     for name in ("diagnosis", *(f"diagnosis_{level}" for level in _LEVELS)):
         if name in raw.columns:
-            given = raw[name].astype("string")
-            mapped, before = map_words(given, DIAGNOSES).notna(), map_words(diagnosis, DIAGNOSES).notna()
-            diagnosis = given.where(given.notna() & (mapped | ~before), diagnosis)
+            values = raw[name].astype("string")
+            mapped, before = map_words(values, DIAGNOSES).notna(), map_words(diagnosis, DIAGNOSES).notna()
+            diagnosis = values.where(values.notna() & (mapped | ~before), diagnosis)
     return diagnosis
 
 

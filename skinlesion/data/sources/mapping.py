@@ -31,8 +31,8 @@ def map_words(values: pd.Series, words: Mapping[str, str]) -> pd.Series:
 
 def map_sites(values: pd.Series, words: Mapping[str, str]) -> pd.Series:
     """Return localizations; values that neither `words` nor the vocabulary holds are unknown."""
-    own = {name: name for name in LOCALIZATIONS}
-    return map_words(values, own | dict(words)).fillna(UNKNOWN).astype(str)
+    vocabulary = {name: name for name in LOCALIZATIONS}
+    return map_words(values, vocabulary | dict(words)).fillna(UNKNOWN).astype(str)
 
 
 def map_sexes(values: pd.Series) -> pd.Series:
@@ -45,5 +45,5 @@ def drop_unmapped(table: pd.DataFrame, raw: pd.Series, words: Mapping[str, str])
     """Return `table` with dx mapped from `raw`, without unmapped rows, and the number of these by raw diagnosis."""
     dx = map_words(raw, words)
     unmapped = raw[dx.isna()].fillna("no diagnosis").astype(str).value_counts()
-    kept = table.assign(dx=dx)[dx.notna()].reset_index(drop=True)
-    return kept.astype({"dx": str}), {str(name): int(count) for name, count in unmapped.items()}
+    mapped = table.assign(dx=dx)[dx.notna()].reset_index(drop=True)
+    return mapped.astype({"dx": str}), {str(name): int(count) for name, count in unmapped.items()}

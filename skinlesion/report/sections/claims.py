@@ -29,7 +29,7 @@ def claims(results: Results) -> Section | None:
     )
     html = render(
         "claims.html.j2",
-        answers=", ".join(f"{many} {answer}" for answer, many in counts.items()),
+        answers=", ".join(f"{count} {answer}" for answer, count in counts.items()),
         sentences=[claim_sentence(row, params, projects) for row in rows],
         statements=multiplicity_words(params, len(rows)),
         drawn=drawn,

@@ -55,7 +55,7 @@ def _rows(name: str, summary: pd.DataFrame) -> list[dict[str, Any]]:
 def _pictures(results: Results, name: str) -> dict[str, list[dict[str, str]]]:
     """Return pictures with captions by kind; a kind without pictures is left out."""
     answers = results.map_answers(name).to_dict("index")
-    shown = {}
+    by_kind = {}
     for kind in _KINDS:
         pictures = []
         for path in results.map_pictures(name, kind):
@@ -65,5 +65,5 @@ def _pictures(results: Results, name: str) -> dict[str, list[dict[str, str]]]:
             caption = f"{path.stem}: {row['dx']}, answered {row['answer']} with {percent(row['probability'])}"
             pictures.append({"image": thumbnail(pixels, _WIDTH), "caption": caption})
         if pictures:
-            shown[kind] = pictures
-    return shown
+            by_kind[kind] = pictures
+    return by_kind

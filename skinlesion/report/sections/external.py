@@ -27,8 +27,8 @@ def external(results: Results) -> Section | None:
 def _set(results: Results, name: str) -> dict[str, Any]:
     experiments = [name for name in results.params.experiments if name in results.shown]
     table = results.statistics_table("external")
-    of_set = (table["external"] == name) & (table["metric"] == results.params.stats.primary)
-    pairs = table[of_set & (table["verdict"] != "")]
+    mask = (table["external"] == name) & (table["metric"] == results.params.stats.primary)
+    pairs = table[mask & (table["verdict"] != "")]
     return {
         "name": name,
         "about": results.external_notes(experiments[0], name),

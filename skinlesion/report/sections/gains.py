@@ -36,9 +36,9 @@ def _groups(results: Results) -> dict[str, list[dict[str, Any]]]:
         groups.setdefault(heading, []).append(_at_home(results, a, b))
     for external in results.params.external:
         for a, b in _pairs(results):
-            found = _row(results, "external", a, b, external.name)
-            if found is not None:
-                groups.setdefault(f"external, {external.name}", []).append(found)
+            row = _row(results, "external", a, b, external.name)
+            if row is not None:
+                groups.setdefault(f"external, {external.name}", []).append(row)
     # Honest before leaky before external, whatever comes first in params.yaml.
     order = [name for name in (_HOME, _LEAKY) if name in groups]
     return {name: groups[name] for name in [*order, *(name for name in groups if name not in order)]}
@@ -54,9 +54,9 @@ def _pairs(results: Results) -> Iterator[tuple[str, str]]:
 
 
 def _at_home(results: Results, a: str, b: str) -> dict[str, Any]:
-    found = _row(results, "comparisons", a, b)
-    if found is not None:
-        return found
+    row = _row(results, "comparisons", a, b)
+    if row is not None:
+        return row
     primary, nan = results.params.stats.primary, float("nan")
     difference = results.metrics(b)[primary] - results.metrics(a)[primary]
     return {

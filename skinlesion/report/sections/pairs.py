@@ -40,13 +40,13 @@ def with_naive(primary: pd.DataFrame) -> list[dict[Any, Any]]:
     Args:
         primary: the rows of comparisons.csv of one metric.
     """
-    of_method = {
+    by_method = {
         method: {(row["a"], row["b"]): row for row in primary[primary["method"] == method].to_dict("records")}
         for method in (LINEAR_METHOD, NAIVE_METHOD)
     }
     rows = primary[primary["family"] != ""].to_dict("records")
     for row in rows:
-        trained, naive = (of_method[method][row["a"], row["b"]] for method in (LINEAR_METHOD, NAIVE_METHOD))
+        trained, naive = (by_method[method][row["a"], row["b"]] for method in (LINEAR_METHOD, NAIVE_METHOD))
         width = naive["high"] - naive["low"]
         row["trained"], row["naive"] = trained, naive
         row["design_effect"] = ((trained["high"] - trained["low"]) / width) ** 2 if width else float("nan")

@@ -43,9 +43,9 @@ def _row(place: int, system: PublishedParams, results: Results) -> dict[str, Any
             for name, figure in printed.items()
         }
         intervals = {
-            name: found
-            for name, found in checked.intervals.items()
-            if found is not None and not isinstance(printed.get(name), Differing)
+            name: limits
+            for name, limits in checked.intervals.items()
+            if limits is not None and not isinstance(printed.get(name), Differing)
         }
     metrics = list(dict.fromkeys([*values, "balanced_accuracy"]))
     return {
@@ -78,8 +78,8 @@ def _checked(entry: str, field: str) -> Checked:
 
 def _figure(name: str, value: float, limits: tuple[float, float] | None) -> str:
     places = places_of(name)
-    shown = number(value, places) if limits is None else interval(value, *limits, places)
-    return f"{title_of(name)} {shown}"
+    text = number(value, places) if limits is None else interval(value, *limits, places)
+    return f"{title_of(name)} {text}"
 
 
 def _cell(
