@@ -22,7 +22,9 @@ BATCH = 32
 STEPS = 6
 
 
-def one(backbone_name: str, size: int, last: int | None, bf16: bool, channels_last: bool, keep: bool) -> float:
+def images_per_second(
+    backbone_name: str, size: int, last: int | None, bf16: bool, channels_last: bool, keep: bool
+) -> float:
     """Return images/s of the fastest training step."""
     if keep:
         keep_freed_memory()
@@ -56,7 +58,9 @@ def main() -> None:
     options = parser.parse_args()
     if options.one:
         last, bf16, order, keep = (int(text) for text in options.one.split(","))
-        print(one(options.backbone, options.input_size, last or None, bool(bf16), bool(order), bool(keep)))
+        print(
+            images_per_second(options.backbone, options.input_size, last or None, bool(bf16), bool(order), bool(keep))
+        )
         return
     print(f"{options.backbone}, {options.input_size} px, batch {BATCH}, {torch.get_num_threads()} threads, images/s")
     print(f"{'':34}{'all layers':>12}{f'last {options.last} stages':>16}")

@@ -1,12 +1,15 @@
 """The exception for mistakes of the user, and words for the choices, values and ids that its message names."""
 
 import difflib
+import os
 import reprlib
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 _MOST_SHOWN = 80  # characters of a value that somebody gave
 _MOST_CHOICES = 12
+_MOST_FILES = 5000  # of a folder, compared with a name
 _LONGEST_MESSAGE = 300 - len("error: ")
 _LONGEST_LIST = 2000  # a screen
 
@@ -33,6 +36,16 @@ def choices(valid: Iterable[str], given: str = "") -> str:
         names = [*alike, *(name for name in names if name not in alike)]
     listed = name_some(names, _MOST_CHOICES)
     return f"did you mean {near[0]}? valid: {listed}" if near else f"valid: {listed}"
+
+
+def nearby(path: Path) -> str:
+    """Return "did you mean NAME? " where the folder of a missing file has one of a similar name, else ""."""
+    try:
+        names = sorted(os.listdir(path.parent))[:_MOST_FILES]
+    except (OSError, ValueError):
+        return ""
+    near = difflib.get_close_matches(path.name, names, n=1)
+    return f"did you mean {shorten(printable(near[0]))}? " if near else ""
 
 
 def name_some(ids: Iterable[object], most: int = 10) -> str:

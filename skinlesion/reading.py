@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from skinlesion.atomic import system_reason
-from skinlesion.errors import UserError, name_some, shorten, shown
+from skinlesion.errors import UserError, name_some, nearby, shorten, shown
 from skinlesion.table_files import LARGEST_PLAIN, map_cells, open_table, with_formula
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def check_readable(path: Path, remedy: str, largest: int | None = None) -> None:
     try:
         status = path.stat()
     except FileNotFoundError:
-        raise UserError(f"{path}: no such file; {remedy}") from None
+        raise UserError(f"{path}: no such file; {nearby(path)}{remedy}") from None
     except (OSError, ValueError) as error:  # ValueError: a null character in the name
         raise UserError(f"{path}: cannot be read ({system_reason(error)}); {remedy}") from None
     if stat.S_ISDIR(status.st_mode):

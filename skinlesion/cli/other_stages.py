@@ -39,8 +39,8 @@ def _register(name: str, text: str) -> None:
 
 def register_others() -> None:
     """Add a command for every such stage."""
-    known = {known.name or getattr(known.callback, "__name__", "") for known in app.registered_commands}
+    registered = {entry.name or getattr(entry.callback, "__name__", "") for entry in app.registered_commands}
     for path in sorted(_STAGES.glob("[a-z]*.py")):
-        text = _help(path) if path.stem not in known | _PART_OF_ANOTHER else None
+        text = _help(path) if path.stem not in registered | _PART_OF_ANOTHER else None
         if text is not None:
             _register(path.stem, text)

@@ -65,15 +65,15 @@ def predict(
     records = None if table is None else read_records(table)
     files, warnings = find_photographs(images)
     if table is not None and records is not None:
-        records, told = match_records(table, records, files)
-        warnings += told
+        records, match_warnings = match_records(table, records, files)
+        warnings += match_warnings
     pictures = (
         {} if overlays is None else {file: overlays / f"{name}.png" for file, name in distinct_names(files).items()}
     )
     check_outputs(pictures.values(), "--cam", is_picture)
     results = Results(params, workspace)
     has_record = _has_record(files, record, records)
-    names = {told: results.choose_experiment(experiment, metadata=told) for told in sorted(set(has_record))}
+    names = {known: results.choose_experiment(experiment, metadata=known) for known in sorted(set(has_record))}
     opened = {name: Predictor.open(params, workspace, name, fold) for name in dict.fromkeys(names.values())}
     warnings = [*_record_warnings(results, names, has_record), *warnings]
     models = {}
@@ -86,7 +86,7 @@ def predict(
         from skinlesion.stages.explain import overlay_writer
 
         drawing = {name: overlay_writer(params, workspace, name, pictures) for name in models}
-    answering = {told: models[name] for told, name in names.items()}
+    answering = {known: models[name] for known, name in names.items()}
     rows = predict_photographs(answering, files, params.prepare, record, records, drawing)
     return Predictions(list(models.values()), len(files), warnings, rows)
 
