@@ -43,8 +43,8 @@ def test_confirmed_lesions_and_a_rate_of_0_keep_every_label_and_a_rate_of_1_none
 
 
 def test_flips_of_a_low_rate_are_among_those_of_a_high_one():
-    few, many = flipped(0.05) != MANY.labels, flipped(0.2) != MANY.labels
-    assert (few <= many).all()
+    low, high = flipped(0.05) != MANY.labels, flipped(0.2) != MANY.labels
+    assert (low <= high).all()
     np.testing.assert_array_equal(flipped(0.05), flipped(0.05))
 
 
@@ -66,25 +66,25 @@ def test_a_perfect_answer_is_right_as_often_as_labels_are():
 
 
 def test_rows_of_systems_and_pairs():
-    small = simulated(300, seeds=2)
-    worse = replace(small, probabilities=simulated(300, seeds=2, strength=0.8).probabilities)
-    systems = {"good": small, "poor": worse}
+    good = simulated(300, seeds=2)
+    poor = replace(good, probabilities=simulated(300, seeds=2, strength=0.8).probabilities)
+    systems = {"good": good, "poor": poor}
     metrics = ["accuracy", "balanced_accuracy"]
     table = label_noise_table(systems, [], metrics, [("poor", "good")], rates=[0.01, 0.1], draws=20, seed=3)
     assert len(table) == 2 * 2 * 3
-    again = label_noise_table(systems, [], metrics, [("good", "poor")], rates=[0.01, 0.1], draws=20, seed=3)
-    by = {(row.rate, row.a, row.b, row.metric): row for row in table.itertuples()}
-    for row in again[again["b"] != ""].itertuples():
-        other = by[row.rate, row.b, row.a, row.metric]
+    reversed_table = label_noise_table(systems, [], metrics, [("good", "poor")], rates=[0.01, 0.1], draws=20, seed=3)
+    rows = {(row.rate, row.a, row.b, row.metric): row for row in table.itertuples()}
+    for row in reversed_table[reversed_table["b"] != ""].itertuples():
+        other = rows[row.rate, row.b, row.a, row.metric]
         assert (row.mean, row.low, row.high) == pytest.approx((-other.mean, -other.high, -other.low))
         assert row.same_sign == other.same_sign
-    row = by[0.01, "poor", "good", "accuracy"]
-    expected = [np.mean([metric_value("accuracy", s.labels, p) for p in s.probabilities]) for s in (worse, small)]
+    row = rows[0.01, "poor", "good", "accuracy"]
+    expected = [np.mean([metric_value("accuracy", s.labels, p) for p in s.probabilities]) for s in (poor, good)]
     assert row.as_labelled == pytest.approx(expected[1] - expected[0])
     assert row.same_sign == 1
     # Noise that has nothing to do with the answers brings a difference of accuracies nearer to 0.
-    assert 0 < by[0.1, "poor", "good", "accuracy"].mean < row.as_labelled
-    confirmed = label_noise_table(systems, small.image_ids, metrics, [("poor", "good")], rates=[0.1], draws=5)
+    assert 0 < rows[0.1, "poor", "good", "accuracy"].mean < row.as_labelled
+    confirmed = label_noise_table(systems, good.image_ids, metrics, [("poor", "good")], rates=[0.1], draws=5)
     np.testing.assert_allclose(confirmed["mean"], confirmed["as_labelled"])
 
 

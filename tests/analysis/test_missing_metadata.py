@@ -82,9 +82,9 @@ def test_expected_figures_are_what_simulation_comes_to(versions, what, rate):
             hidden = rng.random((len(first.labels), 3)) < rate
         else:
             hidden = np.stack([rng.random(len(first.labels)) < rate] + [np.zeros(len(first.labels), bool)] * 2, axis=1)
-        names = [shown_name([f for f, gone in zip(FIELDS, row, strict=True) if not gone]) for row in hidden]
-        given = np.array([answers[name][place] for place, name in enumerate(names)])
-        hit = given == first.labels
+        names = [shown_name([f for f, missing in zip(FIELDS, row, strict=True) if not missing]) for row in hidden]
+        predicted = np.array([answers[name][place] for place, name in enumerate(names)])
+        hit = predicted == first.labels
         simulated_values.append(np.mean([hit[first.labels == c].mean() for c in range(7)]))
     error = np.std(simulated_values) / np.sqrt(300)
     expected = rows[what, "all", rate, "balanced_accuracy"]["value"]

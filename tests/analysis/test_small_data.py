@@ -28,14 +28,14 @@ def lesions_of(predictions, rows):
     return restrict_images(predictions, predictions.image_ids[np.isin(predictions.lesions, predictions.lesions[rows])])
 
 
-def certain(predictions):
+def always_right(predictions):
     return replace(predictions, probabilities=np.stack([np.eye(7)[predictions.labels]] * len(predictions.layers)))
 
 
 CASES = {
     "many": lambda full: full,
     "sharpened": lambda full: replace(full, probabilities=_sharp(full.probabilities)),
-    "always right": certain,
+    "always right": always_right,
     "one lesion": lambda full: lesions_of(full, [0]),
     "two images": lambda full: restrict_images(full, full.image_ids[[5, 100]]),
     "nineteen lesions": lambda full: lesions_of(full, np.unique(full.lesions, return_index=True)[1][:19]),
@@ -78,9 +78,9 @@ def test_no_interval_shown_excludes_its_value_or_has_no_width(case):
             assert (shown["low"] < shown["high"]).all(), name
             silent = table[table["low"].isna() & table["value"].notna()]
             assert (silent["note"].str.len() > 0).all(), name
-    for flat, about in ((figures, notes), (summary, summary_notes)):
-        without = {name for name in flat if f"{name}_low" not in flat and name in about["without_interval"]}
-        assert without == set(about["without_interval"])
+    for flat, note in ((figures, notes), (summary, summary_notes)):
+        without = {name for name in flat if f"{name}_low" not in flat and name in note["without_interval"]}
+        assert without == set(note["without_interval"])
 
 
 @pytest.mark.parametrize("case", ["one lesion", "two images", "nineteen lesions"])
@@ -124,10 +124,10 @@ def test_a_precision_needs_lesions_that_the_class_is_given_to():
 
 def test_intervals_are_over_trainings_too_where_there_are_several():
     several = simulated(400, seeds=3)
-    layered = {name: getattr(several, name)[:1] for name in ("probabilities", "folds", "seeds", "repeats")}
-    one = replace(several, **layered)
+    first_layer = {name: getattr(several, name)[:1] for name in ("probabilities", "folds", "seeds", "repeats")}
+    single_training = replace(several, **first_layer)
     widths = {}
-    for name, predictions in (("several", several), ("one", one)):
+    for name, predictions in (("several", several), ("one", single_training)):
         values, notes = summarise(predictions, EVALUATE)
         widths[name] = values["balanced_accuracy_high"] - values["balanced_accuracy_low"]
         assert notes["intervals"] == f"over lesions{' and trainings' if name == 'several' else ', for one training'}"

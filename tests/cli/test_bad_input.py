@@ -188,7 +188,7 @@ def test_skip_leaves_findings_out_and_records_them(tmp_path, run, monkeypatch):
     prepared = tmp_path / "data" / "prepared"
     table, images = pd.read_csv(prepared / "metadata.csv"), np.load(prepared / "images.npy")
     described = json.loads((prepared / "prepared.json").read_text())
-    left_out = {one for ids in described["rejected"].values() for one in ids}
+    left_out = {image_id for ids in described["rejected"].values() for image_id in ids}
     assert left_out == {f"ISIC_{n:07d}" for n in (0, 2, 3, 4, 6, 8, 11, 12, 14, 25)}
     assert not left_out & set(table["image_id"])
     assert len(table) == len(images) == described["images"]

@@ -30,16 +30,16 @@ WIDTHS = {"desktop": (1280, 900), "phone": (390, 844)}
 @pytest.fixture(scope="module")
 def workspace(finished):
     """The workspace to show: $SKINLESION_WORKSPACE, or a small one of the tests."""
-    given = os.environ.get("SKINLESION_WORKSPACE")
-    return Path(given).resolve() if given else finished
+    path = os.environ.get("SKINLESION_WORKSPACE")
+    return Path(path).resolve() if path else finished
 
 
 @pytest.fixture(scope="module")
 def address(workspace):
     """The dashboard as its command starts it."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port = listener.getsockname()[1]
     command = [sys.executable, "-m", "skinlesion", "dashboard", "--port", str(port)]
     server = subprocess.Popen(command, cwd=workspace, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     url = f"http://127.0.0.1:{port}"
@@ -57,9 +57,9 @@ def address(workspace):
 @pytest.fixture(scope="module")
 def browser():
     with playwright.sync_playwright() as driver:
-        made = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield made
-        made.close()
+        instance = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield instance
+        instance.close()
 
 
 def settled(page):
@@ -156,7 +156,7 @@ def test_the_report_prints_on_a4_with_every_column(browser, workspace, tmp_path)
         "table", "nodes => nodes.map(node => [node.scrollWidth, node.closest('.wide') !== null])"
     )
     assert len(widths) > 5
-    assert [one for one in widths if one[0] > (landscape if one[1] else portrait)] == []
+    assert [table for table in widths if table[0] > (landscape if table[1] else portrait)] == []
     page.pdf(path=tmp_path / "report.pdf", prefer_css_page_size=True)
     keep(page, "report-print")
     page.close()

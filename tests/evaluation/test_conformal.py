@@ -31,7 +31,7 @@ def test_lac_agrees_with_mapie():
     from mapie.classification import SplitConformalClassifier
     from sklearn.base import BaseEstimator, ClassifierMixin
 
-    class Given(ClassifierMixin, BaseEstimator):
+    class PrecomputedClassifier(ClassifierMixin, BaseEstimator):
         """Its features are its probabilities."""
 
         def fit(self, X, y):
@@ -48,15 +48,15 @@ def test_lac_agrees_with_mapie():
     predictions = simulated(600)
     p, labels = predictions.probabilities[0], predictions.labels
     fitted = fit_conformal("lac", labels[:300], p[:300], 0.9)
-    model = Given().fit(p, labels)
+    model = PrecomputedClassifier().fit(p, labels)
     mapie = SplitConformalClassifier(model, confidence_level=0.9, conformity_score="lac", prefit=True)
     mapie.conformalize(p[:300], labels[:300])
     expected = mapie.predict_set(p[300:])[1][..., 0]
-    ours = fitted.sets(p[300:])
+    prediction_sets = fitted.sets(p[300:])
     # MAPIE never leaves a set empty; where ours holds something, both are the same.
-    held = ours.any(axis=1)
-    assert held.mean() > 0.9
-    np.testing.assert_array_equal(ours[held], expected[held])
+    not_empty = prediction_sets.any(axis=1)
+    assert not_empty.mean() > 0.9
+    np.testing.assert_array_equal(prediction_sets[not_empty], expected[not_empty])
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -118,7 +118,7 @@ def test_repeated_images_do_not_buy_confidence():
     rng = np.random.default_rng(0)
     first = one_per_lesion(predictions.lesions, rng)
     p, labels, lesions = predictions.probabilities[0][first], predictions.labels[first], predictions.lesions[first]
-    plain = fit_conformal("lac", labels, p, 0.9).thresholds
+    expected = fit_conformal("lac", labels, p, 0.9).thresholds
     rows = one_per_lesion(np.repeat(lesions, 20), rng)
-    again = fit_conformal("lac", np.repeat(labels, 20)[rows], np.repeat(p, 20, axis=0)[rows], 0.9).thresholds
-    np.testing.assert_allclose(again, plain)
+    repeated = fit_conformal("lac", np.repeat(labels, 20)[rows], np.repeat(p, 20, axis=0)[rows], 0.9).thresholds
+    np.testing.assert_allclose(repeated, expected)

@@ -46,9 +46,9 @@ def test_lesions_are_counted_not_images():
     ],
 )
 def test_a_class_of_four_lesions_silences_the_figures_that_rest_on_it(metric, reason):
-    said = too_few_lesions(numbers(), metric)
-    assert said.startswith(reason)
-    assert bool(said) == bool(reason)
+    message = too_few_lesions(numbers(), metric)
+    assert message.startswith(reason)
+    assert bool(message) == bool(reason)
     assert too_few_lesions(numbers(df=5), metric) == ""
     # A class that is absent has no part in a mean over the classes present.
     assert too_few_lesions(numbers(df=0), "balanced_accuracy") == ""

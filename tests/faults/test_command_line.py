@@ -36,20 +36,20 @@ def test_wrong_arguments(tmp_path, run, arguments, part):
 def test_what_the_system_refuses_names_the_path(tmp_path, run, monkeypatch, number):
     from skinlesion import params_file
 
-    def refused(*args, **kwargs):
+    def fail(*args, **kwargs):
         raise OSError(number, os.strerror(number), "some/where")
 
-    monkeypatch.setattr(params_file, "load_params", refused)
+    monkeypatch.setattr(params_file, "load_params", fail)
     check_refused(run("prepare", cwd=tmp_path), "some/where", os.strerror(number))
 
 
 def test_no_memory_is_one_line(tmp_path, run, monkeypatch):
     from skinlesion import params_file
 
-    def refused(*args, **kwargs):
+    def fail(*args, **kwargs):
         raise MemoryError
 
-    monkeypatch.setattr(params_file, "load_params", refused)
+    monkeypatch.setattr(params_file, "load_params", fail)
     check_refused(run("prepare", cwd=tmp_path), "out of memory")
 
 

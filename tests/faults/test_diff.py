@@ -30,12 +30,12 @@ def commit(folder, tag):
 
 
 def predictions():
-    made = simulated(40)
+    sample = simulated(40)
     columns = {
-        "image_id": made.image_ids, "lesion_id": made.lesions, "dx": [CLASSES[label] for label in made.labels],
-        "fold": made.folds[0], "seed": 0,
+        "image_id": sample.image_ids, "lesion_id": sample.lesions, "dx": [CLASSES[label] for label in sample.labels],
+        "fold": sample.folds[0], "seed": 0,
     }  # fmt: skip
-    return pd.DataFrame(columns | dict(zip(PROBABILITY_COLUMNS, made.probabilities[0].T, strict=True)))
+    return pd.DataFrame(columns | dict(zip(PROBABILITY_COLUMNS, sample.probabilities[0].T, strict=True)))
 
 
 @pytest.fixture(scope="module")

@@ -67,9 +67,9 @@ def get(url, folder, **known):
 
 def refused(url, folder, **known):
     """Return the line that a download ends in, after checking that nothing stands under the file's name."""
-    with pytest.raises(UserError) as caught:
+    with pytest.raises(UserError) as raised:
         get(url, folder, **known)
-    line = one_line(caught.value)
+    line = one_line(raised.value)
     assert line.isprintable()
     assert len(line) <= LONGEST_LINE
     assert set(snapshot(folder)) <= {"file.zip.part", CHECKSUMS_NAME}

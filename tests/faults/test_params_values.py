@@ -168,7 +168,7 @@ ODD = [
 def places(content: Any, keys: tuple = ()) -> list[tuple]:
     """Return the keys that lead to every value of a nested content."""
     entries = content.items() if isinstance(content, dict) else enumerate(content) if isinstance(content, list) else ()
-    return [way for key, value in entries for way in ((*keys, key), *places(value, (*keys, key)))]
+    return [path for key, value in entries for path in ((*keys, key), *places(value, (*keys, key)))]
 
 
 def value_at(content: Any, keys: tuple) -> Any:
@@ -184,7 +184,7 @@ def wrong_for(value: Any, keys: tuple) -> list[Any]:
     if isinstance(value, int | float):
         return NOT_NUMBERS
     if isinstance(value, str):
-        return [wrong for wrong in NOT_TEXT if keys[-1] != "augment" or not isinstance(wrong, dict)]
+        return [candidate for candidate in NOT_TEXT if keys[-1] != "augment" or not isinstance(candidate, dict)]
     if isinstance(value, list):
         return NOT_LISTS
     return NOT_MAPPINGS if isinstance(value, dict) else []

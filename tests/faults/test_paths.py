@@ -155,10 +155,10 @@ def test_without_permission(workspace, tmp_path_factory):
 def test_a_place_that_refuses(workspace, run, monkeypatch, number):
     import tempfile
 
-    def refused(*args, **kwargs):
+    def fail(*args, **kwargs):
         raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr(tempfile, "TemporaryFile", refused)
+    monkeypatch.setattr(tempfile, "TemporaryFile", fail)
     check_refused(call(run, workspace, WRITE["out of train"], "new"), "--out new", os.strerror(number))
 
 

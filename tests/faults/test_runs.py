@@ -64,7 +64,7 @@ def change(folder, **train):
     path.write_text(yaml.safe_dump(params))
 
 
-def another_run(path):
+def shift_weights(path):
     state = load_file(path)
     save_file({name: value + 0.5 if value.is_floating_point() else value for name, value in state.items()}, path)
 
@@ -86,7 +86,7 @@ def flip_a_bit(path):
 
 
 DAMAGE = {
-    "another run's": another_run,
+    "another run's": shift_weights,
     "NaN": not_a_number,
     "without prefix": without_prefix,
     "a flipped bit": flip_a_bit,
@@ -276,7 +276,7 @@ def test_the_lock_of_a_killed_process_holds_nothing(trained, run):
 # Splits
 
 
-def tear(folder, column="part"):
+def move_one_image(folder, column="part"):
     """Put one image of a lesion that has several into another part, by hand."""
     path = folder / "data/splits/lesion.csv"
     split = pd.read_csv(path)
@@ -287,7 +287,7 @@ def tear(folder, column="part"):
 
 
 def test_a_torn_lesion_is_refused(workspace_folder, run):
-    lesion = tear(workspace_folder)
+    lesion = move_one_image(workspace_folder)
     outcome = run("train", "--experiment", "image", cwd=workspace_folder)
     check_refused(outcome, "lesion.csv", lesion, "skinlesion split")
     assert not (workspace_folder / "models").exists()

@@ -30,8 +30,8 @@ def test_a_safetensors_file_supplies_weights(tmp_path):
     model = timm.create_model(TINY, pretrained=False)
     save_file(model.state_dict(), tmp_path / "mine.safetensors")
     backbone = load_backbone(TINY, str(tmp_path / "mine.safetensors"), 32)
-    own = dict(backbone.module.state_dict())
-    assert all(torch.equal(own[name], model.state_dict()[name]) for name in own)
+    state = dict(backbone.module.state_dict())
+    assert all(torch.equal(state[name], model.state_dict()[name]) for name in state)
 
 
 @pytest.mark.parametrize("name", sorted(PIP_WEIGHTS))
@@ -73,8 +73,8 @@ def test_pooled_features_are_the_mean_of_the_map_or_the_models_own(name):
 def test_a_map_of_channels_last_transformers_is_turned_round():
     backbone = load_backbone("swin_tiny_patch4_window7_224", "none")
     with torch.inference_mode():
-        found = backbone.features(backbone.module, torch.zeros(1, 3, 224, 224), "map", None)
-    assert found.shape == (1, 768, 7, 7)
+        feature_map = backbone.features(backbone.module, torch.zeros(1, 3, 224, 224), "map", None)
+    assert feature_map.shape == (1, 768, 7, 7)
 
 
 @pytest.mark.parametrize("name", [TINY, "test_convnext", "test_vit"])

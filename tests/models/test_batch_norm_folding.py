@@ -12,7 +12,7 @@ def norms(module):
     return sum(isinstance(layer, nn.BatchNorm2d) for layer in module.modules())
 
 
-def unsettle(module):
+def randomise_batch_norm(module):
     """Give every batch normalisation statistics and weights that matter."""
     generator = torch.Generator().manual_seed(1)
     for layer in module.modules():
@@ -30,15 +30,15 @@ def unsettle(module):
     [("tf_efficientnet_lite0", 0), ("resnet18", 0), ("mobilenetv3_small_050", 0), ("densenet121", 62)],
 )
 def test_the_copy_says_the_same_with_fewer_layers(name, left):
-    module = unsettle(load_backbone(name, "none", 96).module)
+    module = randomise_batch_norm(load_backbone(name, "none", 96).module)
     generator = torch.Generator().manual_seed(0)
     before = norms(module)
-    made = fold_batch_norm(module, torch.randn(2, 3, 96, 96, generator=generator))
-    other = torch.randn(3, 3, 96, 96, generator=generator)
+    folded = fold_batch_norm(module, torch.randn(2, 3, 96, 96, generator=generator))
+    images = torch.randn(3, 3, 96, 96, generator=generator)
     with torch.no_grad():
-        expected = module(other)
-        torch.testing.assert_close(made(other), expected, rtol=1e-4, atol=1e-5 * float(expected.abs().max()))
-    assert norms(made) == left < before == norms(module)
+        expected = module(images)
+        torch.testing.assert_close(folded(images), expected, rtol=1e-4, atol=1e-5 * float(expected.abs().max()))
+    assert norms(folded) == left < before == norms(module)
 
 
 def test_a_network_without_batch_normalisation_is_returned_as_it_is():
@@ -46,7 +46,7 @@ def test_a_network_without_batch_normalisation_is_returned_as_it_is():
     assert fold_batch_norm(module, torch.randn(1, 3, 160, 160)) is module
 
 
-class Read(nn.Module):
+class SharedOutput(nn.Module):
     """A convolution whose output is read twice: before and after its normalisation."""
 
     def __init__(self):
@@ -54,10 +54,10 @@ class Read(nn.Module):
         self.convolution, self.norm = nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4)
 
     def forward(self, images):
-        found = self.convolution(images)
-        return self.norm(found) + found
+        convolved = self.convolution(images)
+        return self.norm(convolved) + convolved
 
 
 def test_an_output_that_something_else_reads_too_is_left_alone():
-    module = unsettle(Read())
+    module = randomise_batch_norm(SharedOutput())
     assert fold_batch_norm(module, torch.randn(2, 3, 8, 8)) is module

@@ -154,8 +154,8 @@ def test_layers_of_the_metadata_network_have_their_own_dropout_and_normalisation
         else ("dense", layer.out_features)
         for layer in layers
     ]  # fmt: skip
-    told = [step for step in described if step != ("dropout", 0.0)]
-    assert told == [
+    steps = [step for step in described if step != ("dropout", 0.0)]
+    assert steps == [
         ("dense", 64), ("norm", 0.01), ("dropout", 0.3), ("dense", 64), ("norm", 0.01), ("dense", 32),
     ]  # fmt: skip
 

@@ -213,11 +213,11 @@ def test_an_installed_package_writes_code_json_where_only_params_lie(package, tm
         "print(code_version.__file__, [m for m in ('torch', 'pandas', 'numpy') if m in sys.modules])"
     )
     environment = os.environ | {"PYTHONPATH": str(package.parent)}
-    done = subprocess.run(
+    completed = subprocess.run(
         [sys.executable, "-c", script], cwd=project, env=environment, capture_output=True, text=True, check=True
     )
-    assert done.stdout.split() == [str(package / "code_version.py"), "[]"]
+    assert completed.stdout.split() == [str(package / "code_version.py"), "[]"]
     assert json.loads((project / "code.json").read_text()) == stage_versions()
-    made = {path.relative_to(project).as_posix() for path in project.rglob("*") if path.is_file()}
-    written = {"code.json", "data/external/.gitkeep", "data/known_pairs.csv", "reports/ensembles/.gitkeep"}
-    assert made == {"params.yaml", *written}
+    files = {path.relative_to(project).as_posix() for path in project.rglob("*") if path.is_file()}
+    expected = {"code.json", "data/external/.gitkeep", "data/known_pairs.csv", "reports/ensembles/.gitkeep"}
+    assert files == {"params.yaml", *expected}

@@ -42,7 +42,7 @@ def call(folder, *command):
     return done.stdout
 
 
-def ran(output):
+def stages_run(output):
     """Return the stages that `dvc repro` ran, besides `code`, which always comes first."""
     stages = [line.split("'")[1] for line in output.splitlines() if line.startswith("Running stage")]
     assert stages[0] == "code"
@@ -69,14 +69,14 @@ def repository(tmp_path_factory, package):
     call(folder, "git", "init", "-q", "-b", "main")
     call(folder, "dvc", "init", "-q")
     call(folder, "dvc", "config", "core.analytics", "false")
-    assert len(ran(call(folder, "dvc", "repro"))) == 19  # 2 × train, evaluate, assess, and one of each other
+    assert len(stages_run(call(folder, "dvc", "repro"))) == 19  # 2 × train, evaluate, assess, and one of each other
     call(folder, "git", "add", "-A")
     call(folder, "git", "commit", "-qm", "baseline")
     return folder
 
 
 def test_a_second_repro_has_nothing_to_do(repository):
-    assert ran(call(repository, "dvc", "repro")) == []
+    assert stages_run(call(repository, "dvc", "repro")) == []
     assert call(repository, "dvc", "status") == UP_TO_DATE
     assert call(repository, "git", "status", "--short") == ""
 
@@ -86,7 +86,7 @@ def test_an_edit_of_the_code_reruns_what_it_reaches_and_a_comment_nothing(reposi
         path.write_text(f"# a comment\n{path.read_text()}")
     with (package / "report" / "tables.py").open("a") as stream:
         stream.write("\nWIDTH = 1\n")
-    assert ran(call(repository, "dvc", "repro")) == ["report"]
+    assert stages_run(call(repository, "dvc", "repro")) == ["report"]
     call(repository, "git", "commit", "-qam", "the same results by other code")
 
     losses = package / "models" / "losses.py"
@@ -99,7 +99,8 @@ def test_an_edit_of_the_code_reruns_what_it_reaches_and_a_comment_nothing(reposi
     del status["code"]
     assert set(status) == {"train@image", "train@concat"}
     assert all(
-        {"changed deps": {"code.json": {name.partition("@")[0]: "modified"}}} in why for name, why in status.items()
+        {"changed deps": {"code.json": {name.partition("@")[0]: "modified"}}} in reasons
+        for name, reasons in status.items()
     )
 
 
@@ -129,7 +130,7 @@ def wider(repository):
     params = yaml.safe_load(path.read_text())
     params["experiments"]["concat"]["lr"] = 0.05
     path.write_text(yaml.safe_dump(params))
-    stages = ran(call(repository, "dvc", "repro"))
+    stages = stages_run(call(repository, "dvc", "repro"))
     call(repository, "git", "commit", "-qam", "a larger step")
     call(repository, "git", "switch", "-q", "main")
     call(repository, "dvc", "checkout")
@@ -229,9 +230,9 @@ def test_a_new_stage_is_a_module_and_an_entry_in_dvc_yaml(repository, package):
     module.write_text(STAGE)
     pipeline.write_text(before + ENTRY)
     try:
-        assert ran(call(repository, "dvc", "repro", "hello")) == ["hello"]
+        assert stages_run(call(repository, "dvc", "repro", "hello")) == ["hello"]
         assert (repository / "reports/hello.txt").read_text() == "phantom\n"
-        assert ran(call(repository, "dvc", "repro", "hello")) == []
+        assert stages_run(call(repository, "dvc", "repro", "hello")) == []
         assert "Write reports/hello.txt." in call(repository, "skinlesion", "--help")
     finally:
         module.unlink()

@@ -80,9 +80,9 @@ def test_single_images_are_mapped_by_the_model_that_was_tested_on_them(masked, r
     outcome = run("explain", "--experiment", "concat", "--image", tested[0], "--image", tested[3], cwd=masked)
     assert outcome.code == 0, outcome.err
     assert len(outcome.out.split()) == 2
-    refused = run("explain", "--experiment", "concat", "--image", "nobody", cwd=masked)
-    assert refused.code == 2
-    assert "nobody" in refused.err
+    rejected = run("explain", "--experiment", "concat", "--image", "nobody", cwd=masked)
+    assert rejected.code == 2
+    assert "nobody" in rejected.err
     assert run("explain", "--experiment", "concat", cwd=masked).code == 2
 
 

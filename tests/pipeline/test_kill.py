@@ -64,12 +64,12 @@ def test_ctrl_c_ends_with_one_line_and_the_same_command_goes_on(workspace_folder
         while process.poll() is None and not checkpoints(workspace_folder):
             time.sleep(0.01)
         process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=60)
+        _, output = process.communicate(timeout=60)
     finally:
         process.kill()
     assert process.returncode == 130
-    assert "Traceback" not in said
-    assert said.strip().splitlines()[-1] == "interrupted; run the same command again to resume"
+    assert "Traceback" not in output
+    assert output.strip().splitlines()[-1] == "interrupted; run the same command again to resume"
     assert checkpoints(workspace_folder)
 
 
@@ -103,8 +103,8 @@ def begin(step, folder):
 
 def finish(step, folder):
     process = begin(step, folder)
-    _, said = process.communicate()
-    assert process.returncode == 0, said.decode()
+    _, errors = process.communicate()
+    assert process.returncode == 0, errors.decode()
 
 
 def results(folder):

@@ -60,9 +60,9 @@ def test_anyone_can_recompute_the_metrics_from_the_predictions(bare, run):
     folder = next((bare / "runs").iterdir())
     run("evaluate", "--models", str(folder), cwd=bare)
     written = json.loads((folder / "metrics.json").read_text())
-    again, _ = summarise(read_predictions(folder / "predictions.csv")[0], EvaluateParams())
-    assert set(written) - set(again) == {"temperature"}
-    for name, value in again.items():
+    recomputed, _ = summarise(read_predictions(folder / "predictions.csv")[0], EvaluateParams())
+    assert set(written) - set(recomputed) == {"temperature"}
+    for name, value in recomputed.items():
         assert written[name] == pytest.approx(value, abs=1e-12)
     assert all(isinstance(value, float) for value in written.values())  # flat scalars: dvc metrics diff shows each
 

@@ -91,8 +91,10 @@ def test_a_command_names_the_extra_that_it_lacks(command, module, extra, workspa
 def test_every_module_of_an_extra_is_listed():
     """The table of modules and pyproject.toml say the same of what each extra installs."""
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
-    listed = {extra: {re.split(r"[\[<>=!]", each)[0] for each in required} for extra, required in extras.items()}
+    listed = {
+        extra: {re.split(r"[\[<>=!]", requirement)[0] for requirement in required} for extra, required in extras.items()
+    }
     named = {"cv2": "opencv-python-headless", "pytorch_grad_cam": "grad-cam", "mlflow": "mlflow-skinny"}
-    by_way = {"scmrepo": "dvc"}  # installed by another
+    installed_by = {"scmrepo": "dvc"}  # installed by another
     for module, extra in EXTRAS.items():
-        assert by_way.get(module, named.get(module, module.replace("_", "-"))) in listed[extra], module
+        assert installed_by.get(module, named.get(module, module.replace("_", "-"))) in listed[extra], module

@@ -27,11 +27,11 @@ def params():
 
 
 def row(a="image", b="concat", answer="contradicted", source="p3: 85.23 without, 80.31 with", **changes):
-    made = {
+    content = {
         "claim": "Metadata lower accuracy", "a": a, "b": b, "metric": "accuracy", "source": source, "answer": answer,
         "difference": 0.031, "low_adjusted": 0.012, "high_adjusted": 0.05,
     }  # fmt: skip
-    return made | changes
+    return content | changes
 
 
 def test_a_project_s_claim_is_answered_beside_what_it_published(params):

@@ -90,12 +90,12 @@ def test_the_sentence_below_the_table_tells_partitions_from_seeds():
         "folds": [0, 1, 2, 3, 4], "seeds": [0, 1, 2],
     }  # fmt: skip
     prepared = {"synthetic": False, "images": 10, "lesions": 5, "image_size": 32}
-    once = SystemResult("once", {}, notes)
-    thrice = SystemResult("thrice", {}, notes | {"repeats": [0, 1, 2]})
-    assert "; 5 folds × 3 seeds, mean over seeds of pooled" in tables.describe([once], prepared)
+    one_partition = SystemResult("once", {}, notes)
+    three_partitions = SystemResult("thrice", {}, notes | {"repeats": [0, 1, 2]})
+    assert "; 5 folds × 3 seeds, mean over seeds of pooled" in tables.describe([one_partition], prepared)
     assert (
         "; 5 folds × 3 seeds; 3 partitions × 5 folds × 3 seeds, mean over partitions and seeds of pooled"
-        in tables.describe([once, thrice], prepared)
+        in tables.describe([one_partition, three_partitions], prepared)
     )
 
 

@@ -41,8 +41,8 @@ def test_a_workspace_is_complete_and_short(example, tmp_path):
 def test_the_phantom_is_that_of_the_repository(tmp_path):
     """But for what is a judgement of the example: the costs of errors."""
     init(tmp_path / "new", "phantom")
-    ours, theirs = (load_params(path / "params.yaml") for path in (tmp_path / "new", ROOT / "examples/phantom"))
-    differing = {name for name in type(ours).model_fields if getattr(ours, name) != getattr(theirs, name)}
+    created, committed = (load_params(path / "params.yaml") for path in (tmp_path / "new", ROOT / "examples/phantom"))
+    differing = {name for name in type(created).model_fields if getattr(created, name) != getattr(committed, name)}
     assert differing == {"assess"}
 
 

@@ -128,9 +128,9 @@ def test_the_variance_of_a_clustered_auc_is_obuchowskis_but_for_factors():
     for number, estimate in enumerate(estimates):
         assert estimate["auc_nv"].variance == pytest.approx(expected.covariance[number, number], rel=0.02)
     macro = contrast([-1, 1], [estimate["macro_auc"] for estimate in estimates])
-    known = macro_auc_difference(labels, models[0][0], models[1][0], lesion)
-    assert macro.value == pytest.approx(known.difference)
-    assert macro.standard_error == pytest.approx(known.standard_error, rel=0.02)
+    delong = macro_auc_difference(labels, models[0][0], models[1][0], lesion)
+    assert macro.value == pytest.approx(delong.difference)
+    assert macro.standard_error == pytest.approx(delong.standard_error, rel=0.02)
 
 
 def test_the_interval_of_an_auc_leans_on_newcombes_variance_where_lesions_are_few():
@@ -153,11 +153,11 @@ def test_the_interval_of_an_auc_of_eight_lesions_covers():
     labels, truth = np.repeat([0, 1], [150, 8]), sps.norm.cdf(2 / np.sqrt(2))
     for _ in range(400):
         scores = rng.normal(size=158) + 2 * labels
-        one = influences(labels, two_columns(scores), np.arange(158), ["auc_malignant"], TWO)["auc_malignant"]
-        for estimate in (one, replace(one, correction=0.0)):
+        corrected = influences(labels, two_columns(scores), np.arange(158), ["auc_malignant"], TWO)["auc_malignant"]
+        for estimate in (corrected, replace(corrected, correction=0.0)):
             low, high = estimate.interval()
-            covered += estimate is one and low <= truth <= high
-            uncorrected += estimate is not one and low <= truth <= high
+            covered += estimate is corrected and low <= truth <= high
+            uncorrected += estimate is not corrected and low <= truth <= high
     assert covered >= 0.93 * 400  # 0.95 less two standard errors
     assert uncorrected < 0.93 * 400
 
@@ -192,19 +192,19 @@ def test_copies_of_images_and_of_trainings_add_nothing():
     labels, models, lesion = clustered(seeds=1)
     names = ["accuracy", "balanced_accuracy", "macro_auc"]
     plain = influences(labels, models[0], lesion, names, SCHEMA)
-    twice = influences(
+    doubled_images = influences(
         np.r_[labels, labels], np.concatenate([models[0]] * 2, axis=1), np.r_[lesion, lesion], names, SCHEMA
     )
-    trained_twice = influences(labels, np.concatenate([models[0]] * 2), lesion, names, SCHEMA, by_layer=True)
+    doubled_trainings = influences(labels, np.concatenate([models[0]] * 2), lesion, names, SCHEMA, by_layer=True)
     order = np.random.default_rng(0).permutation(len(labels))
     shuffled = influences(labels[order], models[0][:, order], lesion[order], names, SCHEMA)
     for metric in names:
-        for other in (twice, trained_twice, shuffled):
+        for other in (doubled_images, doubled_trainings, shuffled):
             assert other[metric].variance == pytest.approx(plain[metric].variance, rel=1e-6)
             # An effective number of answers is at most their number, which copies raise.
             assert other[metric].interval() == pytest.approx(plain[metric].interval(), rel=2e-3)
         assert plain[metric].layer_influence is None
-        np.testing.assert_allclose(trained_twice[metric].layer_influence[1], plain[metric].influence)
+        np.testing.assert_allclose(doubled_trainings[metric].layer_influence[1], plain[metric].influence)
 
 
 def test_weights_of_whole_numbers_are_copies_and_weights_of_zero_leave_out():
@@ -307,9 +307,9 @@ def test_a_contrast_of_contrasts_is_linear_and_refuses_other_lesions():
     flat = contrast([-1, 1, 1, -1], [a, b, c, d])
     assert nested.value == pytest.approx(flat.value)
     assert nested.variance == pytest.approx(flat.variance)
-    other = influences(labels[:99], models[0][:, :99], lesion[:99], ["macro_f1"], SCHEMA)["macro_f1"]
+    fewer_lesions = influences(labels[:99], models[0][:, :99], lesion[:99], ["macro_f1"], SCHEMA)["macro_f1"]
     with pytest.raises(ValueError, match="different lesions"):
-        contrast([-1, 1], [a, other])
+        contrast([-1, 1], [a, fewer_lesions])
 
 
 def test_a_metric_registered_later_works():
