@@ -78,10 +78,10 @@ def test_doses_are_compared_with_none_on_the_images_all_were_tested_on():
     table = frame(questions.of_injection(systems, doses, 0.95))
     row = table.loc[("injection", "image only, up to 2", "accuracy")]
     assert row["images"] == len(fewer)
-    shown = {name: restrict_images(systems[name], fewer) for name in ("image", "image_leaky")}
+    restricted = {name: restrict_images(systems[name], fewer) for name in ("image", "image_leaky")}
     values = [
         np.mean([metric_value("accuracy", system.labels, layer) for layer in system.probabilities])
-        for system in shown.values()
+        for system in restricted.values()
     ]
     assert row["value"] == pytest.approx(values[1] - values[0])
 

@@ -63,10 +63,10 @@ def test_no_verdict_contradicts_the_adjusted_values_beside_it(family, confidence
     judged = judge(table_of(differences), differences, plan, claimed)
     assert len(judged) == len(differences)
     for row in judged.to_dict("records"):
-        shown = row["p_adjusted"] <= 1 - confidence + 1e-12
-        leaves_out_zero = row["low_adjusted"] > 0 or row["high_adjusted"] < 0
-        assert shown == leaves_out_zero
-        assert row["verdict"].startswith(("higher", "lower")) == shown
+        significant = row["p_adjusted"] <= 1 - confidence + 1e-12
+        excludes_zero = row["low_adjusted"] > 0 or row["high_adjusted"] < 0
+        assert significant == excludes_zero
+        assert row["verdict"].startswith(("higher", "lower")) == significant
         assert row["p_adjusted"] >= row_pvalue(differences, row) - 1e-9
         assert (row["family"] == CONFIRMATORY) == ((row["a"], row["b"], METRIC) in claimed)
         if "within the margin" in row["verdict"] or row["verdict"] == "equivalent":
@@ -160,12 +160,12 @@ def test_one_training_each_is_judged_as_these_trained_models():
 
 def test_too_few_lesions_have_a_reason_and_no_verdict():
     a, b = simulated(300, seed=0), simulated(300, seed=0, strength=1.7)
-    kept = np.flatnonzero(np.isin(a.lesions, np.unique(a.lesions)[:3]))
+    rows = np.flatnonzero(np.isin(a.lesions, np.unique(a.lesions)[:3]))
     few = {}
     for name, model in (("a", a), ("b", b)):
-        few[name] = restrict_images(model, model.image_ids[kept])
+        few[name] = restrict_images(model, model.image_ids[rows])
     compared = compare(few, [("a", "b")], PLAN)
-    judged = judge(compared.table, compared.differences, PLAN, {("a", "b", METRIC)}).assign(images=len(kept))
+    judged = judge(compared.table, compared.differences, PLAN, {("a", "b", METRIC)}).assign(images=len(rows))
     row = judged[judged["family"] != ""].iloc[0]
     assert row["verdict"].startswith("no verdict: 3 lesions")
     assert np.isnan(row["p_adjusted"])

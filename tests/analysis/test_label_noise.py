@@ -10,40 +10,40 @@ from skinlesion.evaluation.metrics import metric_value
 from skinlesion.vocabulary import CLASSES
 from tests.simulated import simulated
 
-MANY = simulated(3000)
-NOBODY = np.zeros(len(MANY.labels), dtype=bool)
+PREDICTIONS = simulated(3000)
+NOT_CONFIRMED = np.zeros(len(PREDICTIONS.labels), dtype=bool)
 
 
-def flipped(rate, confirmed=NOBODY, seed=0):
-    return flip_labels(MANY.labels, MANY.lesions, confirmed, rate, np.random.default_rng(seed))
+def flipped(rate, confirmed=NOT_CONFIRMED, seed=0):
+    return flip_labels(PREDICTIONS.labels, PREDICTIONS.lesions, confirmed, rate, np.random.default_rng(seed))
 
 
 def test_a_lesions_images_change_together_to_a_confusable_class_at_the_rate_asked_for():
     labels = flipped(0.1)
-    _, first, lesion = np.unique(MANY.lesions, return_index=True, return_inverse=True)
+    _, first, lesion = np.unique(PREDICTIONS.lesions, return_index=True, return_inverse=True)
     np.testing.assert_array_equal(labels, labels[first][lesion])
-    changed = labels != MANY.labels
+    changed = labels != PREDICTIONS.labels
     # 3,000 lesions: a standard error of 0.5 %.
     assert changed[first].mean() == pytest.approx(0.1, abs=0.02)
-    for before, after in zip(MANY.labels[changed], labels[changed], strict=True):
+    for before, after in zip(PREDICTIONS.labels[changed], labels[changed], strict=True):
         assert CLASSES[after] in CONFUSABLE[CLASSES[before]]
-    nevi = labels[first][changed[first] & (MANY.labels[first] == CLASSES.index("nv"))]
+    nevi = labels[first][changed[first] & (PREDICTIONS.labels[first] == CLASSES.index("nv"))]
     assert (nevi == CLASSES.index("mel")).mean() == pytest.approx(0.5, abs=0.15)
 
 
 def test_confirmed_lesions_and_a_rate_of_0_keep_every_label_and_a_rate_of_1_none():
-    np.testing.assert_array_equal(flipped(0.0), MANY.labels)
-    np.testing.assert_array_equal(flipped(1.0, ~NOBODY), MANY.labels)
-    assert (flipped(1.0) != MANY.labels).all()
+    np.testing.assert_array_equal(flipped(0.0), PREDICTIONS.labels)
+    np.testing.assert_array_equal(flipped(1.0, ~NOT_CONFIRMED), PREDICTIONS.labels)
+    assert (flipped(1.0) != PREDICTIONS.labels).all()
     # One confirmed image confirms its lesion.
-    first = np.unique(MANY.lesions, return_index=True)[1]
-    confirmed = NOBODY.copy()
+    first = np.unique(PREDICTIONS.lesions, return_index=True)[1]
+    confirmed = NOT_CONFIRMED.copy()
     confirmed[first] = True
-    np.testing.assert_array_equal(flipped(1.0, confirmed), MANY.labels)
+    np.testing.assert_array_equal(flipped(1.0, confirmed), PREDICTIONS.labels)
 
 
 def test_flips_of_a_low_rate_are_among_those_of_a_high_one():
-    low, high = flipped(0.05) != MANY.labels, flipped(0.2) != MANY.labels
+    low, high = flipped(0.05) != PREDICTIONS.labels, flipped(0.2) != PREDICTIONS.labels
     assert (low <= high).all()
     np.testing.assert_array_equal(flipped(0.05), flipped(0.05))
 
@@ -57,7 +57,7 @@ def test_every_class_is_confusable_with_others_that_exist():
 
 
 def test_a_perfect_answer_is_right_as_often_as_labels_are():
-    perfect = replace(MANY, probabilities=np.eye(7)[MANY.labels][None])
+    perfect = replace(PREDICTIONS, probabilities=np.eye(7)[PREDICTIONS.labels][None])
     table = label_noise_table({"perfect": perfect}, [], ["accuracy"], rates=[0.1], draws=40)
     row = table.iloc[0]
     assert row["as_labelled"] == 1
@@ -89,6 +89,6 @@ def test_rows_of_systems_and_pairs():
 
 
 def test_systems_of_other_images_are_refused():
-    other = replace(MANY, labels=(MANY.labels + 1) % 7)
+    other = replace(PREDICTIONS, labels=(PREDICTIONS.labels + 1) % 7)
     with pytest.raises(ValueError, match="second: other labels"):
-        label_noise_table({"first": MANY, "second": other}, [], ["accuracy"])
+        label_noise_table({"first": PREDICTIONS, "second": other}, [], ["accuracy"])

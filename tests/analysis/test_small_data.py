@@ -72,12 +72,12 @@ def test_no_interval_shown_excludes_its_value_or_has_no_width(case):
             assert flat[f"{name}_low"] < flat[f"{name}_high"], name
     for name, table in tables.items():
         if "low" in table:
-            shown = table[table["low"].notna()]
-            assert (shown["low"] <= shown["value"] + 1e-12).all(), name
-            assert (shown["value"] <= shown["high"] + 1e-12).all(), name
-            assert (shown["low"] < shown["high"]).all(), name
-            silent = table[table["low"].isna() & table["value"].notna()]
-            assert (silent["note"].str.len() > 0).all(), name
+            with_interval = table[table["low"].notna()]
+            assert (with_interval["low"] <= with_interval["value"] + 1e-12).all(), name
+            assert (with_interval["value"] <= with_interval["high"] + 1e-12).all(), name
+            assert (with_interval["low"] < with_interval["high"]).all(), name
+            without_interval = table[table["low"].isna() & table["value"].notna()]
+            assert (without_interval["note"].str.len() > 0).all(), name
     for flat, note in ((figures, notes), (summary, summary_notes)):
         without = {name for name in flat if f"{name}_low" not in flat and name in note["without_interval"]}
         assert without == set(note["without_interval"])

@@ -73,9 +73,9 @@ def test_cluster_none_is_the_naive_analysis(folder, run):
         report = json.loads(run("compare", "weak.csv", "third.csv", "--json", *FAST, *args, cwd=folder).out)
         return {(row["metric"], row["method"]): (row["low"], row["high"]) for row in report["comparisons"]}
 
-    clustered, none = intervals(), intervals("--cluster", "none")
-    assert none["macro_f1", LINEAR_METHOD] == clustered["macro_f1", NAIVE_METHOD]
-    assert none["macro_f1", LINEAR_METHOD] != clustered["macro_f1", LINEAR_METHOD]
+    clustered, naive = intervals(), intervals("--cluster", "none")
+    assert naive["macro_f1", LINEAR_METHOD] == clustered["macro_f1", NAIVE_METHOD]
+    assert naive["macro_f1", LINEAR_METHOD] != clustered["macro_f1", LINEAR_METHOD]
 
 
 def test_options_reach_the_statistics(folder, run):
@@ -103,9 +103,9 @@ def test_a_test_set_without_a_class_is_compared_as_far_as_it_goes(folder, run):
     for name in ("weak", "strong"):
         table = pd.read_csv(folder / f"{name}.csv")
         table[table["dx"] != "df"].to_csv(folder / f"{name}_part.csv", index=False)
-    shown = run("compare", "weak_part.csv", "strong_part.csv", *FAST, cwd=folder)
-    assert shown.code == 0, shown.err
-    assert re.search(r"macro AUC +undefined: a class is absent", shown.out)
+    outcome = run("compare", "weak_part.csv", "strong_part.csv", *FAST, cwd=folder)
+    assert outcome.code == 0, outcome.err
+    assert re.search(r"macro AUC +undefined: a class is absent", outcome.out)
     report = json.loads(run("compare", "weak_part.csv", "strong_part.csv", "--json", *FAST, cwd=folder).out)
     rows = {row["metric"]: row for row in report["comparisons"] if row["verdict"]}
     assert rows["macro_auc"]["difference"] is None

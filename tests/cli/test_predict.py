@@ -195,7 +195,7 @@ def test_a_table_of_records_is_checked(trained, run, tmp_path):
 
 
 @pytest.fixture
-def odd(tmp_path):
+def unusual_images(tmp_path):
     """Random noise and an image of one colour."""
     noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
     Image.fromarray(noise).save(tmp_path / "noise.png")
@@ -204,22 +204,24 @@ def odd(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["image", "concat", "tuned"])
-def test_what_is_unlike_the_training_images_is_said_before_any_class(trained, run, odd, name):
+def test_what_is_unlike_the_training_images_is_said_before_any_class(trained, run, unusual_images, name):
     """Noise was called "melanocytic naevus 53%" with no word; --unlike was needed, and came last."""
-    outcome = run("predict", str(odd), "photos/PHANTOM_0000000.png", "--experiment", name, cwd=trained)
+    outcome = run("predict", str(unusual_images), "photos/PHANTOM_0000000.png", "--experiment", name, cwd=trained)
     assert outcome.code == 0, outcome.err
-    blocks = outcome.out.split("\n" + str(odd))  # the photograph's own block follows uniform.png's
+    blocks = outcome.out.split("\n" + str(unusual_images))  # the photograph's own block follows uniform.png's
     for block in blocks[:2]:
         first = block.splitlines()[0]
         assert "UNLIKE THE TRAINING IMAGES" in first
         assert "the answer below should not be relied on" in first
     assert outcome.out.count("UNLIKE") == 2
-    rows = rows_of(run("predict", str(odd), "--experiment", name, "--json", cwd=trained))
+    rows = rows_of(run("predict", str(unusual_images), "--experiment", name, "--json", cwd=trained))
     assert [row["unlike_training"] for row in rows] == [True, True]
     for row in rows:
         assert "UNLIKE" in row["warnings"][0]
         assert list(row).index("warnings") < list(row).index("answer")
-    table = csv.DictReader(io.StringIO(run("predict", str(odd), "--experiment", name, "--csv", cwd=trained).out))
+    table = csv.DictReader(
+        io.StringIO(run("predict", str(unusual_images), "--experiment", name, "--csv", cwd=trained).out)
+    )
     assert all(row["warnings"].startswith("UNLIKE") and row["unlike_training"] == "True" for row in table)
 
 
@@ -230,8 +232,10 @@ def test_few_photographs_like_the_training_images_are_called_unlike(trained, run
     assert rows[0]["unlike"] < 99
 
 
-def test_the_comparison_with_training_images_can_be_left_out_and_is_where_it_costs_much(trained, run, odd, monkeypatch):
-    command = ("predict", str(odd / "noise.png"), "--experiment", "image")
+def test_the_comparison_with_training_images_can_be_left_out_and_is_where_it_costs_much(
+    trained, run, unusual_images, monkeypatch
+):
+    command = ("predict", str(unusual_images / "noise.png"), "--experiment", "image")
     left_out = run(*command, "--no-unlike", cwd=trained)
     assert "not compared with the training images" in left_out.out
     assert "is not checked" in left_out.err

@@ -17,7 +17,7 @@ from tests.simulated import simulated
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
 
-MOST = 20_000_000
+MAX_BYTES = 20_000_000
 
 
 def csv(table):
@@ -30,8 +30,8 @@ def npy(array):
     return stream.getvalue()
 
 
-def read(name, content, truth=None, metadata=None, most=MOST):
-    return read_upload(Upload(name, content), truth and Upload(*truth), metadata, most)
+def read(name, content, truth=None, metadata=None, max_bytes=MAX_BYTES):
+    return read_upload(Upload(name, content), truth and Upload(*truth), metadata, max_bytes)
 
 
 @pytest.fixture(scope="module")

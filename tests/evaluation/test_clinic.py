@@ -56,10 +56,10 @@ def test_the_table_of_an_assessment():
         assert table.loc[0.0, "malignant_treat_all"] == pytest.approx(prevalence)
         # Treating all at a threshold equal to the prevalence gains nothing.
         assert np.interp(prevalence, table.index, table["malignant_treat_all"]) == pytest.approx(0, abs=2e-3)
-        shown = table[table["malignant_low"].notna()]
-        assert len(shown) > 20
-        assert (shown["malignant_low"] <= shown["malignant"]).all()
-        assert (shown["malignant"] <= shown["malignant_high"]).all()
+        with_interval = table[table["malignant_low"].notna()]
+        assert len(with_interval) > 20
+        assert (with_interval["malignant_low"] <= with_interval["malignant"]).all()
+        assert (with_interval["malignant"] <= with_interval["malignant_high"]).all()
     low_prevalence, high_prevalence = curves.values()
     assert (low_prevalence["malignant"] <= high_prevalence["malignant"] + 1e-9).mean() > 0.9
     # A calibrated model is worth more than treating all or none.

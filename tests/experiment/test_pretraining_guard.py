@@ -75,11 +75,11 @@ def test_another_split_or_repeat_is_refused(workspace_folder, weights):
         check(opened(workspace_folder, weights))
 
 
-@pytest.mark.parametrize("left", ["header", "json"])
-def test_one_of_the_two_records_is_enough(left, workspace_folder, weights, tmp_path):
+@pytest.mark.parametrize("remaining", ["header", "json"])
+def test_one_of_the_two_records_is_enough(remaining, workspace_folder, weights, tmp_path):
     from safetensors.torch import load_file, save_file
 
-    if left == "header":
+    if remaining == "header":
         weights.with_suffix(".json").unlink()
     else:
         save_file(load_file(weights), weights)

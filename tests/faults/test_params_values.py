@@ -213,18 +213,18 @@ def odd_contents(draw) -> Any:
     for _ in range(draw(st.integers(1, 4))):
         keys = draw(st.sampled_from(places(content)))
         parent, key = value_at(content, keys[:-1]), keys[-1]
-        odd = copy.deepcopy(draw(st.sampled_from([*ODD, *NOT_NUMBERS, *CONTENTS[FILES[2]].values()])))
+        value = copy.deepcopy(draw(st.sampled_from([*ODD, *NOT_NUMBERS, *CONTENTS[FILES[2]].values()])))
         kind = draw(st.sampled_from(["replace", "replace", "remove", "add", "rename", "long"]))
         if kind == "replace":
-            parent[key] = odd
+            parent[key] = value
         elif kind == "remove":
             del parent[key]
         elif isinstance(parent, list):
-            parent.extend([odd] * (1 if kind == "add" else 30))
+            parent.extend([value] * (1 if kind == "add" else 30))
         elif kind == "rename":
             parent[draw(st.sampled_from([f"{key} ", f"{key}x", "x;touch PWNED", "", "ä", "k" * 90]))] = parent.pop(key)
         else:
-            parent[draw(st.text(max_size=20))] = odd
+            parent[draw(st.text(max_size=20))] = value
     return content
 
 

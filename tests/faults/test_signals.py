@@ -82,7 +82,7 @@ def children(process):
     return ids
 
 
-def alive(number):
+def is_alive(number):
     try:
         return Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:
@@ -103,9 +103,9 @@ def test_worker_processes_end_with_the_parent(workspace_folder, number):
         process.send_signal(number)
         process.wait(timeout=60)
         deadline = time.monotonic() + 30
-        while any(map(alive, workers)) and time.monotonic() < deadline:
+        while any(map(is_alive, workers)) and time.monotonic() < deadline:
             time.sleep(0.05)
-        assert not [worker for worker in workers if alive(worker)]
+        assert not [worker for worker in workers if is_alive(worker)]
         assert number == signal.SIGKILL or not partials(workspace_folder)
     finally:
         for worker in children(process):

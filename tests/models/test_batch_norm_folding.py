@@ -26,10 +26,10 @@ def randomise_batch_norm(module):
 
 
 @pytest.mark.parametrize(
-    ("name", "left"),
+    ("name", "remaining"),
     [("tf_efficientnet_lite0", 0), ("resnet18", 0), ("mobilenetv3_small_050", 0), ("densenet121", 62)],
 )
-def test_the_copy_says_the_same_with_fewer_layers(name, left):
+def test_the_copy_says_the_same_with_fewer_layers(name, remaining):
     module = randomise_batch_norm(load_backbone(name, "none", 96).module)
     generator = torch.Generator().manual_seed(0)
     before = norms(module)
@@ -38,7 +38,7 @@ def test_the_copy_says_the_same_with_fewer_layers(name, left):
     with torch.no_grad():
         expected = module(images)
         torch.testing.assert_close(folded(images), expected, rtol=1e-4, atol=1e-5 * float(expected.abs().max()))
-    assert norms(folded) == left < before == norms(module)
+    assert norms(folded) == remaining < before == norms(module)
 
 
 def test_a_network_without_batch_normalisation_is_returned_as_it_is():

@@ -41,7 +41,7 @@ def append(path: Path, text: str) -> None:
         stream.write(text)
 
 
-def meaning(source: str) -> str:
+def canonical_form(source: str) -> str:
     return canonical(ast.parse(source))
 
 
@@ -60,7 +60,7 @@ def meaning(source: str) -> str:
     ],
 )
 def test_the_same_code_in_other_clothes(first, second):
-    assert meaning(first) == meaning(second)
+    assert canonical_form(first) == canonical_form(second)
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,7 @@ def test_the_same_code_in_other_clothes(first, second):
     ],
 )
 def test_other_code(first, second):
-    assert meaning(first) != meaning(second)
+    assert canonical_form(first) != canonical_form(second)
 
 
 def test_fields_that_newer_pythons_add_empty_change_nothing():
@@ -102,16 +102,18 @@ def test_an_empty_constant_in_a_nested_format_changes_nothing():
     nested = tree.body[0].value.values[0].format_spec
     nested.values = [ast.Constant(""), *[value for value in nested.values if getattr(value, "value", None) != ""]]
     assert canonical(tree) == expected
-    assert expected != meaning("y = f'{x:{w}{p}}'")
+    assert expected != canonical_form("y = f'{x:{w}{p}}'")
 
 
 def test_none_written_differs_from_nothing_written():
-    assert meaning("def f(*, x): ...") != meaning("def f(*, x=None): ...")
-    assert meaning("x = {**y}") != meaning("x = {None: y}")
+    assert canonical_form("def f(*, x): ...") != canonical_form("def f(*, x=None): ...")
+    assert canonical_form("x = {**y}") != canonical_form("x = {None: y}")
 
 
 def test_text_outside_ascii_does_not_depend_on_the_unicode_of_this_python():
-    assert meaning("x = '\U0001fae9'") == "(Module body=[(Assign targets=[(Name id='x')] value=<'\\U0001fae9'>)])"
+    assert (
+        canonical_form("x = '\U0001fae9'") == "(Module body=[(Assign targets=[(Name id='x')] value=<'\\U0001fae9'>)])"
+    )
 
 
 def test_comments_docstrings_and_layout_change_no_version(package):
@@ -165,8 +167,8 @@ def test_every_source_is_part_of_prepare(path):
 def test_training_stands_on_what_decides_weights_and_on_nothing_that_shows_them():
     files = closure("stages.train")
     assert {"models/losses.py", "models/fusion.py", "training/fit.py", "data/augment.py", "data/splits.py"} <= files
-    rooms = {name.partition("/")[0] for name in files}
-    assert not rooms & {"report", "analysis", "interpret", "dashboard", "params", "cli"}
+    subpackages = {name.partition("/")[0] for name in files}
+    assert not subpackages & {"report", "analysis", "interpret", "dashboard", "params", "cli"}
     assert not files & NOT_COMPUTING
 
 

@@ -152,16 +152,16 @@ def test_processes_end_with_the_one_that_started_them(tmp_path, signal_name):
             parent.kill()
         _, errors = parent.communicate(timeout=30)
         deadline = time.monotonic() + 30
-        while any(map(runs, children)) and time.monotonic() < deadline:
+        while any(map(is_running, children)) and time.monotonic() < deadline:
             time.sleep(0.05)
-        assert not any(map(runs, children))
+        assert not any(map(is_running, children))
         assert errors.count("Traceback") == (1 if signal_name == "SIGINT" else 0)  # the parent's own KeyboardInterrupt
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(group, signal.SIGKILL)
 
 
-def runs(process: int) -> bool:
+def is_running(process: int) -> bool:
     """Return whether a process is there and not a zombie that nobody has waited for."""
     try:
         return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"

@@ -37,9 +37,9 @@ def call(folder, *command):
         "GIT_AUTHOR_NAME": "t", "GIT_AUTHOR_EMAIL": "t@example.com",
         "GIT_COMMITTER_NAME": "t", "GIT_COMMITTER_EMAIL": "t@example.com",
     }  # fmt: skip
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+    completed = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+    assert completed.returncode == 0, completed.stdout + completed.stderr
+    return completed.stdout
 
 
 def stages_run(output):
@@ -123,7 +123,7 @@ def test_results_from_the_phantom_say_synthetic(repository):
 
 
 @pytest.fixture(scope="module")
-def wider(repository):
+def changed_branch(repository):
     """A committed branch on which one experiment has another learning rate; return the stages that ran for it."""
     call(repository, "git", "switch", "-qc", "wider")
     path = repository / "params.yaml"
@@ -137,8 +137,10 @@ def wider(repository):
     return stages
 
 
-def test_one_changed_parameter_reruns_what_it_concerns_and_shows_in_a_clone_without_cache(repository, wider, tmp_path):
-    stages = wider
+def test_one_changed_parameter_reruns_what_it_concerns_and_shows_in_a_clone_without_cache(
+    repository, changed_branch, tmp_path
+):
+    stages = changed_branch
     assert stages[:2] == ["train@concat", "evaluate@concat"]
     assert set(stages[2:-1]) == {
         "assess@concat",
@@ -163,16 +165,16 @@ def test_one_changed_parameter_reruns_what_it_concerns_and_shows_in_a_clone_with
     assert "reports/runs/image/metrics.json" not in changes
 
 
-def test_diff_shows_the_experiment_that_changed_with_interval_and_verdict(repository, wider):
+def test_diff_shows_the_experiment_that_changed_with_interval_and_verdict(repository, changed_branch):
     # The files of the branch as changes of main that are not committed: nothing has to run again.
     call(repository, "git", "switch", "-q", "-c", "compared", "wider")
     call(repository, "dvc", "checkout")
     call(repository, "git", "reset", "-q", "--soft", "main")
     uncommitted = call(repository, "skinlesion", "diff", "--replicates", "100")
     call(repository, "git", "commit", "-qam", "a much larger step")
-    shown = call(repository, "skinlesion", "diff", "HEAD~1", "--replicates", "100")
+    first_diff = call(repository, "skinlesion", "diff", "HEAD~1", "--replicates", "100")
     between = call(repository, "skinlesion", "diff", "HEAD~1", "HEAD", "--replicates", "100")
-    for output, names in ((uncommitted, "HEAD"), (shown, "HEAD~1"), (between, "HEAD~1")):
+    for output, names in ((uncommitted, "HEAD"), (first_diff, "HEAD~1"), (between, "HEAD~1")):
         assert "== concat" in output
         assert "== both" in output
         assert f"− {names}" in output
@@ -180,7 +182,7 @@ def test_diff_shows_the_experiment_that_changed_with_interval_and_verdict(reposi
         assert "answers lost and gained" in output
         assert "image: unchanged" in output
         assert "== image" not in output
-    texts = [(between, "HEAD"), (shown, "workspace")]
+    texts = [(between, "HEAD"), (first_diff, "workspace")]
     assert len({text.replace("HEAD~1", "first").replace(name, "second") for text, name in texts}) == 1
     assert call(repository, "dvc", "status") == UP_TO_DATE  # results and cache are as they were
     for name in ("image", "concat"):
@@ -192,12 +194,12 @@ def test_diff_says_plainly_what_it_cannot_have(repository, tmp_path):
     call(tmp_path, "git", "clone", "-q", str(repository), str(clone))
     output = call(clone, "skinlesion", "diff", "HEAD", "HEAD", "--replicates", "100")
     assert "HEAD concat: its predictions are neither in the DVC cache nor in a remote" in output
-    wrong = subprocess.run(
+    completed = subprocess.run(
         [f"{BIN}/skinlesion", "diff", "nonsense"], cwd=repository, capture_output=True, text=True, check=False
     )
-    assert wrong.returncode == 2
-    assert "nonsense is not a revision" in wrong.stderr
-    assert "Traceback" not in wrong.stderr
+    assert completed.returncode == 2
+    assert "nonsense is not a revision" in completed.stderr
+    assert "Traceback" not in completed.stderr
 
 
 STAGE = '''"""hello: one line that names the data set."""

@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 
-def one_digit_else(text: str, before: str) -> str:
+def change_one_digit(text: str, before: str) -> str:
     """Return the text with the first digit after `before` turned into the next."""
     place = text.index(before) + len(before)
     digit = re.compile(r"\d").search(text, place)
@@ -39,7 +39,7 @@ def test_one_digit_edited_is_found(reported, run, tmp_path, name, before):
     folder = tmp_path / "workspace"
     shutil.copytree(reported, folder)
     path = folder / name
-    path.write_text(one_digit_else(path.read_text(), before))
+    path.write_text(change_one_digit(path.read_text(), before))
     outcome = run("verify", "--quick", "--readme", "README.md", cwd=folder)
     assert outcome.code == 2
     assert name in outcome.out

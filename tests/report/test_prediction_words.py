@@ -14,11 +14,11 @@ from skinlesion.vocabulary import CLASSES
 MALIGNANT = {"akiec", "bcc", "mel"}
 
 
-def row(answer="nv", sure=None, **changes):
-    """A row whose probabilities are `sure` and the rest even."""
-    sure = sure or {"nv": 0.9}
-    rest = (1 - sum(sure.values())) / (7 - len(sure))
-    p = {name: sure.get(name, rest) for name in CLASSES}
+def row(answer="nv", probabilities=None, **changes):
+    """Return a row with these class probabilities and the rest shared equally by the other classes."""
+    probabilities = probabilities or {"nv": 0.9}
+    rest = (1 - sum(probabilities.values())) / (7 - len(probabilities))
+    p = {name: probabilities.get(name, rest) for name in CLASSES}
     content = {
         "file": "a.png", "experiment": "image", "sees": "image", "record": False, "trained_on": "ham10000",
         "synthetic": False, "unlike": 50.0, "unlike_training": False, "answer": answer,
@@ -41,7 +41,7 @@ def test_the_warning_that_matters_most_comes_first():
 
 
 @pytest.mark.parametrize(
-    ("answer", "sure", "expected"),
+    ("answer", "probabilities", "expected"),
     [
         ("nv", {"nv": 0.6, "mel": 0.3}, ()),
         ("mel", {"nv": 0.1, "mel": 0.8}, ()),
@@ -53,8 +53,8 @@ def test_the_warning_that_matters_most_comes_first():
         ("mel", {"mel": 0.3, "bcc": 0.6}, ("bcc is likelier",)),
     ],
 )
-def test_answer_and_risk_do_not_contradict_each_other_without_a_word(answer, sure, expected):
-    remarks = remarks_of(row(answer, sure))
+def test_answer_and_risk_do_not_contradict_each_other_without_a_word(answer, probabilities, expected):
+    remarks = remarks_of(row(answer, probabilities))
     assert len(remarks) == len(expected)
     for remark, words in zip(remarks, expected, strict=True):
         assert words in remark

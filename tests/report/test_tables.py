@@ -132,13 +132,13 @@ def test_a_metric_is_added_by_one_entry(reported, tmp_path):
     registry.write_text(text[:last] + entry + text[last:])
 
     code = [sys.executable, "-W", "ignore", "-c", TRIAL, str(workspace)]
-    shown = subprocess.run(code, cwd=package.parent, capture_output=True, text=True, check=True).stdout
+    output = subprocess.run(code, cwd=package.parent, capture_output=True, text=True, check=True).stdout
     metrics = json.loads((workspace / "reports/runs/concat/metrics.json").read_text())
     assert (
         abs(metrics["error_rate"] - (1 - Results.open(reported / "params.yaml").metrics("concat")["accuracy"])) < 1e-12
     )
     value = f"{metrics['error_rate']:.4f} ({metrics['error_rate_low']:.4f} to {metrics['error_rate_high']:.4f})"
-    header, _, row = shown.splitlines()[:3]
+    header, _, row = output.splitlines()[:3]
     column = [cell.strip() for cell in header.split("|")].index("error rate")
     assert row.split("|")[column].strip() == value
-    assert f"| error rate | {value} |" in shown
+    assert f"| error rate | {value} |" in output

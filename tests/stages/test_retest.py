@@ -19,7 +19,7 @@ from skinlesion.vocabulary import CLASS_NAMES, CLASSES
 
 IMAGES, PER_LESION = 1400, 2
 #: The order of the classes in a group's own files.
-THEIRS = ("mel", "nv", "bcc", "akiec", "bkl", "df", "vasc")
+PUBLISHED_ORDER = ("mel", "nv", "bcc", "akiec", "bkl", "df", "vasc")
 
 
 @pytest.fixture(scope="module")
@@ -49,12 +49,12 @@ def scores(table: pd.DataFrame, skill: float, seed: int) -> np.ndarray:
 
 def numbered(table: pd.DataFrame, values: np.ndarray) -> pd.DataFrame:
     """Return a file of paths, numbers of classes in the order THEIRS, and softmax."""
-    order = [CLASSES.index(dx) for dx in THEIRS]
+    order = [CLASSES.index(dx) for dx in PUBLISHED_ORDER]
     file = pd.DataFrame({
         "filename": [f"C:\\data\\{image}.JPG" for image in table["image_id"]],
-        "true_label": [THEIRS.index(dx) for dx in table["dx"]],
+        "true_label": [PUBLISHED_ORDER.index(dx) for dx in table["dx"]],
     })  # fmt: skip
-    file[[f"probability_class_{code}" for code in range(len(THEIRS))]] = softmax(values, axis=1)[:, order]
+    file[[f"probability_class_{code}" for code in range(len(PUBLISHED_ORDER))]] = softmax(values, axis=1)[:, order]
     return file
 
 
@@ -65,9 +65,9 @@ def published(archive, tmp_path):
     tested = table.iloc[1:401]  # the first and the last lesion are torn
     for seed, (name, skill) in enumerate((("good", 2.5), ("poor", 1.5))):
         numbered(tested, scores(tested, skill, seed)).to_csv(tmp_path / f"{name}_HAM.csv", index=False)
-    pd.DataFrame({"diag": [CLASS_NAMES[dx].split(" /")[0] for dx in THEIRS], "label": range(len(THEIRS))}).replace(
-        "melanocytic naevus", "nevus"
-    ).to_csv(tmp_path / "class2label.csv", index=False)
+    pd.DataFrame(
+        {"diag": [CLASS_NAMES[dx].split(" /")[0] for dx in PUBLISHED_ORDER], "label": range(len(PUBLISHED_ORDER))}
+    ).replace("melanocytic naevus", "nevus").to_csv(tmp_path / "class2label.csv", index=False)
     return tmp_path, tested
 
 
@@ -163,9 +163,9 @@ def test_class_numbers_may_count_from_one_and_label_named_columns(archive, publi
     _folder, tested = published
     values = scores(tested, 2.5, 0)
     file = numbered(tested, values)
-    new_names = {f"probability_class_{code}": f"prob_{code + 1}" for code in range(len(THEIRS))}
+    new_names = {f"probability_class_{code}": f"prob_{code + 1}" for code in range(len(PUBLISHED_ORDER))}
     file.assign(true_label=file["true_label"] + 1.0).rename(columns=new_names).to_csv(tmp_path / "one.csv", index=False)
-    named = {f"probability_class_{code}": dx for code, dx in enumerate(THEIRS)}
+    named = {f"probability_class_{code}": dx for code, dx in enumerate(PUBLISHED_ORDER)}
     file.rename(columns=named).to_csv(tmp_path / "named.csv", index=False)
     for name in ("one", "named"):
         read = read_published(tmp_path / f"{name}.csv", archive[1])

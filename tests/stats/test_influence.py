@@ -20,7 +20,7 @@ from tests.stats.test_bootstrap import clustered
 from tests.stats.test_delong import session
 
 SCHEMA = Schema(CLASSES, MALIGNANT)
-TWO = Schema(("benign", "malignant"))
+TWO_CLASSES = Schema(("benign", "malignant"))
 
 
 def two_columns(scores):
@@ -108,7 +108,9 @@ def test_the_variance_of_an_auc_is_proc_s():
     """
     y, scores = session()
     labels, images = y.astype(int), np.arange(80)
-    a, b = (influences(labels, two_columns(row), images, ["auc_malignant"], TWO)["auc_malignant"] for row in scores)
+    a, b = (
+        influences(labels, two_columns(row), images, ["auc_malignant"], TWO_CLASSES)["auc_malignant"] for row in scores
+    )
     assert (a.value, b.value) == (pytest.approx(0.636067708333333), pytest.approx(0.794270833333333))
     assert a.variance == pytest.approx(0.00430002345615545, rel=1e-12)
     assert b.variance == pytest.approx(0.00236442924900385, rel=1e-12)
@@ -137,7 +139,7 @@ def test_the_interval_of_an_auc_leans_on_newcombes_variance_where_lesions_are_fe
     rng = np.random.default_rng(3)
     labels = np.repeat([0, 1], [60, 8])  # benign, malignant: one image each
     scores = rng.normal(size=68) + 1.5 * labels
-    estimate = influences(labels, two_columns(scores), np.arange(68), ["auc_malignant"], TWO)["auc_malignant"]
+    estimate = influences(labels, two_columns(scores), np.arange(68), ["auc_malignant"], TWO_CLASSES)["auc_malignant"]
     a, m, n = estimate.value, 8, 60
     assert 0.5 < a < 1
     newcombe = a * (1 - a) / (m * n) * (1 + ((m + n) / 2 - 1) * ((1 - a) / (2 - a) + a / (1 + a)))
@@ -153,7 +155,9 @@ def test_the_interval_of_an_auc_of_eight_lesions_covers():
     labels, truth = np.repeat([0, 1], [150, 8]), sps.norm.cdf(2 / np.sqrt(2))
     for _ in range(400):
         scores = rng.normal(size=158) + 2 * labels
-        corrected = influences(labels, two_columns(scores), np.arange(158), ["auc_malignant"], TWO)["auc_malignant"]
+        corrected = influences(labels, two_columns(scores), np.arange(158), ["auc_malignant"], TWO_CLASSES)[
+            "auc_malignant"
+        ]
         for estimate in (corrected, replace(corrected, correction=0.0)):
             low, high = estimate.interval()
             covered += estimate is corrected and low <= truth <= high
@@ -167,7 +171,7 @@ def test_sensitivity_of_one_image_a_lesion_is_the_textbook_proportion():
     labels = np.repeat([0, 1], [25, 40])
     answers = np.where((np.arange(65) < 20) | (np.arange(65) >= 30), labels, 1 - labels)
     p = np.eye(2)[answers][None]
-    estimate = influences(labels, p, np.arange(65), ["sensitivity_benign"], TWO)["sensitivity_benign"]
+    estimate = influences(labels, p, np.arange(65), ["sensitivity_benign"], TWO_CLASSES)["sensitivity_benign"]
     assert estimate.value == 0.8
     assert estimate.variance == pytest.approx(0.8 * 0.2 / 24)
     assert estimate.degrees == pytest.approx(24)
@@ -181,7 +185,7 @@ def test_all_right_has_wilsons_interval_of_lesions_not_of_copies():
     labels = np.repeat([0, 1], [30, 20])
     p = np.eye(2)[labels][None]
     lesion = np.r_[np.repeat(np.arange(10), 3), 10:30]  # ten lesions of three images
-    estimates = influences(labels, p, lesion, ["sensitivity_benign", "auc_benign", "balanced_accuracy"], TWO)
+    estimates = influences(labels, p, lesion, ["sensitivity_benign", "auc_benign", "balanced_accuracy"], TWO_CLASSES)
     t = sps.t.ppf(0.975, 9)
     assert estimates["sensitivity_benign"].interval() == (pytest.approx(10 / (10 + t**2)), 1.0)
     assert estimates["auc_benign"].interval() == (pytest.approx(10 / (10 + t**2)), 1.0)

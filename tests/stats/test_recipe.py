@@ -10,7 +10,7 @@ from skinlesion.stats.recipe import describe_trainings, interaction_variance, re
 from skinlesion.stats.resampling import Schema
 from skinlesion.stats.variance import variance_budget
 
-TWO = Schema(("benign", "malignant"))
+TWO_CLASSES = Schema(("benign", "malignant"))
 SEEDS = [(0, 0), (0, 1), (0, 2)]
 PARTITIONS = [(repeat, 10 * repeat + seed) for repeat in range(3) for seed in range(3)]
 
@@ -102,7 +102,7 @@ def estimates(models, seed=0, trainings=SEEDS):
     common = rng.normal(size=120)[lesion]
     metrics = ["balanced_accuracy", "accuracy", "macro_auc"]
     return [
-        influences(labels, predictions(rng, trainings, labels, common), lesion, metrics, TWO, by_layer=True)
+        influences(labels, predictions(rng, trainings, labels, common), lesion, metrics, TWO_CLASSES, by_layer=True)
         for _ in range(models)
     ]
 

@@ -29,7 +29,7 @@ def tracked_runs(monkeypatch):
     return runs
 
 
-def asks_for(folder, live, **sections):
+def write_tracking_params(folder, live, **sections):
     train = {"folds": [0, 1], "epochs": 3, "patience": 3, "lr": 0.01} | sections.pop("train", {})
     write_params(folder, small_params(track={"live": live}, train=train, **sections))
 
@@ -49,7 +49,7 @@ def assert_same(tracked, table):
 
 @pytest.mark.parametrize("tracker", ["dvclive", "mlflow", "wandb"])
 def test_every_run_becomes_a_run_of_the_tracker_with_its_history(workspace_folder, run, tracked_runs, tracker):
-    asks_for(workspace_folder, tracker)
+    write_tracking_params(workspace_folder, tracker)
     outcome = run("train", "--experiment", "concat", cwd=workspace_folder)
     assert outcome.code == 0, outcome.err
     names = ["fold0-seed0", "fold1-seed0"]
@@ -65,7 +65,7 @@ def test_every_run_becomes_a_run_of_the_tracker_with_its_history(workspace_folde
 def test_dvclive_writes_into_a_folder_of_its_own_and_leaves_git_and_dvc_alone(
     workspace_folder, run, tracked_runs, monkeypatch
 ):
-    asks_for(workspace_folder, "dvclive")
+    write_tracking_params(workspace_folder, "dvclive")
     monkeypatch.setenv("DVC_ROOT", "/elsewhere")  # as in `dvc exp run`, where DVCLive would add its folder to git
     monkeypatch.setenv("DVC_EXP_BASELINE_REV", "0" * 40)
     assert run("train", "--experiment", "concat", cwd=workspace_folder).code == 0
@@ -87,10 +87,10 @@ def test_dvclive_writes_into_a_folder_of_its_own_and_leaves_git_and_dvc_alone(
 
 
 def test_phases_and_candidates_are_told_apart(workspace_folder, run, tracked_runs):
-    asks_for(workspace_folder, "mlflow", train={"folds": [0], "regime": "two_stage", "finetune_epochs": 2})
+    write_tracking_params(workspace_folder, "mlflow", train={"folds": [0], "regime": "two_stage", "finetune_epochs": 2})
     assert run("train", "--experiment", "concat", cwd=workspace_folder).code == 0
     assert_same(tracked_runs.pop(), history(workspace_folder))
-    asks_for(workspace_folder, "mlflow", train={"folds": [0], "tune": {"lr": [0.01, 0.02]}})
+    write_tracking_params(workspace_folder, "mlflow", train={"folds": [0], "tune": {"lr": [0.01, 0.02]}})
     assert run("train", "--experiment", "concat", cwd=workspace_folder).code == 0
     (tracked,) = tracked_runs
     assert [step for step, _ in tracked["epochs"]] == [1, 2, 3, 4, 5, 6]
@@ -99,7 +99,7 @@ def test_phases_and_candidates_are_told_apart(workspace_folder, run, tracked_run
 
 
 def test_a_run_that_goes_on_is_told_from_its_first_epoch(workspace_folder, run, tracked_runs, monkeypatch):
-    asks_for(workspace_folder, "mlflow", train={"folds": [0]})
+    write_tracking_params(workspace_folder, "mlflow", train={"folds": [0]})
 
     def cut_off(*args, report, **options):
         class Cut:
@@ -126,10 +126,10 @@ def test_a_run_that_goes_on_is_told_from_its_first_epoch(workspace_folder, run, 
 def test_a_tracker_that_fails_is_left_out_and_the_training_goes_on(
     workspace_folder, run, tracked_runs, monkeypatch, failing_call
 ):
-    asks_for(workspace_folder, None)
+    write_tracking_params(workspace_folder, None)
     assert run("train", "--experiment", "concat", cwd=workspace_folder).code == 0
     expected = (workspace_folder / "models/concat/fold1-seed0/weights.safetensors").read_bytes()
-    asks_for(workspace_folder, "mlflow", train={"checkpoint_seconds": 1})
+    write_tracking_params(workspace_folder, "mlflow", train={"checkpoint_seconds": 1})
     calls = []
 
     def raise_connection_error(*_, **__):
@@ -139,12 +139,12 @@ def test_a_tracker_that_fails_is_left_out_and_the_training_goes_on(
     start = sys.modules["mlflow"].start_run
 
     @contextmanager
-    def ends_badly(run_name):
+    def failing_run(run_name):
         with start(run_name):
             yield
         raise_connection_error()
 
-    name, broken = ("start_run", ends_badly) if failing_call == "end" else (failing_call, raise_connection_error)
+    name, broken = ("start_run", failing_run) if failing_call == "end" else (failing_call, raise_connection_error)
     monkeypatch.setattr(sys.modules["mlflow"], name, broken)
     outcome = run("train", "--experiment", "concat", "--out", "again", cwd=workspace_folder)
     assert outcome.code == 0, outcome.err
@@ -157,12 +157,12 @@ def test_a_tracker_that_fails_is_left_out_and_the_training_goes_on(
 def test_a_missing_package_ends_the_command_before_anything_is_trained(workspace_folder, run, monkeypatch):
     for name in ("dvclive", "mlflow", "wandb"):
         monkeypatch.setitem(sys.modules, name, None)
-        asks_for(workspace_folder, name)
+        write_tracking_params(workspace_folder, name)
         outcome = run("train", "--experiment", "concat", cwd=workspace_folder)
         assert outcome.code == 2
         assert outcome.err.strip() == f"error: track.live: {name} is not installed; pip install 'skinlesion[{name}]'"
         assert not (workspace_folder / "models").exists()
-    asks_for(workspace_folder, "dvclve")  # a name that is no choice
+    write_tracking_params(workspace_folder, "dvclve")  # a name that is no choice
     assert "track.live" in run("train", "--experiment", "concat", cwd=workspace_folder).err
 
 
@@ -172,10 +172,10 @@ def test_what_watches_a_training_is_no_part_of_what_it_computes(workspace_folder
     stages = yaml.safe_load(text)["stages"].values()
     assert not [name for stage in stages for name in stage.get("params", []) if str(name).startswith("track")]
     assert "live" not in TrainParams.model_fields
-    asks_for(workspace_folder, None)
+    write_tracking_params(workspace_folder, None)
     plain = load_params(workspace_folder / "params.yaml")
     assert run("train", "--experiment", "concat", cwd=workspace_folder).code == 0
-    asks_for(workspace_folder, "dvclive")
+    write_tracking_params(workspace_folder, "dvclive")
     tracked_params = load_params(workspace_folder / "params.yaml")
     prints = [fingerprint(params.experiment("concat"), Run(0, 0), {}) for params in (plain, tracked_params)]
     assert prints[0] == prints[1]
@@ -188,7 +188,7 @@ def test_what_watches_a_training_is_no_part_of_what_it_computes(workspace_folder
 
 
 def test_of_processes_that_train_together_the_first_alone_tells(workspace_folder):
-    asks_for(workspace_folder, "mlflow", train={"folds": [0], "batch_norm": "frozen"})
+    write_tracking_params(workspace_folder, "mlflow", train={"folds": [0], "batch_norm": "frozen"})
     (workspace_folder / "mlflow.py").write_text(fakes.MLFLOW_ON_DISK)
     command = [
         sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", "29431",

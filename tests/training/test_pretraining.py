@@ -24,10 +24,10 @@ SETTINGS = PretrainSettings(epochs=3, lr=1e-3, batch_size=16, temperature=0.2, s
 def images(count=40):
     """Images (N, 32, 32, 3) uint8, each of a colour and a gradient of its own."""
     rng = np.random.default_rng(0)
-    tones = rng.integers(0, 200, (count, 1, 1, 3)) + np.linspace(0, 50, 32)[:, None, None] * rng.random(
+    colours = rng.integers(0, 200, (count, 1, 1, 3)) + np.linspace(0, 50, 32)[:, None, None] * rng.random(
         (count, 1, 1, 3)
     )
-    return (tones + rng.normal(0, 2, (count, 32, 32, 3))).clip(0, 255).astype(np.uint8)
+    return (colours + rng.normal(0, 2, (count, 32, 32, 3))).clip(0, 255).astype(np.uint8)
 
 
 def pretrained(pixels, rows, folder, settings=SETTINGS, **others):
