@@ -63,7 +63,7 @@ def test_the_difference_of_differences_is_that_of_the_two_gains():
         assert image_leak == pytest.approx(value("image_leaky", metric) - value("image", metric))
 
 
-def test_a_placebo_stands_between_the_model_and_the_image():
+def test_the_placebo_splits_the_gain_into_two_differences():
     table = frame(questions.of_placebo(SYSTEMS, [("concat", "image", "placebo")], 0.95))["value"]
     for metric in questions.METRICS:
         contribution = table[("placebo", "concat against its placebo", metric)]
@@ -143,7 +143,7 @@ def test_rows_within_a_source_are_of_its_images_alone():
     assert row["low"] < row["value"] < row["high"]
 
 
-def test_one_training_is_said_and_few_lesions_have_no_interval():
+def test_one_training_is_reported_and_few_lesions_have_no_interval():
     single_seed = {
         name: replace(system, probabilities=system.probabilities[:1], folds=system.folds[:1], seeds=(0,), repeats=(0,))
         for name, system in SYSTEMS.items()

@@ -68,7 +68,7 @@ def versions():
 
 @pytest.mark.parametrize("what", ["record", "each field", "age"])
 @pytest.mark.parametrize("rate", [0.0, 0.3, 1.0])
-def test_expected_figures_are_what_simulation_comes_to(versions, what, rate):
+def test_expected_figures_agree_with_simulation(versions, what, rate):
     predictions, figures = versions
     rows = {(r["missing"], r["missing_in"], r["rate"], r["metric"]): r for r in missing_rows(figures, None, 0.95)}
     rng = np.random.default_rng(0)
@@ -91,7 +91,7 @@ def test_expected_figures_are_what_simulation_comes_to(versions, what, rate):
     assert expected == pytest.approx(np.mean(simulated_values), abs=4 * error + 1e-9)
 
 
-def test_records_missing_in_one_class_move_that_class_alone(versions):
+def test_records_missing_in_one_class_change_that_class_alone(versions):
     _, figures = versions
     rows = {(r["missing_in"], r["rate"], r["metric"]): r for r in missing_rows(figures, None, 0.95)}
     full, none = figures[shown_name(FIELDS)], figures["none"]

@@ -100,7 +100,7 @@ def test_few_lesions_have_values_without_intervals_and_say_so(case):
             assert table[column].isna().all()
 
 
-def test_one_lesion_of_a_class_silences_its_figures_and_the_means_over_classes_alone():
+def test_one_lesion_of_a_class_gives_no_interval_for_the_class_and_means_over_classes():
     tested = CASES["one lesion of a class"](simulated(400))
     summary, notes = summarise(tested, EVALUATE)
     for name in ("sensitivity_df", "balanced_accuracy", "macro_f1", "f1_df"):

@@ -84,7 +84,7 @@ def test_a_gap_is_to_the_rest_and_changes_sign_with_the_groups(assessed):
     )  # fmt: skip
 
 
-def test_small_groups_and_figures_on_few_cases_are_said_to_be_so_and_never_dropped(assessed):
+def test_small_groups_and_figures_on_few_cases_are_flagged_and_never_dropped(assessed):
     inputs, groups, _, table = assessed
     seen = set(zip(table["column"], table["group"], strict=True))
     assert seen == {(group.column, group.name) for group in groups}

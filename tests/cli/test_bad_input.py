@@ -217,7 +217,7 @@ def test_an_archive_that_is_not_there(tmp_path, run, monkeypatch):
     one_line(run("prepare", cwd=tmp_path), "SKINLESION_DATA", "nowhere")
 
 
-def test_a_bug_is_not_dressed_up_as_a_users_mistake(tmp_path, run, monkeypatch):
+def test_a_bug_is_not_reported_as_a_user_error(tmp_path, run, monkeypatch):
     from skinlesion import params_file
 
     def broken(*args, **kwargs):

@@ -45,7 +45,7 @@ def rows_of(outcome):
 
 
 @pytest.mark.parametrize("name", ["image", "concat", "tuned"])
-def test_one_folds_model_says_what_evaluate_wrote(trained, run, name):
+def test_one_folds_model_predicts_what_evaluate_wrote(trained, run, name):
     """Uncalibrated answers of fold 0 to the images it was tested on, metadata from a table."""
     from skinlesion.experiment.predictor import Predictor
     from skinlesion.params_file import load_params
@@ -195,7 +195,7 @@ def test_a_table_of_records_is_checked(trained, run, tmp_path):
 
 
 @pytest.fixture
-def unusual_images(tmp_path):
+def outliers(tmp_path):
     """Random noise and an image of one colour."""
     noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
     Image.fromarray(noise).save(tmp_path / "noise.png")
@@ -204,24 +204,22 @@ def unusual_images(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["image", "concat", "tuned"])
-def test_what_is_unlike_the_training_images_is_said_before_any_class(trained, run, unusual_images, name):
+def test_what_is_unlike_the_training_images_is_reported_before_any_class(trained, run, outliers, name):
     """Noise was called "melanocytic naevus 53%" with no word; --unlike was needed, and came last."""
-    outcome = run("predict", str(unusual_images), "photos/PHANTOM_0000000.png", "--experiment", name, cwd=trained)
+    outcome = run("predict", str(outliers), "photos/PHANTOM_0000000.png", "--experiment", name, cwd=trained)
     assert outcome.code == 0, outcome.err
-    blocks = outcome.out.split("\n" + str(unusual_images))  # the photograph's own block follows uniform.png's
+    blocks = outcome.out.split("\n" + str(outliers))  # the photograph's own block follows uniform.png's
     for block in blocks[:2]:
         first = block.splitlines()[0]
         assert "UNLIKE THE TRAINING IMAGES" in first
         assert "the answer below should not be relied on" in first
     assert outcome.out.count("UNLIKE") == 2
-    rows = rows_of(run("predict", str(unusual_images), "--experiment", name, "--json", cwd=trained))
+    rows = rows_of(run("predict", str(outliers), "--experiment", name, "--json", cwd=trained))
     assert [row["unlike_training"] for row in rows] == [True, True]
     for row in rows:
         assert "UNLIKE" in row["warnings"][0]
         assert list(row).index("warnings") < list(row).index("answer")
-    table = csv.DictReader(
-        io.StringIO(run("predict", str(unusual_images), "--experiment", name, "--csv", cwd=trained).out)
-    )
+    table = csv.DictReader(io.StringIO(run("predict", str(outliers), "--experiment", name, "--csv", cwd=trained).out))
     assert all(row["warnings"].startswith("UNLIKE") and row["unlike_training"] == "True" for row in table)
 
 
@@ -232,10 +230,8 @@ def test_few_photographs_like_the_training_images_are_called_unlike(trained, run
     assert rows[0]["unlike"] < 99
 
 
-def test_the_comparison_with_training_images_can_be_left_out_and_is_where_it_costs_much(
-    trained, run, unusual_images, monkeypatch
-):
-    command = ("predict", str(unusual_images / "noise.png"), "--experiment", "image")
+def test_the_comparison_with_training_images_is_left_out_if_asked_or_slow(trained, run, outliers, monkeypatch):
+    command = ("predict", str(outliers / "noise.png"), "--experiment", "image")
     left_out = run(*command, "--no-unlike", cwd=trained)
     assert "not compared with the training images" in left_out.out
     assert "is not checked" in left_out.err
@@ -297,7 +293,7 @@ def test_unknown_is_no_record(trained, run):
     assert "answered by image, a model of the image alone; nothing known of the patient" in outcome.out
 
 
-def test_a_multimodal_model_that_is_told_nothing_warns(trained, run, tmp_path):
+def test_a_multimodal_model_without_any_metadata_warns(trained, run, tmp_path):
     (tmp_path / "records.csv").write_text("image_id,age,sex\nother,40,male\n")
     photos = ("photos/PHANTOM_0000000.png", "photos/PHANTOM_0000001.png")
     outcome = run("predict", *photos, "--experiment", "concat", "--table", str(tmp_path / "records.csv"), cwd=trained)
@@ -341,7 +337,7 @@ def test_risks_hold_at_the_share_of_malignant_validation_images(trained, run):
     np.testing.assert_allclose(malignant, expected[:, [0, 1, 4]].sum(axis=1), atol=1e-4)
 
 
-def test_without_validation_predictions_risks_are_said_to_be_uncalibrated(trained, run, tmp_path):
+def test_without_validation_predictions_risks_are_reported_as_uncalibrated(trained, run, tmp_path):
     folder = tmp_path / "workspace"
     shutil.copytree(trained, folder, ignore=shutil.ignore_patterns("validation.csv", "photos"))
     photo = str(trained / "photos/PHANTOM_0000000.png")
@@ -351,7 +347,7 @@ def test_without_validation_predictions_risks_are_said_to_be_uncalibrated(traine
 
 
 @pytest.mark.parametrize("name", ["image", "concat", "tuned"])
-def test_a_picture_of_where_the_model_looks(trained, run, tmp_path, name):
+def test_predict_writes_an_activation_map_beside_each_photograph(trained, run, tmp_path, name):
     photos = ["photos/PHANTOM_0000000.png", "photos/PHANTOM_0000001.png"]
     outcome = run("predict", *photos, "--experiment", name, "--age", "50", "--cam", str(tmp_path / "cams"), cwd=trained)
     assert outcome.code == 0, outcome.err
@@ -372,7 +368,7 @@ def test_neighbours_by_hand():
     assert neighbours.percentile(np.array([[-1.0, -1.0]])).item() == 100
 
 
-def test_what_is_usual_comes_from_images_of_other_lesions():
+def test_usual_distances_are_those_to_images_of_other_lesions():
     """Against a loop over the images, more than are compared at a time."""
     rng = np.random.default_rng(0)
     features, lesions = rng.random((250, 5)), np.arange(250) // 2
@@ -389,7 +385,7 @@ def test_what_is_usual_comes_from_images_of_other_lesions():
 
 
 @pytest.mark.parametrize("name", ["image", "concat", "tuned"])
-def test_an_exported_model_says_the_same(trained, run, tmp_path, name):
+def test_an_exported_model_gives_the_same_predictions(trained, run, tmp_path, name):
     runtime = pytest.importorskip("onnxruntime", reason="the extra `onnx` is not installed")
     outcome = run("export", name, "--out", str(tmp_path / "model.onnx"), cwd=trained)
     assert outcome.code == 0, outcome.err

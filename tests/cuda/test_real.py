@@ -91,7 +91,7 @@ def test_two_processes_on_one_gpu_train_what_one_does(workspace_folder, machine)
 
 @pytest.mark.gpu
 def test_steps_do_not_wait(workspace_folder, machine, monkeypatch):
-    """CUDA's own word for what the pretended device counts."""
+    """CUDA's own warnings of what the pretended device counts."""
     loop = fit._Loop._train
 
     def warn_on_synchronization(self, epoch, generator):

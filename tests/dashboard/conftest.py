@@ -51,7 +51,7 @@ def at(app, page):
 
 
 def texts(app):
-    """Return all words that stand on the page outside tables and charts."""
+    """Return all text on the page outside tables and charts."""
     kinds = ("markdown", "caption", "info", "error", "warning", "subheader", "header")
     return " ".join(str(element.value) for kind in kinds for element in getattr(app, kind))
 

@@ -22,7 +22,7 @@ def test_a_link_opens_its_page_and_experiment(app):
     assert (dashboard.selectbox(key="experiment").value, dashboard.selectbox(key="other").value) == ("both", "image")
 
 
-def test_a_choice_stands_in_the_address_and_is_kept_from_page_to_page(app):
+def test_a_choice_is_in_the_address_and_is_kept_from_page_to_page(app):
     dashboard = at(app(), "Performance")
     dashboard.selectbox(key="experiment").set_value("both").run()
     assert address(dashboard) == {"page": "Performance", "experiment": "both"}
@@ -30,7 +30,7 @@ def test_a_choice_stands_in_the_address_and_is_kept_from_page_to_page(app):
     assert dashboard.selectbox(key="experiment").value == "both"
 
 
-def test_the_bare_address_stays_so_on_the_first_page(app):
+def test_the_address_of_the_first_page_stays_empty(app):
     assert address(app()) == {}
 
 
@@ -51,7 +51,7 @@ def test_a_link_to_predict_chooses_the_model(app):
     assert dashboard.selectbox(key="predict_name").value == "concat"
 
 
-def test_what_an_address_names_and_is_not_here_is_said(app):
+def test_an_address_with_an_unknown_experiment_is_reported(app):
     dashboard = app(page="Performance", experiment="nobody")
     assert not dashboard.exception
     assert "nobody: not to be shown here" in texts(dashboard)

@@ -107,7 +107,7 @@ def test_the_leader_board_is_ordered_by_the_primary_metric(app, finished):
     assert list(board["System"]) == sorted(names, key=lambda name: -names[name])
 
 
-def test_systems_whose_split_flatters_stand_last_on_the_leader_board(app):
+def test_systems_with_a_leaky_split_are_last_on_the_leader_board(app):
     dashboard = app(ROOT / "examples/offline")
     dashboard.toggle(key="overview_all").set_value(True).run()
     board = next(table for table in tables(dashboard) if "Split by" in table)
@@ -120,7 +120,7 @@ def test_systems_whose_split_flatters_stand_last_on_the_leader_board(app):
     assert max(values[first:]) > values[0]  # it is not the figures that put them there
 
 
-def test_claims_stand_with_their_answer_in_words(app, finished):
+def test_claims_are_shown_with_their_answer_in_words(app, finished):
     row = pd.read_csv(finished / "reports/stats/claims.csv").iloc[0]
     sentence = next(element.value for element in app().markdown if "“c”" in element.value)
     assert row["answer"].partition(":")[0].capitalize() in sentence
@@ -193,7 +193,7 @@ def test_the_training_page_shows_figures_and_gains_of_the_phases_that_runs_write
     assert not dashboard.exception
 
 
-def test_the_curves_of_two_experiments_stand_beside_each_other(app):
+def test_the_curves_of_two_experiments_are_shown_side_by_side(app):
     dashboard = app(page="Training", experiment="concat", other="image")
     assert not dashboard.exception
     assert [element.value for element in dashboard.subheader] == ["concat", "image"]
@@ -231,7 +231,7 @@ def test_two_systems_are_compared_and_their_flips_browsed(app):
     assert "Choose two different systems" in texts(dashboard)
 
 
-def test_compare_says_what_stats_found_of_the_pair(app, finished):
+def test_compare_shows_the_result_of_stats_for_the_pair(app, finished):
     comparisons = pd.read_csv(finished / "reports/stats/comparisons.csv", keep_default_na=False)
     dashboard = app(page="Compare", experiment="image", other="concat")
     row = next(
@@ -319,7 +319,7 @@ def test_the_model_is_chosen_by_what_is_known_of_the_patient(app, finished):
 
 
 @pytest.mark.parametrize("kind", ["noise", "uniform"])
-def test_an_image_unlike_the_training_images_is_said_to_be_so_above_the_classes(app, kind):
+def test_an_image_unlike_the_training_images_has_a_warning_above_the_classes(app, kind):
     noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
     dashboard = predicted(app(), noise if kind == "noise" else np.full((64, 64, 3), 128, np.uint8))
     values = [str(getattr(node, "value", "")) for node in dashboard.main if node.type in ("error", "subheader")]
@@ -340,7 +340,7 @@ def test_the_axis_of_probabilities_is_0_to_1(app, finished):
     assert charts(dashboard)[0]["encoding"]["x"]["scale"]["domain"] == [0, 1]
 
 
-def test_the_three_likeliest_diagnoses_stand_first_each_with_a_text_and_a_level_of_risk(app, finished):
+def test_the_three_likeliest_diagnoses_come_first_each_with_a_text_and_a_level_of_risk(app, finished):
     dashboard = predicted(app(), np.load(finished / "data/prepared/images.npy")[0])
     likeliest = [element.label for element in dashboard.expander if element.label[:2] in ("1.", "2.", "3.")]
     shares = [float(label.rpartition(": ")[2].rstrip("%")) for label in likeliest]

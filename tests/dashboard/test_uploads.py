@@ -60,7 +60,7 @@ def test_every_form_of_a_table_gives_the_same_predictions(predictions, tmp_path)
         np.testing.assert_allclose(upload.predictions.probabilities, predictions.probabilities, atol=1e-12)
 
 
-def test_the_workspaces_table_is_not_asked_where_the_file_says_it_all(predictions, tmp_path):
+def test_the_workspaces_table_is_not_read_where_the_file_is_complete(predictions, tmp_path):
     (tmp_path / "metadata.csv").write_text("image_id,dx,lesion_id\nimage00000,vasc,other\n")
     assert len(read("a.csv", csv(table_of(predictions)), metadata=tmp_path / "metadata.csv").predictions.labels)
 

@@ -29,8 +29,8 @@ def comparison(verdict, difference=0.05, margin=0.02):
 
 
 @pytest.mark.parametrize("verdict", VERDICTS)
-def test_a_pair_is_judged_alike_from_either_side(verdict):
-    """Which of two is better does not depend on which is chosen first; difference and interval turn."""
+def test_the_verdict_does_not_depend_on_the_order_of_the_pair(verdict):
+    """Which of two is better does not depend on which is chosen first; difference and interval change sign."""
     table = comparison(verdict)
     forward, reversed_row = (
         words.judged_pair(table, *pair, "balanced_accuracy") for pair in (("one", "two"), ("two", "one"))

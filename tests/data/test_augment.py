@@ -102,7 +102,7 @@ def test_colour_changes_are_torchvisions():
         assert (augmented - expected).abs().max() < 1.5e-3, change
 
 
-def test_a_third_of_a_turn_of_hue_makes_red_green():
+def test_a_hue_rotation_by_120_degrees_makes_red_green():
     red = torch.tensor([200.0, 60.0, 60.0]).view(1, 3, 1, 1).expand(1, 3, 4, 4)
     hue = []
     for turn in (1 / 3, -1 / 3):
@@ -139,7 +139,7 @@ def test_either_axis_is_magnified_by_itself_after_the_turn():
     torch.testing.assert_close((linear[:, :, 0] * linear[:, :, 1]).sum(1), torch.zeros(2000), atol=1e-5, rtol=0)
 
 
-def test_without_them_the_new_changes_take_nothing_from_the_generator():
+def test_changes_that_are_off_draw_nothing_from_the_generator():
     before, after = generator(), generator()
     draw(Augmentation(scale=(0.9, 1.1), contrast=0.1), 4, before)
     draw(Augmentation(scale=(0.9, 1.1), contrast=0.1, contrast_by_channel=True), 4, after)
@@ -224,7 +224,7 @@ def test_cutmix_labels_follow_the_pixels_that_were_kept():
     assert draw_mix(NO_CHANGE, 4, generator()) is None
 
 
-def test_all_of_it_on_bytes_is_all_of_it_on_floats():
+def test_all_changes_on_bytes_are_those_on_floats():
     images = pictures()
     drawn = draw(PRESETS["dermoscopy"], 8, generator())
     difference = (augment(images, drawn).float() - augment(images.float(), drawn)).abs()

@@ -140,7 +140,7 @@ def test_a_next_call_goes_on_where_the_last_one_gave_up(server, tmp_path):
     assert server.asked[-1]["Range"] == "bytes=1000-"
 
 
-def test_waits_grow_and_progress_starts_them_anew(server, tmp_path):
+def test_waits_grow_and_progress_resets_them(server, tmp_path):
     server.faults = [answers(503)] * 3 + [5000] + [answers(500)] * 2
     with serving(server) as url:
         _, waits = get(url, tmp_path)
@@ -156,7 +156,7 @@ def test_a_server_without_ranges_sends_everything_again(server, tmp_path):
     assert path.read_bytes() == CONTENT
 
 
-def test_another_part_than_asked_for_begins_anew(server, tmp_path):
+def test_a_range_that_was_not_requested_restarts_the_download(server, tmp_path):
     wrong = answers(206, CONTENT[10:], Content_Range=f"bytes 10-{len(CONTENT) - 1}/{len(CONTENT)}")
     server.faults = [40_000, wrong]
     with serving(server) as url:
@@ -194,7 +194,7 @@ def test_wrong_bytes_are_fetched_again_and_then_refused(server, tmp_path):
     assert path.read_bytes() == CONTENT
 
 
-def test_a_damaged_part_does_not_spoil_the_next_attempt(server, tmp_path):
+def test_a_damaged_part_is_not_used_by_the_next_attempt(server, tmp_path):
     (tmp_path / "file.zip.part").write_bytes(b"PK" + b"garbage" * 100)
     with serving(server) as url:
         path, _ = get(url, tmp_path)

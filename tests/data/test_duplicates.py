@@ -36,7 +36,7 @@ def test_equal_files_and_equal_pixels():
     assert exact_duplicates(files.iloc[:2]).empty
 
 
-def test_hashes_know_every_flip_and_turn():
+def test_hashes_recognise_every_flip_and_rotation():
     images = drawn(5)
     plain = perceptual_hashes(images)
     rotated = perceptual_hashes(np.ascontiguousarray(np.rot90(images[:, ::-1], 1, axes=(1, 2))))
@@ -55,7 +55,7 @@ def test_whitened_features_have_unit_variance_and_no_correlation():
     np.testing.assert_allclose(np.linalg.norm(white.unit(features), axis=1), 1, atol=1e-5)
 
 
-def test_candidates_are_near_in_both_senses():
+def test_candidates_are_near_by_hash_and_by_features():
     images = drawn(40)
     images[7] = np.clip(images[3].astype(int) + 4, 0, 255)  # the same picture, a little brighter
     hashes = perceptual_hashes(images)

@@ -74,7 +74,7 @@ def test_a_frames_size_is_known_from_the_photographs(size):
 
 
 @pytest.mark.parametrize("how", [*METHODS, "squash_bicubic"])
-def test_squares_are_indexed_like_the_array_they_stand_for(how):
+def test_squares_are_indexed_like_an_array(how):
     rng = np.random.default_rng(0)
     frames = rng.integers(0, 255, (6, 32, 48, 3), dtype=np.uint8)
     sizes = np.array([(32, 48), (32, 40), (32, 32)] * 2)

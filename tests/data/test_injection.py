@@ -77,7 +77,7 @@ def test_another_draw_takes_out_others_and_puts_in_the_same():
         (np.arange(16, 23), "2 takes 2 training lesions of akiec with one image and 2 further images of others"),
     ],
 )
-def test_too_few_images_of_a_class_are_said(training, message):
+def test_too_few_images_of_a_class_are_reported(training, message):
     dose = int(message[0])
     with pytest.raises(UserError, match=message):
         inject(IDS, LESIONS, LABELS, training, TESTED, dose, np.random.default_rng(0))

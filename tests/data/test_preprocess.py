@@ -45,7 +45,7 @@ def test_shades_of_gray_leaves_grey_light_and_black_alone():
     assert shades_of_gray(red)[..., 1:].max() == 0
 
 
-def test_dullrazor_paints_dark_hairs_over_and_leaves_skin_and_lesion():
+def test_dullrazor_removes_dark_hairs_and_keeps_skin_and_lesion():
     skin = np.full((120, 160, 3), (205, 160, 140), dtype=np.uint8)
     rows, columns = np.ogrid[:120, :160]
     skin[(rows - 60) ** 2 + (columns - 110) ** 2 < 25**2] = (90, 60, 50)  # a lesion, much wider than a hair

@@ -25,7 +25,7 @@ def test_every_relative_link_leads_to_a_file(page):
         assert links.linked_file(target, page).exists(), f"{page}: {target}"
 
 
-def test_a_link_is_moved_as_the_sites_root_demands():
+def test_a_link_is_rewritten_relative_to_the_sites_root():
     text = "[a](../benchmarks/validity.md#x) [b](margins.md) `[c](../no.md)` [d](https://x.org) [e](#here)"
     moved = links.relink(text, "docs/registry.md")
     assert moved == "[a](benchmarks/validity.md#x) [b](margins.md) `[c](../no.md)` [d](https://x.org) [e](#here)"

@@ -36,7 +36,7 @@ def test_every_command_has_a_section_with_what_its_help_lists():
         assert options <= {spelling for item in documented_parameters for spelling in item.names}, name
 
 
-def test_every_parameter_stands_once_in_its_section():
+def test_every_parameter_is_listed_once_in_its_section():
     text = fills.fill("parameters")
 
     def check(section: type[Section], heading: str):

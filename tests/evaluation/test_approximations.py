@@ -1,4 +1,4 @@
-"""What is known to be off is said where it is shown, and nothing is said where all holds."""
+"""Approximate figures have a warning where they are shown, and others have none."""
 
 import numpy as np
 import pytest

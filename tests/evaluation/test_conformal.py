@@ -15,7 +15,7 @@ def test_the_quantile_is_the_right_order_statistic():
     scores = np.arange(1, 20) / 20  # 19 of them
     assert conformal_quantile(scores, 0.9) == pytest.approx(18 / 20)  # ⌈20 · 0.9⌉ = 18th
     assert conformal_quantile(scores[:9], 0.9) == pytest.approx(9 / 20)
-    assert conformal_quantile(scores[:8], 0.9) == np.inf  # eight cannot promise nine tenths
+    assert conformal_quantile(scores[:8], 0.9) == np.inf  # eight scores have no 90% quantile
     assert conformal_quantile(np.array([]), 0.9) == np.inf
 
 
@@ -61,7 +61,7 @@ def test_lac_agrees_with_mapie():
 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("by_class", [False, True])
-def test_coverage_of_exchangeable_lesions_is_what_was_promised(method, by_class):
+def test_coverage_of_exchangeable_lesions_is_nominal(method, by_class):
     """1,000 times: calibrate on half of the lesions, look at one image of another lesion."""
     predictions = simulated(700, strength=1.2, seed=3)
     p, labels = predictions.probabilities[0], predictions.labels
@@ -112,7 +112,7 @@ def test_one_image_of_each_lesion_is_drawn_and_not_always_the_same():
     assert len(drawn) == 6
 
 
-def test_repeated_images_do_not_buy_confidence():
+def test_repeated_images_do_not_change_the_threshold():
     """Twenty copies of every calibration lesion leave the threshold as it was when lesions are counted once."""
     predictions = simulated(200)
     rng = np.random.default_rng(0)

@@ -24,7 +24,7 @@ def value(objective, labels, answers):
     return f1_score(labels, answers, average="macro")
 
 
-def test_balanced_accuracy_is_bests_by_logit_adjustment():
+def test_balanced_accuracy_is_maximised_by_logit_adjustment():
     """Menon et al. 2021: with τ = 1 the answer is the class of the largest p / π."""
     labels, p = drawn(20_000, 0)
     rule = fit_decision_rule("balanced_accuracy", labels, p)
@@ -85,7 +85,7 @@ def test_scores_are_rows_whose_largest_entry_is_the_answer(objective):
 
 
 @pytest.mark.parametrize("objective", OBJECTIVES)
-def test_a_class_without_validation_images_is_no_obstacle(objective):
+def test_a_class_without_validation_images_is_allowed(objective):
     labels, p = drawn(1000, 6)
     kept = labels != 3
     rule = fit_decision_rule(objective, labels[kept], p[kept])

@@ -133,7 +133,7 @@ def test_the_order_of_images_names_of_lesions_and_the_side_of_the_event_do_not_m
     assert mirrored.squared == pytest.approx(expected.squared, rel=0.05)  # edges of bins fall between other images
 
 
-def test_copies_of_images_add_no_knowledge_and_lesions_do():
+def test_copies_of_images_do_not_narrow_the_interval_and_lesions_do():
     confidence, hits, lesion = drawn(39, seed=8, shift=0.5)  # one bin
     plain = rms_calibration_error(confidence, hits, lesion, 15)
     copied = rms_calibration_error(*(np.concatenate([part, part], axis=-1) for part in (confidence, hits, lesion)), 15)

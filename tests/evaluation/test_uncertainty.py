@@ -40,7 +40,7 @@ def test_a_weight_is_as_many_copies():
         assert weighted[column] == pytest.approx(repeated, abs=0.02)
 
 
-def test_doubt_where_the_errors_are_beats_doubt_elsewhere():
+def test_uncertainty_at_the_errors_gives_a_lower_risk():
     correct = np.arange(100) < 80
     errors_last, errors_first = select(correct, -np.arange(100.0)), select(correct, np.arange(100.0))
     unit_weights = np.ones((100, 1))

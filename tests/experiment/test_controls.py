@@ -83,7 +83,7 @@ def test_the_first_repeat_has_the_hash_of_a_split_without_repeats(workspace_fold
     assert opened(workspace_folder, repeats=3).hashes(0) == before
 
 
-def test_a_partition_that_the_split_lacks_is_said(workspace_folder):
+def test_a_partition_that_the_split_lacks_is_reported(workspace_folder):
     inputs = Inputs(Workspace(workspace_folder), TrainParams(**SMALL, repeats=[1]), SplitParams(repeats=2))
     with pytest.raises(UserError, match=r"lesion\.csv: has no column part_1; run `skinlesion split`"):
         inputs.rows(0, "train", 1)
@@ -176,7 +176,7 @@ def test_photographs_are_predicted_by_the_first_partitions_models(evaluated):
     assert predictor.calibrated
 
 
-def test_a_model_on_one_partition_meets_its_twin_on_that_one(evaluated):
+def test_a_model_on_one_partition_is_compared_with_its_twin_on_that_one(evaluated):
     """film was run on repeat 0 alone; the gain over its twin is that of repeat 0."""
     params, workspace = evaluated
     figures = metadata(params, workspace)
@@ -242,7 +242,7 @@ def test_training_lesions_of_a_placebo_keep_the_distribution_of_records(workspac
     assert not before.equals(after)
 
 
-def test_a_placebo_does_not_look_at_diagnoses(workspace_folder):
+def test_a_placebo_does_not_depend_on_diagnoses(workspace_folder):
     """Nor at the records of whatever is not trained on."""
     before = opened(workspace_folder, fusion="concat", records="permuted")
     exchanged = before.shown_table(Run(0, 0))

@@ -102,7 +102,7 @@ def test_a_revision_older_than_the_pipeline_has_no_experiments(repository, run):
     assert "now image: only this revision has it" in outcome.out
 
 
-def test_a_folder_younger_than_the_revision(repository, run, tmp_path):
+def test_a_folder_created_after_the_revision(repository, run, tmp_path):
     """The .dvc folder lies below the repository's top and is not there in the older revision."""
     folder = tmp_path / "top"
     folder.mkdir()

@@ -98,7 +98,7 @@ def test_space_is_allocated_before_the_first_write(tmp_path):
 
 
 @pytest.mark.parametrize("number", [errno.EOPNOTSUPP, errno.EINVAL])
-def test_where_nothing_can_be_allocated_the_room_is_looked_at(tmp_path, monkeypatch, number):
+def test_where_nothing_can_be_allocated_the_free_space_is_checked(tmp_path, monkeypatch, number):
     def fail(*args):
         raise OSError(number, os.strerror(number))
 

@@ -1,4 +1,4 @@
-"""Servers that send rubbish: one line with the reason, and nothing that could be taken for the file."""
+"""Servers with malformed answers: one line with the reason, and nothing that could be taken for the file."""
 
 import hashlib
 import os
@@ -179,7 +179,7 @@ def test_a_full_disk_is_no_failure_of_the_connection(tmp_path):
 
 
 @pytest.mark.parametrize("answer", [b"", b"\x00\xff" * 99, b"HTTP/1.1 abc\r\n\r\n", OK + b"X: y\r\n" * 500])
-def test_a_model_hub_that_sends_rubbish_is_not_reached(answer):
+def test_a_model_hub_with_malformed_answers_is_reported_as_not_reached(answer):
     with answering(answer) as url:
         assert pretrained._answers(url) is False
 

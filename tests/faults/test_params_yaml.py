@@ -148,12 +148,12 @@ def _check_text(text, folder, run):
 
 @cases(12)
 @given(text=edited_texts())
-def test_spoilt_text_ends_in_one_line(tmp_path, run, text):
+def test_edited_text_ends_in_one_line(tmp_path, run, text):
     _check_text(text, tmp_path, run)
 
 
 @pytest.mark.slow
 @cases(1500)
 @given(text=edited_texts())
-def test_much_spoilt_text_ends_in_one_line(tmp_path, run, text):
+def test_many_edited_texts_end_in_one_line(tmp_path, run, text):
     _check_text(text, tmp_path, run)

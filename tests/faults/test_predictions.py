@@ -142,7 +142,7 @@ def test_a_changed_byte_of_a_compressed_file_is_noticed(tmp_path, good):
         read_predictions(tmp_path / "p.csv.gz")
 
 
-def test_a_bomb_and_a_huge_file_are_refused(tmp_path, monkeypatch):
+def test_a_decompression_bomb_and_a_huge_file_are_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(table_files, "LARGEST_UNPACKED", 10_000_000)
     (tmp_path / "p.csv.gz").write_bytes(gzip.compress(b"0" * 20_000_000))
     with pytest.raises(UserError, match="more than 10,000,000 bytes when unpacked"):

@@ -36,7 +36,7 @@ def trained(finished, tmp_path):
 
 @pytest.fixture(scope="module")
 def damaged(finished, tmp_path_factory):
-    """Return another copy, which every example of a strategy damages and mends again."""
+    """Return another copy, which every example of a strategy damages and restores."""
     folder = tmp_path_factory.mktemp("damaged") / "workspace"
     shutil.copytree(finished, folder)
     return opened(folder)
@@ -116,7 +116,7 @@ def test_weights_are_checked_even_where_the_checksum_was_written_anew(trained, d
         TrainedRun.open(trained.inputs, trained.models, RUN, any_version=True)
 
 
-def test_training_again_mends_damaged_weights(trained, run):
+def test_training_again_replaces_damaged_weights(trained, run):
     before = snapshot(trained.models)
     DAMAGE["empty"](trained.weights)
     check_refused(run("evaluate", "--experiment", "concat", cwd=trained.folder), "weights.safetensors", "train` again")
@@ -277,7 +277,7 @@ def test_the_lock_of_a_killed_process_holds_nothing(trained, run):
 
 
 def move_one_image(folder, column="part"):
-    """Put one image of a lesion that has several into another part, by hand."""
+    """Move one image of a lesion that has several to another part."""
     path = folder / "data/splits/lesion.csv"
     split = pd.read_csv(path)
     row = split.index[split["lesion_id"].duplicated()][0]
@@ -286,7 +286,7 @@ def move_one_image(folder, column="part"):
     return split.loc[row, "lesion_id"]
 
 
-def test_a_torn_lesion_is_refused(workspace_folder, run):
+def test_a_lesion_in_two_parts_is_refused(workspace_folder, run):
     lesion = move_one_image(workspace_folder)
     outcome = run("train", "--experiment", "image", cwd=workspace_folder)
     check_refused(outcome, "lesion.csv", lesion, "skinlesion split")

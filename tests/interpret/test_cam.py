@@ -100,7 +100,7 @@ def test_rollout_of_equal_attention_is_equal_everywhere():
     np.testing.assert_allclose(activation_maps(explained, images, None, np.zeros(3, int), "rollout"), 1, atol=1e-5)
 
 
-def test_what_cannot_be_mapped_is_said():
+def test_what_cannot_be_mapped_is_reported():
     explained, images, _ = model_of(TINY, "none")
     with pytest.raises(UserError, match="no vision transformer"):
         activation_maps(explained, images, None, np.zeros(3, int), "rollout")
@@ -118,7 +118,7 @@ def test_energy_and_pointing_by_hand():
     np.testing.assert_allclose(pointing_hit(maps, masks), [1, 0, np.nan])
 
 
-def test_rank_correlation_sees_order_alone():
+def test_rank_correlation_depends_on_order_alone():
     maps = np.random.default_rng(0).random((2, 5, 5))
     np.testing.assert_allclose(rank_correlation(maps, maps**3), 1)
     np.testing.assert_allclose(rank_correlation(maps, -maps), -1)

@@ -13,7 +13,7 @@ from skinlesion.params import TrainParams
 from tests.conftest import TINY
 
 
-def test_a_backbone_says_what_input_it_wants():
+def test_a_backbone_preprocesses_its_input():
     backbone = load_backbone(TINY, "none", 32)
     inputs = backbone.preprocess(torch.zeros(2, 48, 48, 3, dtype=torch.uint8))
     assert inputs.shape == (2, 3, 32, 32)
@@ -70,7 +70,7 @@ def test_pooled_features_are_the_mean_of_the_map_or_the_models_own(name):
         torch.testing.assert_close(whole.mean(dim=(2, 3)), pooled, atol=1e-5, rtol=1e-4)
 
 
-def test_a_map_of_channels_last_transformers_is_turned_round():
+def test_a_map_of_channels_last_transformers_is_transposed():
     backbone = load_backbone("swin_tiny_patch4_window7_224", "none")
     with torch.inference_mode():
         feature_map = backbone.features(backbone.module, torch.zeros(1, 3, 224, 224), "map", None)

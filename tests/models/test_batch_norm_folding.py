@@ -1,4 +1,4 @@
-"""Networks with folded batch normalisation: the same answers, fewer layers, and nothing folded that must not be."""
+"""Networks with folded batch normalisation: the same outputs, fewer layers, and nothing folded that must not be."""
 
 import pytest
 import torch
@@ -13,7 +13,7 @@ def norms(module):
 
 
 def randomise_batch_norm(module):
-    """Give every batch normalisation statistics and weights that matter."""
+    """Give every batch normalisation random statistics and weights."""
     generator = torch.Generator().manual_seed(1)
     for layer in module.modules():
         if isinstance(layer, nn.BatchNorm2d):
@@ -29,7 +29,7 @@ def randomise_batch_norm(module):
     ("name", "remaining"),
     [("tf_efficientnet_lite0", 0), ("resnet18", 0), ("mobilenetv3_small_050", 0), ("densenet121", 62)],
 )
-def test_the_copy_says_the_same_with_fewer_layers(name, remaining):
+def test_the_copy_gives_the_same_output_with_fewer_layers(name, remaining):
     module = randomise_batch_norm(load_backbone(name, "none", 96).module)
     generator = torch.Generator().manual_seed(0)
     before = norms(module)
@@ -58,6 +58,6 @@ class SharedOutput(nn.Module):
         return self.norm(convolved) + convolved
 
 
-def test_an_output_that_something_else_reads_too_is_left_alone():
+def test_an_output_that_another_layer_uses_too_is_not_folded():
     module = randomise_batch_norm(SharedOutput())
     assert fold_batch_norm(module, torch.randn(2, 3, 8, 8)) is module

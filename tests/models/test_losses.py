@@ -86,7 +86,7 @@ def test_costs_without_weight_are_cross_entropy():
     assert value(loss) == pytest.approx(value(CrossEntropy(WEIGHTS)), rel=1e-12)
 
 
-def test_the_cost_matrix_is_one_off_the_diagonal_unless_said():
+def test_the_cost_matrix_is_one_off_the_diagonal_by_default():
     matrix = cost_matrix({"mel": {"nv": 10.0}})
     mel, nv = CLASSES.index("mel"), CLASSES.index("nv")
     assert matrix[mel, nv] == 10

@@ -1,4 +1,4 @@
-"""Metadata encoders: fitted on training rows, at ease with what is missing, unseen or absent."""
+"""Metadata encoders: fitted on training rows; missing, unseen and absent values are encoded."""
 
 import numpy as np
 import pandas as pd
@@ -39,7 +39,7 @@ def test_onehot_imputes_the_training_mean_and_flags_it():
     np.testing.assert_array_equal(encoded[:, 2:].sum(axis=1), 2)  # one sex and one site each
 
 
-def test_onehot_is_fitted_on_training_rows_alone_and_survives_the_unseen():
+def test_onehot_is_fitted_on_training_rows_alone_and_accepts_unseen_values():
     encoder = fit_encoder("onehot", people())
     unseen = people(sex=["other", "male", "male"], localization=["moon", "back", "back"], age=[300.0, 0.0, 50.0])
     encoded = encoder.encode(unseen)
@@ -84,7 +84,7 @@ def test_embedding_codes_stay_below_their_number_of_categories():
 
 
 @pytest.mark.parametrize(("name", "age"), KINDS)
-def test_state_survives_json(name, age):
+def test_state_is_restored_from_json(name, age):
     import json
 
     encoder = fit_encoder(name, people(), age)
@@ -137,7 +137,7 @@ def test_field_inputs_of_onehot_are_the_columns_themselves():
 
 @pytest.mark.parametrize(("record", "field"), [(1.0, 0.0), (0.0, 1.0)])
 def test_metadata_dropout_shows_missing_as_missing(record, field):
-    """A dropped field looks exactly as a record without it does, so a model meets at test time what it has seen."""
+    """A dropped field looks exactly as a record without it, so that training has both kinds of records."""
     encoder = fit_encoder("onehot", people())
     metadata = torch.from_numpy(encoder.encode(people()))
     labels = torch.zeros(3, dtype=torch.int64)

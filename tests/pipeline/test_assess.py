@@ -98,7 +98,7 @@ def test_score_without_validation_parts_fits_nothing(evaluated, run):
     assert "give --validation too" in rejected.err
 
 
-def test_nothing_tested_reaches_what_is_fitted(evaluated, run, tmp_path):
+def test_fitted_values_do_not_depend_on_test_labels(evaluated, run, tmp_path):
     """Test labels turned into others change no temperature and no threshold."""
     from skinlesion.analysis.assessment.conformal import fit_run
     from skinlesion.analysis.assessment.decisions import thresholds
@@ -127,7 +127,7 @@ def test_nothing_tested_reaches_what_is_fitted(evaluated, run, tmp_path):
         )
 
 
-def test_metadata_says_what_it_adds_against_its_twin(evaluated, run):
+def test_metadata_reports_the_gain_over_the_twin(evaluated, run):
     outcome = run("metadata", cwd=evaluated)
     assert outcome.code == 0, outcome.err
     out = evaluated / "reports/metadata"

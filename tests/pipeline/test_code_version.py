@@ -59,7 +59,7 @@ def canonical_form(source: str) -> str:
         ("x = f'{a}' ''", "x = f'{a}'"),
     ],
 )
-def test_the_same_code_in_other_clothes(first, second):
+def test_the_same_code_written_differently_has_one_canonical_form(first, second):
     assert canonical_form(first) == canonical_form(second)
 
 
@@ -82,7 +82,7 @@ def test_the_same_code_in_other_clothes(first, second):
         ("if a:\n    b\nc", "if a:\n    b\n    c"),
     ],
 )
-def test_other_code(first, second):
+def test_other_code_has_another_canonical_form(first, second):
     assert canonical_form(first) != canonical_form(second)
 
 
@@ -164,7 +164,7 @@ def test_every_source_is_part_of_prepare(path):
     assert path.relative_to(PACKAGE).as_posix() in closure("stages.prepare")
 
 
-def test_training_stands_on_what_decides_weights_and_on_nothing_that_shows_them():
+def test_training_depends_on_what_decides_weights_and_on_nothing_that_shows_them():
     files = closure("stages.train")
     assert {"models/losses.py", "models/fusion.py", "training/fit.py", "data/augment.py", "data/splits.py"} <= files
     subpackages = {name.partition("/")[0] for name in files}
@@ -172,7 +172,7 @@ def test_training_stands_on_what_decides_weights_and_on_nothing_that_shows_them(
     assert not files & NOT_COMPUTING
 
 
-def test_features_stand_without_the_training_loop():
+def test_features_do_not_depend_on_the_training_loop():
     files = closure("training.features")
     assert {"training/features.py", "models/backbones.py", "models/pretrained.py", "data/augment.py"} <= files
     assert not files & {"training/fit.py", "models/losses.py", "models/fusion.py", "stages/train.py"}

@@ -55,7 +55,7 @@ def test_two_processes_train_what_one_does(workspace_folder, run):
     assert run("train", *flags, "--out", "runs/one", cwd=workspace_folder).code == 0
     completed = torchrun(workspace_folder, 29417, "train", *flags, "--out", "runs/two")
     assert completed.returncode == 0, completed.stderr[-2000:]
-    assert completed.stdout.count("training into") == 1  # one process speaks
+    assert completed.stdout.count("training into") == 1  # one process prints
     single_process, two_processes = (predictions(workspace_folder, run, name) for name in ("one", "two"))
     np.testing.assert_allclose(single_process, two_processes, atol=1e-4)
     assert (single_process.std(axis=0) > 1e-3).any()  # the predictions say something at all
@@ -84,7 +84,7 @@ def test_runs_spread_over_devices_are_the_runs_of_one(workspace_folder):
         assert (out / name).read_bytes() == (workspace_folder / "runs/one" / name).read_bytes()
 
 
-def test_a_mistake_in_a_process_is_the_users_to_see():
+def test_a_user_error_in_a_process_is_raised():
     with pytest.raises(UserError, match=r"too large \["):
         run_on_devices(fails, ("too large",), [1, 2], ["cpu", "cpu"])
 
@@ -162,7 +162,7 @@ def test_processes_end_with_the_one_that_started_them(tmp_path, signal_name):
 
 
 def is_running(process: int) -> bool:
-    """Return whether a process is there and not a zombie that nobody has waited for."""
+    """Return whether a process exists and is not a zombie."""
     try:
         return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except (FileNotFoundError, ProcessLookupError):

@@ -189,7 +189,7 @@ def test_diff_shows_the_experiment_that_changed_with_interval_and_verdict(reposi
         assert (repository / f"reports/runs/{name}/predictions.csv").stat().st_size > 1000
 
 
-def test_diff_says_plainly_what_it_cannot_have(repository, tmp_path):
+def test_diff_reports_missing_predictions_and_an_unknown_revision(repository, tmp_path):
     clone = tmp_path / "clone"
     call(tmp_path, "git", "clone", "-q", str(repository), str(clone))
     output = call(clone, "skinlesion", "diff", "HEAD", "HEAD", "--replicates", "100")

@@ -67,7 +67,7 @@ def test_an_ensemble_is_the_weighted_mean_of_its_members_run_by_run(evaluated, r
 
 
 def test_test_labels_do_not_reach_the_weights(evaluated, run):
-    """Test predictions turned upside down leave every weight as it was."""
+    """Test predictions with their classes in reverse order leave every weight as it was."""
     run("ensemble", "--name", "both", cwd=evaluated)
     weights = evaluated / "reports/ensembles/both/weights.csv"
     before = weights.read_bytes()
@@ -91,7 +91,7 @@ def test_members_that_do_not_fit_are_named(evaluated, run):
         assert part in outcome.err
 
 
-def test_statistics_meet_on_the_images_two_models_share(evaluated, run):
+def test_statistics_use_the_images_that_two_models_share(evaluated, run):
     """An experiment of one fold is compared with one of two on the fold they share; an ensemble is a model like any."""
     run("ensemble", "--name", "both", cwd=evaluated)
     params = yaml.safe_load((evaluated / "params.yaml").read_text())

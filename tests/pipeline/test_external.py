@@ -100,7 +100,7 @@ def test_external_figures_come_from_the_mean_over_folds(outside, run):
     assert "balanced_accuracy_low" not in figures
     assert "that an interval needs" in notes["undefined"]["balanced_accuracy_low"]
 
-    # The whole road to the report, pairs included.
+    # All later stages up to the report, pairs included.
     for args in (
         ("train", "--experiment", "image"), ("evaluate", "--experiment", "image"), ("assess", "image"),
         ("assess", "concat"), ("metadata",), ("explain",), ("stats",), ("report",),

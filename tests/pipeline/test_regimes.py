@@ -154,7 +154,7 @@ def test_a_run_cut_off_in_either_phase_ends_in_the_same_bytes(folder, monkeypatc
 
 
 @pytest.mark.parametrize("fusion", [*FUSIONS, "metadata_only"])
-def test_thirty_two_images_can_be_learned_by_heart(fusion):
+def test_thirty_two_images_can_be_overfitted(fusion):
     """Every fusion has the capacity to overfit; metadata alone is given records that differ."""
     from skinlesion.data.augment import NO_CHANGE  # noqa: F401 (pixels come plain)
     from skinlesion.models.losses import make_loss

@@ -17,7 +17,7 @@ def change_one_digit(text: str, before: str) -> str:
 
 
 @pytest.mark.parametrize("quick", [True, False])
-def test_everything_comes_out_again(reported, run, quick):
+def test_everything_is_reproduced(reported, run, quick):
     outcome = run("verify", "--readme", "README.md", *(["--quick"] if quick else []), cwd=reported)
     assert outcome.code == 0, outcome.out + outcome.err
     assert "all figures were reproduced" in outcome.out

@@ -121,7 +121,7 @@ def test_an_export_replaces_its_own_folder_and_no_other(reported, run, tmp_path)
         ((), "give --out FILE.onnx, or --to hf and a folder"),
     ],
 )
-def test_what_an_export_needs_is_said(reported, run, options, problem):
+def test_what_an_export_needs_is_reported(reported, run, options, problem):
     outcome = run("export", "image", *options, cwd=reported)
     assert outcome.code == 2
     assert problem in outcome.err

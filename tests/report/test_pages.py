@@ -65,7 +65,7 @@ def test_sections_without_content_are_left_out(results):
     assert sections.external(results) is None
 
 
-def test_a_published_system_stands_beside_what_became_of_it(results):
+def test_a_published_system_is_shown_beside_its_reproduction(results):
     system = PublishedParams(
         system="Somebody 2020",
         published={"macro_f1": 0.5, "top_2_accuracy": 0.75},
@@ -160,7 +160,7 @@ def test_cards_say_what_the_model_must_not_be_used_for(reported):
     assert not (reported / "reports/cards/both.md").exists()
 
 
-def test_figures_and_tables_stand_beside_the_report(reported):
+def test_figures_and_tables_are_written_beside_the_report(reported):
     names = {path.stem for path in (reported / "reports/figures").glob("*.svg")}
     assert {"claims", "differences", "gains", "leader_board", "confusion_image", "assessment_1"} <= names
     tex = (reported / "reports/results.tex").read_text()

@@ -53,19 +53,19 @@ def test_the_warning_that_matters_most_comes_first():
         ("mel", {"mel": 0.3, "bcc": 0.6}, ("bcc is likelier",)),
     ],
 )
-def test_answer_and_risk_do_not_contradict_each_other_without_a_word(answer, probabilities, expected):
+def test_a_contradiction_between_answer_and_risk_has_a_remark(answer, probabilities, expected):
     remarks = remarks_of(row(answer, probabilities))
     assert len(remarks) == len(expected)
     for remark, words in zip(remarks, expected, strict=True):
         assert words in remark
 
 
-def test_where_a_risk_holds_is_said_or_that_it_holds_nowhere():
+def test_the_prevalence_that_a_risk_is_calibrated_to_is_stated():
     assert prevalence_text(0.1951, "ham10000") == "where 19.5% of images are, as in HAM10000"
     assert prevalence_text(None, "ham10000").startswith("not calibrated to any share of malignant images")
 
 
-def test_who_answered_and_how_far_the_photograph_is():
+def test_the_model_and_the_distance_from_the_training_images_are_stated():
     assert answered_by(row()) == "answered by image, a model of the image alone; nothing known of the patient"
     with_record = row(experiment="concat", sees="image and record", record=True)
     assert answered_by(with_record) == "answered by concat, a model of image and record; age, sex or localization known"

@@ -82,7 +82,7 @@ def test_how_many_models_there_are():
     assert tables.count_models(5, 3, 3) == "3 partitions × 5 folds × 3 seeds"
 
 
-def test_the_sentence_below_the_table_tells_partitions_from_seeds():
+def test_the_sentence_below_the_table_distinguishes_partitions_from_seeds():
     notes = SYSTEM.notes | {
         "versions": dict.fromkeys(("skinlesion", "torch", "timm"), "1"), "device": {"type": "cpu", "threads": 2},
         "data": {"images_sha256": "0" * 64}, "confidence": 0.95, "intervals": "over lesions and trainings",

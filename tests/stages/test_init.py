@@ -122,7 +122,7 @@ def test_a_stage_that_fails_shows_its_last_lines(dvc, monkeypatch):
     assert [line for line in printed if line.startswith("[")] == ["[2/2] train image …"]  # without a time
 
 
-def test_what_the_figures_rest_on_stands_before_the_answer(dvc):
+def test_the_notice_of_synthetic_data_comes_before_the_answer(dvc):
     init(dvc / "new")
     (dvc / "new/reports").mkdir()
     (dvc / "new/reports/headline.md").write_text("The answer.\n\n| a | table |\n|---|---|\n\nSYNTHETIC data.\n")
@@ -140,7 +140,7 @@ def test_a_folder_of_something_else_is_refused(dvc):
 
 
 def test_messages_in_an_empty_folder_lead_to_a_command_that_works_there(tmp_path):
-    """No circle: what a message names can be run in the same folder."""
+    """What a message names can be run in the same folder."""
     completed = subprocess.run(
         [sys.executable, "-m", "skinlesion", "prepare"], cwd=tmp_path, capture_output=True, text=True
     )

@@ -62,7 +62,7 @@ def numbered(table: pd.DataFrame, values: np.ndarray) -> pd.DataFrame:
 def published(archive, tmp_path):
     """A folder as a group publishes it: two models, a class table, and a table of figures."""
     _, table = archive
-    tested = table.iloc[1:401]  # the first and the last lesion are torn
+    tested = table.iloc[1:401]  # of the first and the last lesion only one image
     for seed, (name, skill) in enumerate((("good", 2.5), ("poor", 1.5))):
         numbered(tested, scores(tested, skill, seed)).to_csv(tmp_path / f"{name}_HAM.csv", index=False)
     pd.DataFrame(

@@ -1,4 +1,4 @@
-"""Results handed to trackers, which stand in here as modules that remember what they were told."""
+"""Results sent to trackers, which are replaced here by modules that record their calls."""
 
 import json
 import sys
@@ -68,7 +68,7 @@ def test_wandb_gets_the_same(finished, monkeypatch):
     assert all(tracked_run.ended and tracked_run.saved and "macro_auc" in tracked_run.summary for tracked_run in runs)
 
 
-def test_what_cannot_be_tracked_is_said(workspace_folder, finished, run, monkeypatch):
+def test_what_cannot_be_tracked_is_reported(workspace_folder, finished, run, monkeypatch):
     assert "no results here" in run("track", "mlflow", cwd=workspace_folder).err
     assert "did you mean mlflow" in run("track", "mlfow", cwd=finished).err
     monkeypatch.setitem(sys.modules, "mlflow", None)

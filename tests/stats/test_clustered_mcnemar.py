@@ -136,7 +136,7 @@ def test_clustered_mcnemar_ignores_doubled_images_and_the_order_of_models(method
     three_trainings = clustered_mcnemar(np.stack([a] * 3), np.stack([b] * 3), lesion, method)
     assert three_trainings.pvalue == pytest.approx(single.pvalue)
     assert three_trainings.discordant_clusters == single.discordant_clusters
-    assert mcnemar(np.r_[a, a], np.r_[b, b]).pvalue < mcnemar(a, b).pvalue  # the naive test believes the copies
+    assert mcnemar(np.r_[a, a], np.r_[b, b]).pvalue < mcnemar(a, b).pvalue  # the naive test counts the copies
     no_difference = clustered_mcnemar(np.stack([a, b, b]), np.stack([b, a, b]), lesion, method)
     assert (no_difference.statistic, no_difference.pvalue) == (0, 1)
     with pytest.raises(ValueError, match="yang"):

@@ -141,7 +141,7 @@ def test_one_lesion_of_a_class_leaves_the_variance_unknown():
     assert macro_auc_difference(labels, a, b, np.r_[0, 99, 1:41]).reason == ""
 
 
-def test_a_difference_without_spread_is_not_certain():
+def test_a_difference_without_variance_has_no_interval():
     """Perfect against reversed scores: every lesion differs alike, which is no estimate of a variance of 0."""
     positive = np.arange(20) < 8
     scores = np.stack([~positive, positive]).astype(float)

@@ -135,7 +135,7 @@ def test_the_variance_of_a_clustered_auc_is_obuchowskis_but_for_factors():
     assert macro.standard_error == pytest.approx(delong.standard_error, rel=0.02)
 
 
-def test_the_interval_of_an_auc_leans_on_newcombes_variance_where_lesions_are_few():
+def test_the_interval_of_an_auc_uses_newcombes_variance_where_lesions_are_few():
     rng = np.random.default_rng(3)
     labels = np.repeat([0, 1], [60, 8])  # benign, malignant: one image each
     scores = rng.normal(size=68) + 1.5 * labels

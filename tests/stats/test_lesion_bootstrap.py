@@ -98,7 +98,7 @@ def test_many_images_have_fewer_replicates(monkeypatch):
     assert LesionBootstrap(np.arange(500), replicates=150, seed=0).replicates == 150  # but where fewer are asked for
 
 
-def test_a_comparison_of_many_images_has_fewer_replicates_unless_told():
+def test_a_comparison_of_many_images_has_fewer_replicates_unless_given():
     plan = Plan(("accuracy",), "accuracy")
     expected = {10_015: 10_000, 20_000: 10_000, 100_000: 2_000, 10**7: 500}
     assert {images: plan.replicates_for(images) for images in expected} == expected
@@ -163,7 +163,7 @@ def test_many_lesions_are_resampled_in_groups(monkeypatch):
     by_group = LesionBootstrap(lesions, replicates=2000, seed=0)
     assert by_group.units == 1000
     assert by_group.lesions == 4000
-    assert (by_group.unit[::2] == by_group.unit[1::2]).all()  # a lesion is never torn
+    assert (by_group.unit[::2] == by_group.unit[1::2]).all()  # a lesion is in one group
     assert (np.bincount(by_group.unit) == 8).all()
     # Groups have the spread of lesions, and not that of images.
     values = np.repeat(np.random.default_rng(1).normal(size=4000), 2)

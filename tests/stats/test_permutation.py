@@ -47,7 +47,7 @@ def test_permutation_agrees_with_swapping_in_a_loop(trainings, count):
     assert [result[m].pvalue for m in metrics] == pytest.approx(list(expected))
 
 
-def test_swaps_are_fair_coins():
+def test_swaps_are_independent_with_probability_one_half():
     keep = np.concatenate([draw_swaps(child, 203) for child in np.random.SeedSequence(0).spawn(20)])
     assert set(np.unique(keep)) == {0.0, 1.0}
     assert keep.mean() == pytest.approx(0.5, abs=4 * 0.5 / np.sqrt(keep.size))
@@ -67,7 +67,7 @@ def test_the_seed_alone_decides():
     assert len({pvalue(seed=seed) for seed in range(5)}) > 1
 
 
-def test_permutation_sees_a_difference_and_none():
+def test_permutation_detects_a_difference_and_not_equal_models():
     labels, a, b, lesion = predictions(strength=(0.5, 2.5), lesions=120)
     assert permutation_test(labels, a, b, lesion, ["accuracy"], SCHEMA)["accuracy"].pvalue < 0.01
     assert permutation_test(labels, a, a, lesion, ["accuracy"], SCHEMA)["accuracy"].pvalue == 1

@@ -1,4 +1,4 @@
-"""Modules that stand in for trackers and remember what they were told, in a list with one entry per run."""
+"""Modules that replace trackers and record their calls, in a list with one entry per run."""
 
 import os
 import types

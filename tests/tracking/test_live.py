@@ -1,4 +1,4 @@
-"""Training told to a tracker, which stands in here as a module that remembers what it was told."""
+"""Training recorded by a tracker, which is replaced here by a module that records its calls."""
 
 import os
 import subprocess
@@ -22,7 +22,7 @@ COLUMNS = ["train_loss", "train_accuracy", "validation_loss", "validation_balanc
 
 @pytest.fixture
 def tracked_runs(monkeypatch):
-    """Return what the stand-ins were told: one entry per run of a tracker."""
+    """Return what the replaced trackers recorded: one entry per run of a tracker."""
     runs = []
     for name in ("dvclive", "mlflow", "wandb"):
         monkeypatch.setitem(sys.modules, name, getattr(fakes, name)(runs))
@@ -39,7 +39,7 @@ def history(folder, name="fold0-seed0"):
 
 
 def assert_same(tracked, table):
-    """Hold a tracker's run against the rows of a history.csv."""
+    """Check a tracker's run against the rows of a history.csv."""
     assert [step for step, _ in tracked["epochs"]] == list(range(1, len(table) + 1))
     for (_, metrics), row in zip(tracked["epochs"], table.itertuples(), strict=True):
         for column in COLUMNS:
@@ -86,7 +86,7 @@ def test_dvclive_writes_into_a_folder_of_its_own_and_leaves_git_and_dvc_alone(
     assert ignored.returncode == 0
 
 
-def test_phases_and_candidates_are_told_apart(workspace_folder, run, tracked_runs):
+def test_phases_and_candidates_are_distinguished(workspace_folder, run, tracked_runs):
     write_tracking_params(workspace_folder, "mlflow", train={"folds": [0], "regime": "two_stage", "finetune_epochs": 2})
     assert run("train", "--experiment", "concat", cwd=workspace_folder).code == 0
     assert_same(tracked_runs.pop(), history(workspace_folder))
@@ -98,7 +98,7 @@ def test_phases_and_candidates_are_told_apart(workspace_folder, run, tracked_run
     assert "1-head/train_loss" in tracked["epochs"][3][1]
 
 
-def test_a_run_that_goes_on_is_told_from_its_first_epoch(workspace_folder, run, tracked_runs, monkeypatch):
+def test_a_resumed_run_is_tracked_from_its_first_epoch(workspace_folder, run, tracked_runs, monkeypatch):
     write_tracking_params(workspace_folder, "mlflow", train={"folds": [0]})
 
     def cut_off(*args, report, **options):
@@ -166,7 +166,7 @@ def test_a_missing_package_ends_the_command_before_anything_is_trained(workspace
     assert "track.live" in run("train", "--experiment", "concat", cwd=workspace_folder).err
 
 
-def test_what_watches_a_training_is_no_part_of_what_it_computes(workspace_folder, run, tracked_runs):
+def test_tracking_changes_no_fingerprint_and_no_stage(workspace_folder, run, tracked_runs):
     """No stage depends on the section, no fingerprint does, and finished runs stay."""
     text = (ROOT / "dvc.yaml").read_text()
     stages = yaml.safe_load(text)["stages"].values()
@@ -187,7 +187,7 @@ def test_what_watches_a_training_is_no_part_of_what_it_computes(workspace_folder
     assert Params().track.live is None
 
 
-def test_of_processes_that_train_together_the_first_alone_tells(workspace_folder):
+def test_only_the_first_of_several_training_processes_tracks(workspace_folder):
     write_tracking_params(workspace_folder, "mlflow", train={"folds": [0], "batch_norm": "frozen"})
     (workspace_folder / "mlflow.py").write_text(fakes.MLFLOW_ON_DISK)
     command = [

@@ -1,4 +1,4 @@
-"""Tasks in parallel: in order, not far ahead, and what goes wrong is not swallowed."""
+"""Tasks in parallel: in order, not far ahead, and errors are raised."""
 
 import threading
 import time

@@ -111,7 +111,7 @@ def test_the_command_writes_a_file_for_train_in_the_same_bytes_whatever_the_othe
     table = pd.read_csv(prepared / "metadata.csv")
     trained_on = roles(split.loc[table["image_id"], "part"].to_numpy(), 1) == "train"
     for name in ("one", "two", "three"):
-        if name == "three":  # the other images are blotted out; prepared.json still has the hash that is recorded
+        if name == "three":  # the other images are inverted; prepared.json still has the hash that is recorded
             pixels = np.load(prepared / "images.npy", mmap_mode="r+")
             pixels[~trained_on] = 255 - pixels[~trained_on]
             pixels.flush()

@@ -258,7 +258,7 @@ def test_a_fingerprint_is_of_one_run_and_not_of_the_list_of_runs():
         assert fingerprint(TrainParams(**{field: value}), Run(0, 0), {}) != fingerprint(default, Run(0, 0), {})
 
 
-def test_a_loss_that_is_never_a_number_is_the_users_to_mend(tmp_path):
+def test_a_loss_that_is_always_nan_is_a_user_error(tmp_path):
     broken = blobs(70, 0)
     broken.views[0][:] = float("nan")
     with pytest.raises(UserError, match=r"train\.lr"):
