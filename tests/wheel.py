@@ -35,10 +35,10 @@ def main() -> None:
             predictions(seed, skill).to_csv(folder / file, index=False)
 
         def run(*args: str) -> str:
-            done = subprocess.run([command, *args], cwd=folder, capture_output=True, text=True, check=False)
-            if done.returncode:
-                sys.exit(f"{' '.join(args)} ended with {done.returncode}: {done.stderr}")
-            return done.stdout
+            completed = subprocess.run([command, *args], cwd=folder, capture_output=True, text=True, check=False)
+            if completed.returncode:
+                sys.exit(f"{' '.join(args)} ended with {completed.returncode}: {completed.stderr}")
+            return completed.stdout
 
         answer = run("compare", "a.csv", "b.csv", "--html", "page.html").splitlines()[0]
         assert answer.startswith("b is better than a by"), answer
@@ -49,11 +49,11 @@ def main() -> None:
         for example in ("phantom", "offline", "ham10000"):
             run("init", example, "--example", example)
             assert run("experiments", "--params", f"{example}/params.yaml").split()[0] == "image"
-        refused = subprocess.run(
+        rejected = subprocess.run(
             [command, "demo", "empty"], cwd=folder, capture_output=True, text=True, check=False, env={"PATH": ""}
         )
-        assert refused.returncode == 2, refused
-        assert "pip install 'skinlesion[train]'" in refused.stderr, refused
+        assert rejected.returncode == 2, rejected
+        assert "pip install 'skinlesion[train]'" in rejected.stderr, rejected
     print(answer)
 
 

@@ -39,34 +39,36 @@ def frame(rows):
 
 def test_the_gain_and_its_parts_add_up():
     table = frame(questions.of_gain(SYSTEMS, ("image", "concat"), 0.95))
-    whole = table.loc[("gain", "all images", "balanced_accuracy")]
-    assert whole["value"] == pytest.approx(value("concat", "balanced_accuracy") - value("image", "balanced_accuracy"))
-    assert whole["low"] < whole["value"] < whole["high"]
+    gain_row = table.loc[("gain", "all images", "balanced_accuracy")]
+    assert gain_row["value"] == pytest.approx(
+        value("concat", "balanced_accuracy") - value("image", "balanced_accuracy")
+    )
+    assert gain_row["low"] < gain_row["value"] < gain_row["high"]
     parts = table.loc["part of the gain"]["value"].droplevel("metric")
-    assert parts[list(CLASSES)].sum() == pytest.approx(whole["value"])
+    assert parts[list(CLASSES)].sum() == pytest.approx(gain_row["value"])
     assert parts[list(MALIGNANT)].sum() == pytest.approx(parts["malignant"])
-    assert parts["malignant"] + parts["benign"] == pytest.approx(whole["value"])
-    own = table.loc[("model", "concat", "balanced_accuracy")]
-    assert own["value"] == pytest.approx(value("concat", "balanced_accuracy"))
-    assert np.isnan(own["p"])
+    assert parts["malignant"] + parts["benign"] == pytest.approx(gain_row["value"])
+    model_row = table.loc[("model", "concat", "balanced_accuracy")]
+    assert model_row["value"] == pytest.approx(value("concat", "balanced_accuracy"))
+    assert np.isnan(model_row["p"])
 
 
 def test_the_difference_of_differences_is_that_of_the_two_gains():
     table = frame(questions.of_leak(SYSTEMS, ("image", "concat"), ("image_leaky", "concat_leaky"), 0.95))
     for metric in questions.METRICS:
-        of_image, of_both, difference = (
+        image_leak, multimodal_leak, difference = (
             table.loc[("leak", group, metric), "value"] for group in ("image only", "with metadata", "difference")
         )
-        assert difference == pytest.approx(of_both - of_image)
-        assert of_image == pytest.approx(value("image_leaky", metric) - value("image", metric))
+        assert difference == pytest.approx(multimodal_leak - image_leak)
+        assert image_leak == pytest.approx(value("image_leaky", metric) - value("image", metric))
 
 
-def test_a_placebo_stands_between_the_model_and_the_image():
+def test_the_placebo_splits_the_gain_into_two_differences():
     table = frame(questions.of_placebo(SYSTEMS, [("concat", "image", "placebo")], 0.95))["value"]
     for metric in questions.METRICS:
-        own = table[("placebo", "concat against its placebo", metric)]
-        exchanged = table[("placebo", "placebo against the image alone", metric)]
-        assert own + exchanged == pytest.approx(value("concat", metric) - value("image", metric))
+        contribution = table[("placebo", "concat against its placebo", metric)]
+        placebo_gain = table[("placebo", "placebo against the image alone", metric)]
+        assert contribution + placebo_gain == pytest.approx(value("concat", metric) - value("image", metric))
 
 
 def test_doses_are_compared_with_none_on_the_images_all_were_tested_on():
@@ -76,24 +78,24 @@ def test_doses_are_compared_with_none_on_the_images_all_were_tested_on():
     table = frame(questions.of_injection(systems, doses, 0.95))
     row = table.loc[("injection", "image only, up to 2", "accuracy")]
     assert row["images"] == len(fewer)
-    shown = {name: restrict_images(systems[name], fewer) for name in ("image", "image_leaky")}
+    restricted = {name: restrict_images(systems[name], fewer) for name in ("image", "image_leaky")}
     values = [
         np.mean([metric_value("accuracy", system.labels, layer) for layer in system.probabilities])
-        for system in shown.values()
+        for system in restricted.values()
     ]
     assert row["value"] == pytest.approx(values[1] - values[0])
 
 
 def test_equal_effort_compares_the_partitions_that_both_have():
     single = SYSTEMS["image"]
-    twice = {
+    repeated = {
         name: replace(
             SYSTEMS[name], probabilities=np.concatenate([SYSTEMS[name].probabilities, single.probabilities]),
             folds=np.concatenate([single.folds] * 2), seeds=(0, 1, 2) * 2, repeats=(0,) * 3 + (1,) * 3,
         )
         for name in ("image", "concat")
     }  # fmt: skip
-    systems = SYSTEMS | twice
+    systems = SYSTEMS | repeated
     table = frame(questions.of_effort(systems, ("image", "concat"), ("image_leaky", "concat_leaky"), 0.95))
     untuned = table.loc[("effort", "untuned", "macro_f1")]
     assert untuned["value"] == pytest.approx(value("concat", "macro_f1") - value("image", "macro_f1"))
@@ -141,12 +143,12 @@ def test_rows_within_a_source_are_of_its_images_alone():
     assert row["low"] < row["value"] < row["high"]
 
 
-def test_one_training_is_said_and_few_lesions_have_no_interval():
-    one = {
+def test_one_training_is_reported_and_few_lesions_have_no_interval():
+    single_seed = {
         name: replace(system, probabilities=system.probabilities[:1], folds=system.folds[:1], seeds=(0,), repeats=(0,))
         for name, system in SYSTEMS.items()
     }
-    row = Contrasts(one, ["accuracy"], 0.95).row("gain", "all", "accuracy", gain("image", "concat", "accuracy"))
+    row = Contrasts(single_seed, ["accuracy"], 0.95).row("gain", "all", "accuracy", gain("image", "concat", "accuracy"))
     assert row["about"] == "these trained models"
     few = {name: restrict_images(system, system.image_ids[:8]) for name, system in SYSTEMS.items()}
     row = Contrasts(few, ["accuracy"], 0.95).row("model", "image", "accuracy", [Term(1, "image", "accuracy")])

@@ -46,13 +46,13 @@ def families(draw):
     common = rng.normal(size=lesions)
     share = draw(st.sampled_from([0.0, 0.7, 0.99]))
     size = draw(st.sampled_from([0.001, 0.004, 0.02]))
-    of_pair = {}
+    pair_differences = {}
     for number in range(count):
         noise = share * common + (1 - share) * rng.normal(size=lesions)
         noise = (noise - noise.mean()) / np.linalg.norm(noise - noise.mean()) * size
-        of_pair[f"a{number}", f"b{number}", METRIC] = difference(rng.normal(scale=2.5) * size, noise)
-    claimed = {key for key in of_pair if rng.random() < 0.5}
-    return of_pair, claimed
+        pair_differences[f"a{number}", f"b{number}", METRIC] = difference(rng.normal(scale=2.5) * size, noise)
+    claimed = {key for key in pair_differences if rng.random() < 0.5}
+    return pair_differences, claimed
 
 
 @settings(max_examples=150, deadline=None)
@@ -63,10 +63,10 @@ def test_no_verdict_contradicts_the_adjusted_values_beside_it(family, confidence
     judged = judge(table_of(differences), differences, plan, claimed)
     assert len(judged) == len(differences)
     for row in judged.to_dict("records"):
-        shown = row["p_adjusted"] <= 1 - confidence + 1e-12
-        leaves_out_zero = row["low_adjusted"] > 0 or row["high_adjusted"] < 0
-        assert shown == leaves_out_zero
-        assert row["verdict"].startswith(("higher", "lower")) == shown
+        significant = row["p_adjusted"] <= 1 - confidence + 1e-12
+        excludes_zero = row["low_adjusted"] > 0 or row["high_adjusted"] < 0
+        assert significant == excludes_zero
+        assert row["verdict"].startswith(("higher", "lower")) == significant
         assert row["p_adjusted"] >= row_pvalue(differences, row) - 1e-9
         assert (row["family"] == CONFIRMATORY) == ((row["a"], row["b"], METRIC) in claimed)
         if "within the margin" in row["verdict"] or row["verdict"] == "equivalent":
@@ -119,9 +119,9 @@ def test_claims_about_other_images_are_correlated_by_the_lesions_they_share():
     rng = np.random.default_rng(1)
     influence = rng.normal(size=100)
     whole = difference(0.0, influence)
-    half = difference(0.0, influence[:50], np.arange(50))
-    apart = difference(0.0, influence[50:], np.arange(100, 150))
-    correlation = joint_correlation([whole, half, apart])
+    first_half = difference(0.0, influence[:50], np.arange(50))
+    second_half = difference(0.0, influence[50:], np.arange(100, 150))
+    correlation = joint_correlation([whole, first_half, second_half])
     centred = influence - influence.mean()
     first = influence[:50] - influence[:50].mean()
     expected = centred[:50] @ first / np.linalg.norm(centred) / np.linalg.norm(first)
@@ -135,16 +135,16 @@ def test_verdicts_rest_on_trainings_where_there_are_several():
     plan = Plan(
         (METRIC, "macro_auc"), METRIC, {METRIC: 0.02}, replicates=200, permutations=200, test_per_training=2 / 7
     )
-    compared = compare({"a": a, "b": b}, [("a", "b")], plan)
-    judged = judge(compared.table, compared.differences, plan)
+    comparison = compare({"a": a, "b": b}, [("a", "b")], plan)
+    judged = judge(comparison.table, comparison.differences, plan)
     with_verdict = judged[judged["verdict"] != ""]
     assert list(with_verdict["method"]) == [RECIPE_METHOD] * 2
-    again = with_verdict.iloc[0]
-    trained = judged[(judged["metric"] == METRIC) & (judged["method"] == LINEAR_METHOD)].iloc[0]
-    assert again["high"] - again["low"] >= trained["high"] - trained["low"]
+    recipe_row = with_verdict.iloc[0]
+    linear_row = judged[(judged["metric"] == METRIC) & (judged["method"] == LINEAR_METHOD)].iloc[0]
+    assert recipe_row["high"] - recipe_row["low"] >= linear_row["high"] - linear_row["low"]
     # One question: every row of a metric has the same difference, but for the mean over folds.
     pooled = judged[(judged["metric"] == METRIC) & ~judged["method"].str.contains("folds")]
-    assert pooled["difference"].to_numpy() == pytest.approx(again["difference"], abs=1e-6)
+    assert pooled["difference"].to_numpy() == pytest.approx(recipe_row["difference"], abs=1e-6)
 
 
 def test_one_training_each_is_judged_as_these_trained_models():
@@ -160,12 +160,12 @@ def test_one_training_each_is_judged_as_these_trained_models():
 
 def test_too_few_lesions_have_a_reason_and_no_verdict():
     a, b = simulated(300, seed=0), simulated(300, seed=0, strength=1.7)
-    kept = np.flatnonzero(np.isin(a.lesions, np.unique(a.lesions)[:3]))
+    rows = np.flatnonzero(np.isin(a.lesions, np.unique(a.lesions)[:3]))
     few = {}
     for name, model in (("a", a), ("b", b)):
-        few[name] = restrict_images(model, model.image_ids[kept])
+        few[name] = restrict_images(model, model.image_ids[rows])
     compared = compare(few, [("a", "b")], PLAN)
-    judged = judge(compared.table, compared.differences, PLAN, {("a", "b", METRIC)}).assign(images=len(kept))
+    judged = judge(compared.table, compared.differences, PLAN, {("a", "b", METRIC)}).assign(images=len(rows))
     row = judged[judged["family"] != ""].iloc[0]
     assert row["verdict"].startswith("no verdict: 3 lesions")
     assert np.isnan(row["p_adjusted"])

@@ -68,7 +68,7 @@ def versions():
 
 @pytest.mark.parametrize("what", ["record", "each field", "age"])
 @pytest.mark.parametrize("rate", [0.0, 0.3, 1.0])
-def test_expected_figures_are_what_simulation_comes_to(versions, what, rate):
+def test_expected_figures_agree_with_simulation(versions, what, rate):
     predictions, figures = versions
     rows = {(r["missing"], r["missing_in"], r["rate"], r["metric"]): r for r in missing_rows(figures, None, 0.95)}
     rng = np.random.default_rng(0)
@@ -82,16 +82,16 @@ def test_expected_figures_are_what_simulation_comes_to(versions, what, rate):
             hidden = rng.random((len(first.labels), 3)) < rate
         else:
             hidden = np.stack([rng.random(len(first.labels)) < rate] + [np.zeros(len(first.labels), bool)] * 2, axis=1)
-        names = [shown_name([f for f, gone in zip(FIELDS, row, strict=True) if not gone]) for row in hidden]
-        given = np.array([answers[name][place] for place, name in enumerate(names)])
-        hit = given == first.labels
+        names = [shown_name([f for f, missing in zip(FIELDS, row, strict=True) if not missing]) for row in hidden]
+        predicted = np.array([answers[name][place] for place, name in enumerate(names)])
+        hit = predicted == first.labels
         simulated_values.append(np.mean([hit[first.labels == c].mean() for c in range(7)]))
     error = np.std(simulated_values) / np.sqrt(300)
     expected = rows[what, "all", rate, "balanced_accuracy"]["value"]
     assert expected == pytest.approx(np.mean(simulated_values), abs=4 * error + 1e-9)
 
 
-def test_records_missing_in_one_class_move_that_class_alone(versions):
+def test_records_missing_in_one_class_change_that_class_alone(versions):
     _, figures = versions
     rows = {(r["missing_in"], r["rate"], r["metric"]): r for r in missing_rows(figures, None, 0.95)}
     full, none = figures[shown_name(FIELDS)], figures["none"]

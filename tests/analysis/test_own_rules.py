@@ -24,10 +24,11 @@ def weighted(predictions):
 
 def test_labels_of_test_parts_change_no_answer():
     tested, validation = predictions_of(2000, 0), predictions_of(2000, 1)
-    other = replace(tested, labels=np.roll(tested.labels, 1))
+    permuted = replace(tested, labels=np.roll(tested.labels, 1))
     for objective in ("balanced_accuracy", "macro_f1"):
         answers = [
-            at_own_rule(of, fit_rules(of, validation), objective).probabilities.argmax(axis=2) for of in (tested, other)
+            at_own_rule(predictions, fit_rules(predictions, validation), objective).probabilities.argmax(axis=2)
+            for predictions in (tested, permuted)
         ]
         np.testing.assert_array_equal(*answers)
 

@@ -28,14 +28,14 @@ def lesions_of(predictions, rows):
     return restrict_images(predictions, predictions.image_ids[np.isin(predictions.lesions, predictions.lesions[rows])])
 
 
-def certain(predictions):
+def always_right(predictions):
     return replace(predictions, probabilities=np.stack([np.eye(7)[predictions.labels]] * len(predictions.layers)))
 
 
 CASES = {
     "many": lambda full: full,
     "sharpened": lambda full: replace(full, probabilities=_sharp(full.probabilities)),
-    "always right": certain,
+    "always right": always_right,
     "one lesion": lambda full: lesions_of(full, [0]),
     "two images": lambda full: restrict_images(full, full.image_ids[[5, 100]]),
     "nineteen lesions": lambda full: lesions_of(full, np.unique(full.lesions, return_index=True)[1][:19]),
@@ -72,15 +72,15 @@ def test_no_interval_shown_excludes_its_value_or_has_no_width(case):
             assert flat[f"{name}_low"] < flat[f"{name}_high"], name
     for name, table in tables.items():
         if "low" in table:
-            shown = table[table["low"].notna()]
-            assert (shown["low"] <= shown["value"] + 1e-12).all(), name
-            assert (shown["value"] <= shown["high"] + 1e-12).all(), name
-            assert (shown["low"] < shown["high"]).all(), name
-            silent = table[table["low"].isna() & table["value"].notna()]
-            assert (silent["note"].str.len() > 0).all(), name
-    for flat, about in ((figures, notes), (summary, summary_notes)):
-        without = {name for name in flat if f"{name}_low" not in flat and name in about["without_interval"]}
-        assert without == set(about["without_interval"])
+            with_interval = table[table["low"].notna()]
+            assert (with_interval["low"] <= with_interval["value"] + 1e-12).all(), name
+            assert (with_interval["value"] <= with_interval["high"] + 1e-12).all(), name
+            assert (with_interval["low"] < with_interval["high"]).all(), name
+            without_interval = table[table["low"].isna() & table["value"].notna()]
+            assert (without_interval["note"].str.len() > 0).all(), name
+    for flat, note in ((figures, notes), (summary, summary_notes)):
+        without = {name for name in flat if f"{name}_low" not in flat and name in note["without_interval"]}
+        assert without == set(note["without_interval"])
 
 
 @pytest.mark.parametrize("case", ["one lesion", "two images", "nineteen lesions"])
@@ -100,7 +100,7 @@ def test_few_lesions_have_values_without_intervals_and_say_so(case):
             assert table[column].isna().all()
 
 
-def test_one_lesion_of_a_class_silences_its_figures_and_the_means_over_classes_alone():
+def test_one_lesion_of_a_class_gives_no_interval_for_the_class_and_means_over_classes():
     tested = CASES["one lesion of a class"](simulated(400))
     summary, notes = summarise(tested, EVALUATE)
     for name in ("sensitivity_df", "balanced_accuracy", "macro_f1", "f1_df"):
@@ -124,10 +124,10 @@ def test_a_precision_needs_lesions_that_the_class_is_given_to():
 
 def test_intervals_are_over_trainings_too_where_there_are_several():
     several = simulated(400, seeds=3)
-    layered = {name: getattr(several, name)[:1] for name in ("probabilities", "folds", "seeds", "repeats")}
-    one = replace(several, **layered)
+    first_layer = {name: getattr(several, name)[:1] for name in ("probabilities", "folds", "seeds", "repeats")}
+    single_training = replace(several, **first_layer)
     widths = {}
-    for name, predictions in (("several", several), ("one", one)):
+    for name, predictions in (("several", several), ("one", single_training)):
         values, notes = summarise(predictions, EVALUATE)
         widths[name] = values["balanced_accuracy_high"] - values["balanced_accuracy_low"]
         assert notes["intervals"] == f"over lesions{' and trainings' if name == 'several' else ', for one training'}"

@@ -84,7 +84,7 @@ def test_a_gap_is_to_the_rest_and_changes_sign_with_the_groups(assessed):
     )  # fmt: skip
 
 
-def test_small_groups_and_figures_on_few_cases_are_said_to_be_so_and_never_dropped(assessed):
+def test_small_groups_and_figures_on_few_cases_are_flagged_and_never_dropped(assessed):
     inputs, groups, _, table = assessed
     seen = set(zip(table["column"], table["group"], strict=True))
     assert seen == {(group.column, group.name) for group in groups}
@@ -131,14 +131,14 @@ def test_a_group_in_which_the_model_fails_is_found():
     tested, validation = simulated(800, seed=1), simulated(300, seed=9)
     lesion = np.unique(tested.lesions, return_inverse=True)[1]
     rng = np.random.default_rng(0)
-    spoiled = (rng.random(lesion.max() + 1) < 0.4)[lesion]
+    shuffled_rows = (rng.random(lesion.max() + 1) < 0.4)[lesion]
     probabilities = tested.probabilities.copy()
-    rows = np.flatnonzero(spoiled)
+    rows = np.flatnonzero(shuffled_rows)
     probabilities[0, rows] = probabilities[0, rng.permutation(rows)]
     tested = replace(tested, probabilities=probabilities)
     table = pd.DataFrame({
         "image_id": tested.image_ids,
-        "sex": np.where(spoiled, "female", "male"),
+        "sex": np.where(shuffled_rows, "female", "male"),
         "localization": rng.choice(["back", "face"], lesion.max() + 1)[lesion],
     })  # fmt: skip
     settings = AssessParams(subgroups=["sex", "localization"])
@@ -156,10 +156,12 @@ def test_a_missing_age_or_sex_joins_no_known_group():
     )
     groups = joint_groups(table, ["age_band", "sex"])
     assert groups.dtype == np.int64
-    first, same, older, ageless, nothing, *sexless = groups.tolist()
+    first, same, older, missing_age, missing_both, *missing_sex = groups.tolist()
     assert first == same
-    assert len({first, older, ageless, nothing, sexless[0]}) == 5  # missing sex, age or both: groups of their own
-    assert sexless[0] == sexless[1]
+    assert (
+        len({first, older, missing_age, missing_both, missing_sex[0]}) == 5
+    )  # missing sex, age or both: groups of their own
+    assert missing_sex[0] == missing_sex[1]
     assert sorted(set(groups.tolist())) == list(range(5))
     assert joint_groups(table[["sex"]], ["age_band", "sex"]).max() == 1  # male, unknown
     assert joint_groups(table[[]], ["age_band", "sex"]).tolist() == [0] * 7

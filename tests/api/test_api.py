@@ -41,12 +41,12 @@ def test_the_package_is_imported_without_anything_heavy():
 def test_files_frames_and_arrays_compare_alike_and_as_the_command_does(folder, run):  # noqa: F811
     paths = [folder / "weak.csv", folder / "strong.csv"]
     frames = [pd.read_csv(path) for path in paths]
-    of_arrays = []
+    loaded_arrays = []
     for frame in frames:
         p, labels, lesions, ids = arrays(frame)
-        of_arrays.append(sl.load_predictions(p, labels=labels, lesions=lesions, image_ids=ids))
+        loaded_arrays.append(sl.load_predictions(p, labels=labels, lesions=lesions, image_ids=ids))
     names = ["weak", "strong"]
-    results = [sl.compare(*models, names=names, **FAST) for models in (paths, frames, of_arrays)]
+    results = [sl.compare(*models, names=names, **FAST) for models in (paths, frames, loaded_arrays)]
     flags = ("--replicates", "200", "--permutations", "200", "--json")
     printed = json.loads(run("compare", "weak.csv", "strong.csv", *flags, cwd=folder).out)
     for result in results:
@@ -81,9 +81,9 @@ def test_validation_adds_the_assessment(folder):  # noqa: F811
 
 def test_predictions_go_to_a_frame_and_back(folder):  # noqa: F811
     loaded = sl.load_predictions(folder / "weak.csv")
-    again = sl.load_predictions(loaded.to_frame())
-    np.testing.assert_array_equal(again.probabilities, loaded.probabilities)
-    assert list(again.image_ids) == list(loaded.image_ids)
+    restored = sl.load_predictions(loaded.to_frame())
+    np.testing.assert_array_equal(restored.probabilities, loaded.probabilities)
+    assert list(restored.image_ids) == list(loaded.image_ids)
     assert repr(loaded).startswith("Predictions(")
     assert repr(loaded).endswith("1 training)")
 
@@ -139,12 +139,12 @@ def test_a_mistake_is_named(folder, call, words):  # noqa: F811
 
 
 def test_retest_judges_files_and_writes_nothing(archive, published):  # noqa: F811
-    given, _ = published
-    before = sorted(given.iterdir())
-    judged = sl.retest(given, archive=archive[0])
+    results_folder, _ = published
+    before = sorted(results_folder.iterdir())
+    judged = sl.retest(results_folder, archive=archive[0])
     assert list(judged.to_frame().index) == ["good_HAM", "poor_HAM"]
     assert "balanced accuracy" in repr(judged)
     assert len(judged.pairs())
     assert isinstance(judged.plot(), Figure)
     assert "<table" in judged._repr_html_()
-    assert sorted(given.iterdir()) == before
+    assert sorted(results_folder.iterdir()) == before

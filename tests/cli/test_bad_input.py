@@ -188,7 +188,7 @@ def test_skip_leaves_findings_out_and_records_them(tmp_path, run, monkeypatch):
     prepared = tmp_path / "data" / "prepared"
     table, images = pd.read_csv(prepared / "metadata.csv"), np.load(prepared / "images.npy")
     described = json.loads((prepared / "prepared.json").read_text())
-    left_out = {one for ids in described["rejected"].values() for one in ids}
+    left_out = {image_id for ids in described["rejected"].values() for image_id in ids}
     assert left_out == {f"ISIC_{n:07d}" for n in (0, 2, 3, 4, 6, 8, 11, 12, 14, 25)}
     assert not left_out & set(table["image_id"])
     assert len(table) == len(images) == described["images"]
@@ -217,7 +217,7 @@ def test_an_archive_that_is_not_there(tmp_path, run, monkeypatch):
     one_line(run("prepare", cwd=tmp_path), "SKINLESION_DATA", "nowhere")
 
 
-def test_a_bug_is_not_dressed_up_as_a_users_mistake(tmp_path, run, monkeypatch):
+def test_a_bug_is_not_reported_as_a_user_error(tmp_path, run, monkeypatch):
     from skinlesion import params_file
 
     def broken(*args, **kwargs):
@@ -245,6 +245,6 @@ try:
 finally:
     print("torch" in sys.modules)
 """
-    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
-    assert (done.returncode, done.stdout) == (2, "False\n")
-    assert words in done.stderr
+    completed = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
+    assert (completed.returncode, completed.stdout) == (2, "False\n")
+    assert words in completed.stderr

@@ -23,8 +23,8 @@ def predictions(seed, strength, lesions=150):
     p = np.exp(rng.normal(size=(len(lesion), 7)) + strength * np.eye(7)[labels])
     table = pd.DataFrame(p / p.sum(axis=1, keepdims=True), columns=list(PROBABILITY_COLUMNS))
     table.insert(0, "dx", np.array(CLASSES)[labels])
-    table.insert(0, "lesion_id", [f"L{one}" for one in lesion])
-    table.insert(0, "image_id", [f"I{one:04d}" for one in range(len(lesion))])
+    table.insert(0, "lesion_id", [f"L{number}" for number in lesion])
+    table.insert(0, "image_id", [f"I{number:04d}" for number in range(len(lesion))])
     return table
 
 
@@ -58,7 +58,7 @@ def test_json_follows_the_documented_schema_and_compares_every_pair(folder, run)
     }
     flips = report.flips["weak vs strong"]
     weak, strong = (pd.read_csv(folder / f"{name}.csv") for name in ("weak", "strong"))
-    right = [one[list(PROBABILITY_COLUMNS)].to_numpy().argmax(1) == 4 for one in (weak, strong)]
+    right = [table[list(PROBABILITY_COLUMNS)].to_numpy().argmax(1) == 4 for table in (weak, strong)]
     mel = (weak["dx"] == "mel").to_numpy()
     assert flips["mel"].gained == list(weak["image_id"][mel & ~right[0] & right[1]])
     assert flips["mel"].lost == list(weak["image_id"][mel & right[0] & ~right[1]])
@@ -73,9 +73,9 @@ def test_cluster_none_is_the_naive_analysis(folder, run):
         report = json.loads(run("compare", "weak.csv", "third.csv", "--json", *FAST, *args, cwd=folder).out)
         return {(row["metric"], row["method"]): (row["low"], row["high"]) for row in report["comparisons"]}
 
-    clustered, none = intervals(), intervals("--cluster", "none")
-    assert none["macro_f1", LINEAR_METHOD] == clustered["macro_f1", NAIVE_METHOD]
-    assert none["macro_f1", LINEAR_METHOD] != clustered["macro_f1", LINEAR_METHOD]
+    clustered, naive = intervals(), intervals("--cluster", "none")
+    assert naive["macro_f1", LINEAR_METHOD] == clustered["macro_f1", NAIVE_METHOD]
+    assert naive["macro_f1", LINEAR_METHOD] != clustered["macro_f1", LINEAR_METHOD]
 
 
 def test_options_reach_the_statistics(folder, run):
@@ -95,17 +95,17 @@ def test_isic_style_and_a_metadata_table(folder, run):
     outcome = run("compare", "isic.csv", "strong.csv", "--truth", "truth.csv", "--json", *FAST, cwd=folder)
     assert outcome.code == 0, outcome.err
     expected = json.loads(run("compare", "weak.csv", "strong.csv", "--json", *FAST, cwd=folder).out)
-    found = json.loads(outcome.out)
-    assert [row["p"] for row in found["comparisons"]] == [row["p"] for row in expected["comparisons"]]
+    report = json.loads(outcome.out)
+    assert [row["p"] for row in report["comparisons"]] == [row["p"] for row in expected["comparisons"]]
 
 
 def test_a_test_set_without_a_class_is_compared_as_far_as_it_goes(folder, run):
     for name in ("weak", "strong"):
         table = pd.read_csv(folder / f"{name}.csv")
         table[table["dx"] != "df"].to_csv(folder / f"{name}_part.csv", index=False)
-    shown = run("compare", "weak_part.csv", "strong_part.csv", *FAST, cwd=folder)
-    assert shown.code == 0, shown.err
-    assert re.search(r"macro AUC +undefined: a class is absent", shown.out)
+    outcome = run("compare", "weak_part.csv", "strong_part.csv", *FAST, cwd=folder)
+    assert outcome.code == 0, outcome.err
+    assert re.search(r"macro AUC +undefined: a class is absent", outcome.out)
     report = json.loads(run("compare", "weak_part.csv", "strong_part.csv", "--json", *FAST, cwd=folder).out)
     rows = {row["metric"]: row for row in report["comparisons"] if row["verdict"]}
     assert rows["macro_auc"]["difference"] is None
@@ -151,7 +151,7 @@ def test_score_gives_every_metric_and_says_what_is_undefined(folder, run):
     assert outcome.code == 0, outcome.err
     assert "sensitivity_df  undefined: no df among the images" in outcome.out
     assert "no lesion_id" in outcome.err
-    found = json.loads(run("score", "weak.csv", "--json", *FAST, cwd=folder).out)
-    metrics = found["metrics"]
+    report = json.loads(run("score", "weak.csv", "--json", *FAST, cwd=folder).out)
+    metrics = report["metrics"]
     assert metrics["balanced_accuracy_low"] < metrics["balanced_accuracy"] < metrics["balanced_accuracy_high"]
-    assert found["undefined"] == {}
+    assert report["undefined"] == {}

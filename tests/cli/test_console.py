@@ -19,9 +19,9 @@ AUDIT = {
 def test_metrics_have_four_places_and_their_interval(capsys):
     metrics = {"balanced_accuracy": 0.642, "balanced_accuracy_low": 0.62, "balanced_accuracy_high": 0.664}
     console.show_metrics({**metrics, "accuracy": 0.7}, Path("out"))
-    shown = capsys.readouterr().out.splitlines()
-    assert shown[0].strip() == "balanced_accuracy 0.6420 (0.6200 to 0.6640)"
-    assert shown[1].strip() == "accuracy 0.7000"
+    output = capsys.readouterr().out.splitlines()
+    assert output[0].strip() == "balanced_accuracy 0.6420 (0.6200 to 0.6640)"
+    assert output[1].strip() == "accuracy 0.7000"
 
 
 def test_negative_figures_have_a_minus_sign(capsys):
@@ -38,10 +38,10 @@ def test_verdicts_are_signed(capsys):
 
 def test_one_pair_is_no_pairs(capsys):
     console.show_audit(AUDIT)
-    shown = capsys.readouterr().out
-    assert "exact duplicates: 1 pair\n" in shown
-    assert "different lesion ids: 2 pairs, 0 across parts (cosine ≥ 0.988, 1.0e−06 of 12,345 pairs" in shown
-    assert "other: 1 image is also in the data set" in shown
+    output = capsys.readouterr().out
+    assert "exact duplicates: 1 pair\n" in output
+    assert "different lesion ids: 2 pairs, 0 across parts (cosine ≥ 0.988, 1.0e−06 of 12,345 pairs" in output
+    assert "other: 1 image is also in the data set" in output
 
 
 def test_one_run_is_no_runs(capsys):

@@ -1,4 +1,4 @@
-"""Help: every command stands in a panel, with examples that its own options accept."""
+"""Help: every command is in a panel, with examples that its own options accept."""
 
 import shlex
 

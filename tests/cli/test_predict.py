@@ -45,7 +45,7 @@ def rows_of(outcome):
 
 
 @pytest.mark.parametrize("name", ["image", "concat", "tuned"])
-def test_one_folds_model_says_what_evaluate_wrote(trained, run, name):
+def test_one_folds_model_predicts_what_evaluate_wrote(trained, run, name):
     """Uncalibrated answers of fold 0 to the images it was tested on, metadata from a table."""
     from skinlesion.experiment.predictor import Predictor
     from skinlesion.params_file import load_params
@@ -58,10 +58,10 @@ def test_one_folds_model_says_what_evaluate_wrote(trained, run, name):
     table = pd.read_csv(workspace.prepared / "metadata.csv", keep_default_na=False, na_values={"age": [""]})
     rows = np.flatnonzero(table["image_id"].isin(written.index))
     images = np.load(workspace.prepared / "images.npy")[rows]
-    found = predictor.probabilities(images, table.iloc[rows])
-    assert found.shape == (1, len(rows), 7)
+    predicted = predictor.probabilities(images, table.iloc[rows])
+    assert predicted.shape == (1, len(rows), 7)
     expected = written.loc[table["image_id"].iloc[rows], list(PROBABILITY_COLUMNS)].to_numpy()
-    np.testing.assert_allclose(found[0], expected, atol=1e-5)
+    np.testing.assert_allclose(predicted[0], expected, atol=1e-5)
 
 
 def test_the_command_gives_the_calibrated_mean_with_sets_and_thresholds(trained, run):
@@ -100,15 +100,15 @@ def test_the_command_gives_the_calibrated_mean_with_sets_and_thresholds(trained,
 
 
 def test_the_best_experiment_is_taken_with_metadata_where_some_are_given(trained, run):
-    plain = run("predict", "photos/PHANTOM_0000000.png", cwd=trained)
-    assert plain.code == 0, plain.err
-    assert plain.err.startswith(("image,", "tuned,"))
-    told = run("predict", "photos/PHANTOM_0000000.png", "--age", "70", "--sex", "male", cwd=trained)
-    assert told.err.startswith("concat, 2 models")
-    assert "cannot be ruled out" in told.out
-    assert "malignant" in told.out
-    other = run("predict", "photos/PHANTOM_0000000.png", "--age", "10", "--sex", "female", cwd=trained)
-    assert other.out != told.out
+    without_metadata = run("predict", "photos/PHANTOM_0000000.png", cwd=trained)
+    assert without_metadata.code == 0, without_metadata.err
+    assert without_metadata.err.startswith(("image,", "tuned,"))
+    with_metadata = run("predict", "photos/PHANTOM_0000000.png", "--age", "70", "--sex", "male", cwd=trained)
+    assert with_metadata.err.startswith("concat, 2 models")
+    assert "cannot be ruled out" in with_metadata.out
+    assert "malignant" in with_metadata.out
+    changed_metadata = run("predict", "photos/PHANTOM_0000000.png", "--age", "10", "--sex", "female", cwd=trained)
+    assert changed_metadata.out != with_metadata.out
 
 
 def test_an_experiment_that_was_not_assessed_says_so(trained, run):
@@ -158,16 +158,16 @@ def test_csv_for_programs(trained, run):
     outcome = run("predict", "photos", "--experiment", "image", "--csv", cwd=trained)
     rows = list(csv.DictReader(io.StringIO(outcome.out)))
     assert len(rows) == 200
-    told = ["sees", "record", "trained_on", "synthetic", "unlike", "unlike_training", "warnings"]
-    answered = ["answer", *PROBABILITY_COLUMNS, "malignant", "malignant_prevalence", "remarks", "set", "called"]
-    assert list(rows[0]) == ["file", "experiment", *told, *answered, "error"]
+    provenance = ["sees", "record", "trained_on", "synthetic", "unlike", "unlike_training", "warnings"]
+    columns = ["answer", *PROBABILITY_COLUMNS, "malignant", "malignant_prevalence", "remarks", "set", "called"]
+    assert list(rows[0]) == ["file", "experiment", *provenance, *columns, "error"]
     assert {row["experiment"] for row in rows} == {"image"}
     assert {row["synthetic"] for row in rows} == {"True"}
     assert all("no meaning for patients" in row["warnings"] for row in rows)
 
 
 @pytest.mark.parametrize(
-    ("args", "said"),
+    ("args", "message"),
     [
         (("nowhere",), "nowhere: no such file or folder"),
         (("data",), "no image below"),
@@ -180,10 +180,10 @@ def test_csv_for_programs(trained, run):
         (("photos", "--table", "params.yaml"), "image_id missing"),
     ],
 )
-def test_mistakes_are_named_with_what_would_be_valid(trained, run, args, said):
+def test_mistakes_are_named_with_what_would_be_valid(trained, run, args, message):
     outcome = run("predict", *args, cwd=trained)
     assert outcome.code == 2
-    assert said in outcome.err.replace("column ", "")
+    assert message in outcome.err.replace("column ", "")
     assert len(outcome.err.strip().splitlines()) == 1
 
 
@@ -195,7 +195,7 @@ def test_a_table_of_records_is_checked(trained, run, tmp_path):
 
 
 @pytest.fixture
-def odd(tmp_path):
+def outliers(tmp_path):
     """Random noise and an image of one colour."""
     noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
     Image.fromarray(noise).save(tmp_path / "noise.png")
@@ -204,22 +204,22 @@ def odd(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["image", "concat", "tuned"])
-def test_what_is_unlike_the_training_images_is_said_before_any_class(trained, run, odd, name):
+def test_what_is_unlike_the_training_images_is_reported_before_any_class(trained, run, outliers, name):
     """Noise was called "melanocytic naevus 53%" with no word; --unlike was needed, and came last."""
-    outcome = run("predict", str(odd), "photos/PHANTOM_0000000.png", "--experiment", name, cwd=trained)
+    outcome = run("predict", str(outliers), "photos/PHANTOM_0000000.png", "--experiment", name, cwd=trained)
     assert outcome.code == 0, outcome.err
-    blocks = outcome.out.split("\n" + str(odd))  # the photograph's own block follows uniform.png's
+    blocks = outcome.out.split("\n" + str(outliers))  # the photograph's own block follows uniform.png's
     for block in blocks[:2]:
         first = block.splitlines()[0]
         assert "UNLIKE THE TRAINING IMAGES" in first
         assert "the answer below should not be relied on" in first
     assert outcome.out.count("UNLIKE") == 2
-    rows = rows_of(run("predict", str(odd), "--experiment", name, "--json", cwd=trained))
+    rows = rows_of(run("predict", str(outliers), "--experiment", name, "--json", cwd=trained))
     assert [row["unlike_training"] for row in rows] == [True, True]
     for row in rows:
         assert "UNLIKE" in row["warnings"][0]
         assert list(row).index("warnings") < list(row).index("answer")
-    table = csv.DictReader(io.StringIO(run("predict", str(odd), "--experiment", name, "--csv", cwd=trained).out))
+    table = csv.DictReader(io.StringIO(run("predict", str(outliers), "--experiment", name, "--csv", cwd=trained).out))
     assert all(row["warnings"].startswith("UNLIKE") and row["unlike_training"] == "True" for row in table)
 
 
@@ -230,17 +230,17 @@ def test_few_photographs_like_the_training_images_are_called_unlike(trained, run
     assert rows[0]["unlike"] < 99
 
 
-def test_the_comparison_with_training_images_can_be_left_out_and_is_where_it_costs_much(trained, run, odd, monkeypatch):
-    asked = ("predict", str(odd / "noise.png"), "--experiment", "image")
-    left_out = run(*asked, "--no-unlike", cwd=trained)
+def test_the_comparison_with_training_images_is_left_out_if_asked_or_slow(trained, run, outliers, monkeypatch):
+    command = ("predict", str(outliers / "noise.png"), "--experiment", "image")
+    left_out = run(*command, "--no-unlike", cwd=trained)
     assert "not compared with the training images" in left_out.out
     assert "is not checked" in left_out.err
     monkeypatch.setattr(stage, "MOST_SECONDS", -1.0)
-    costly = run(*asked, cwd=trained)
-    assert costly.code == 0
-    assert "is not checked: that takes about 0 min, once; --unlike does it" in costly.err
-    assert "UNLIKE" not in costly.out
-    assert "UNLIKE" in run(*asked, "--unlike", cwd=trained).out
+    too_slow = run(*command, cwd=trained)
+    assert too_slow.code == 0
+    assert "is not checked: that takes about 0 min, once; --unlike does it" in too_slow.err
+    assert "UNLIKE" not in too_slow.out
+    assert "UNLIKE" in run(*command, "--unlike", cwd=trained).out
 
 
 def test_what_the_comparison_costs_is_known_beforehand(trained, monkeypatch, tmp_path):
@@ -278,8 +278,8 @@ def test_each_photograph_is_answered_by_the_best_model_for_what_is_known_of_its_
     outcome = run("predict", "photos", "--table", str(tmp_path / "records.csv"), "--json", cwd=trained)
     assert outcome.code == 0, outcome.err
     rows = {row["file"]: row for row in rows_of(outcome)}
-    told = rows.pop("photos/PHANTOM_0000001.png")
-    assert (told["experiment"], told["sees"], told["record"]) == ("concat", "image and record", True)
+    result = rows.pop("photos/PHANTOM_0000001.png")
+    assert (result["experiment"], result["sees"], result["record"]) == ("concat", "image and record", True)
     assert {(row["experiment"], row["sees"], row["record"]) for row in rows.values()} == {("image", "image", False)}
     assert "concat, 2 models" in outcome.err
     assert "image, 2 models" in outcome.err
@@ -293,23 +293,23 @@ def test_unknown_is_no_record(trained, run):
     assert "answered by image, a model of the image alone; nothing known of the patient" in outcome.out
 
 
-def test_a_multimodal_model_that_is_told_nothing_warns(trained, run, tmp_path):
+def test_a_multimodal_model_without_any_metadata_warns(trained, run, tmp_path):
     (tmp_path / "records.csv").write_text("image_id,age,sex\nother,40,male\n")
     photos = ("photos/PHANTOM_0000000.png", "photos/PHANTOM_0000001.png")
     outcome = run("predict", *photos, "--experiment", "concat", "--table", str(tmp_path / "records.csv"), cwd=trained)
     assert "2 photographs of 2 without age, sex and localization: concat" in outcome.err
     assert "lists none of the photographs" in outcome.err
     assert outcome.out.count("was told none of them") == 2
-    silent = run("predict", *photos, "--experiment", "concat", "--age", "40", cwd=trained)
-    assert "without age" not in silent.err
-    assert "told none" not in silent.out
+    partial_record = run("predict", *photos, "--experiment", "concat", "--age", "40", cwd=trained)
+    assert "without age" not in partial_record.err
+    assert "told none" not in partial_record.out
 
 
 def test_models_of_synthetic_images_say_so(trained, run):
     outcome = run("predict", "photos/PHANTOM_0000000.png", cwd=trained)
-    said = "trained on synthetic (drawn) images: no meaning for patients"
-    assert said in outcome.err
-    assert said in outcome.out.splitlines()[0]
+    warning = "trained on synthetic (drawn) images: no meaning for patients"
+    assert warning in outcome.err
+    assert warning in outcome.out.splitlines()[0]
     row = rows_of(run("predict", "photos/PHANTOM_0000000.png", "--json", cwd=trained))[0]
     assert row["synthetic"] is True
     assert row["trained_on"] == "phantom"
@@ -327,17 +327,17 @@ def test_risks_hold_at_the_share_of_malignant_validation_images(trained, run):
     assert {row["malignant_prevalence"] for row in rows.values()} == {share}
     assert f"risks hold where {100 * share:.1f}% of images are malignant, as in phantom" in outcome.err
     # The validation images of fold 0 by its only run: the same calibrator on the probabilities that evaluate wrote.
-    places = np.flatnonzero(validation.folds == 0)
-    expected = calibrate_to_prevalence(validation).apply(validation.probabilities[:, places])[0]
-    found = [
-        [rows[f"photos/{validation.image_ids[place]}.png"][name] for name in PROBABILITY_COLUMNS] for place in places
+    first_fold = np.flatnonzero(validation.folds == 0)
+    expected = calibrate_to_prevalence(validation).apply(validation.probabilities[:, first_fold])[0]
+    predicted = [
+        [rows[f"photos/{validation.image_ids[i]}.png"][name] for name in PROBABILITY_COLUMNS] for i in first_fold
     ]
-    np.testing.assert_allclose(found, expected, atol=1e-4)
-    malignant = [rows[f"photos/{validation.image_ids[place]}.png"]["malignant"] for place in places]
+    np.testing.assert_allclose(predicted, expected, atol=1e-4)
+    malignant = [rows[f"photos/{validation.image_ids[i]}.png"]["malignant"] for i in first_fold]
     np.testing.assert_allclose(malignant, expected[:, [0, 1, 4]].sum(axis=1), atol=1e-4)
 
 
-def test_without_validation_predictions_risks_are_said_to_be_uncalibrated(trained, run, tmp_path):
+def test_without_validation_predictions_risks_are_reported_as_uncalibrated(trained, run, tmp_path):
     folder = tmp_path / "workspace"
     shutil.copytree(trained, folder, ignore=shutil.ignore_patterns("validation.csv", "photos"))
     photo = str(trained / "photos/PHANTOM_0000000.png")
@@ -347,7 +347,7 @@ def test_without_validation_predictions_risks_are_said_to_be_uncalibrated(traine
 
 
 @pytest.mark.parametrize("name", ["image", "concat", "tuned"])
-def test_a_picture_of_where_the_model_looks(trained, run, tmp_path, name):
+def test_predict_writes_an_activation_map_beside_each_photograph(trained, run, tmp_path, name):
     photos = ["photos/PHANTOM_0000000.png", "photos/PHANTOM_0000001.png"]
     outcome = run("predict", *photos, "--experiment", name, "--age", "50", "--cam", str(tmp_path / "cams"), cwd=trained)
     assert outcome.code == 0, outcome.err
@@ -359,33 +359,33 @@ def test_a_picture_of_where_the_model_looks(trained, run, tmp_path, name):
 
 def test_neighbours_by_hand():
     features = np.array([[1.0, 0], [1, 0.1], [0, 1], [0.1, 1]])
-    made = Neighbours(features, np.array([0, 1, 2, 3]))
-    rows, cosines = made.nearest(np.array([[2.0, 0.05]]), 2)
+    neighbours = Neighbours(features, np.array([0, 1, 2, 3]))
+    rows, cosines = neighbours.nearest(np.array([[2.0, 0.05]]), 2)
     assert rows[0].tolist() == [0, 1]
     # (2, 0.05) against (1, 0) and (1, 0.1).
     expected = [2 / np.sqrt(4.0025), 2.005 / np.sqrt(4.0025 * 1.01)]
     np.testing.assert_allclose(cosines[0], expected, rtol=1e-6)
-    assert made.percentile(np.array([[-1.0, -1.0]])).item() == 100
+    assert neighbours.percentile(np.array([[-1.0, -1.0]])).item() == 100
 
 
-def test_what_is_usual_comes_from_images_of_other_lesions():
+def test_usual_distances_are_those_to_images_of_other_lesions():
     """Against a loop over the images, more than are compared at a time."""
     rng = np.random.default_rng(0)
     features, lesions = rng.random((250, 5)), np.arange(250) // 2
     unit = features / np.linalg.norm(features, axis=1, keepdims=True)
-    usual = [
+    training_distances = [
         np.mean(np.sort(1 - unit[lesions != lesions[row]] @ unit[row])[:10])  # the ten nearest
         for row in range(250)
     ]
-    new = rng.random((8, 5))
-    distances = [np.mean(np.sort(1 - unit @ vector / np.linalg.norm(vector))[:10]) for vector in new]
-    expected = [100 * np.mean(np.array(usual) < distance) for distance in distances]
+    queries = rng.random((8, 5))
+    distances = [np.mean(np.sort(1 - unit @ vector / np.linalg.norm(vector))[:10]) for vector in queries]
+    expected = [100 * np.mean(np.array(training_distances) < distance) for distance in distances]
     assert max(expected) > 0
-    np.testing.assert_allclose(Neighbours(features, lesions).percentile(new), expected, atol=0.41)
+    np.testing.assert_allclose(Neighbours(features, lesions).percentile(queries), expected, atol=0.41)
 
 
 @pytest.mark.parametrize("name", ["image", "concat", "tuned"])
-def test_an_exported_model_says_the_same(trained, run, tmp_path, name):
+def test_an_exported_model_gives_the_same_predictions(trained, run, tmp_path, name):
     runtime = pytest.importorskip("onnxruntime", reason="the extra `onnx` is not installed")
     outcome = run("export", name, "--out", str(tmp_path / "model.onnx"), cwd=trained)
     assert outcome.code == 0, outcome.err
@@ -399,12 +399,12 @@ def test_an_exported_model_says_the_same(trained, run, tmp_path, name):
     photos = [np.asarray(Image.open(trained / f"photos/{image_id}.png")) for image_id in written.index]
     assert photos[0].shape == (size, size, 3)
     mean, deviation = described["image"]["mean"], described["image"]["std"]
-    given = {"image": ((np.stack(photos) / 255 - mean) / deviation).transpose(0, 3, 1, 2).astype(np.float32)}
+    model_inputs = {"image": ((np.stack(photos) / 255 - mean) / deviation).transpose(0, 3, 1, 2).astype(np.float32)}
     if described["metadata"]:
         table = pd.read_csv(trained / "data/prepared/metadata.csv", keep_default_na=False, na_values={"age": [""]})
         encoder = restore_encoder(described["metadata"].pop("encoding"), described["metadata"])
-        given["metadata"] = encoder.encode(table.set_index("image_id").loc[written.index])
-    probabilities = session.run(None, given)[0]
+        model_inputs["metadata"] = encoder.encode(table.set_index("image_id").loc[written.index])
+    probabilities = session.run(None, model_inputs)[0]
     np.testing.assert_allclose(probabilities, written[list(PROBABILITY_COLUMNS)].to_numpy(), atol=1e-4)
 
 

@@ -28,8 +28,8 @@ def scored(tmp_path, run):
     whole = table_of(simulated(400))
     table_of(simulated(300, seed=1)).to_csv(tmp_path / "validation.csv", index=False)
 
-    def score(choose):
-        choose(whole).to_csv(tmp_path / "predictions.csv", index=False)
+    def score(select_rows):
+        select_rows(whole).to_csv(tmp_path / "predictions.csv", index=False)
         command = ["score", "predictions.csv", "--validation", "validation.csv", "--replicates", "200"]
         text, content = run(*command, cwd=tmp_path), run(*command, "--json", cwd=tmp_path)
         assert text.code == content.code == 0, text.err + content.err
@@ -48,15 +48,15 @@ def limits_of(content):
 
 
 @pytest.mark.parametrize(
-    ("choose", "reason"),
+    ("select_rows", "reason"),
     [
         (lambda table: table[table["lesion_id"] == table["lesion_id"].iloc[0]], "1 lesion: fewer than the 20"),
         (lambda table: table.iloc[[3, 90]], "2 lesions: fewer than the 20"),
         (lambda table: table.iloc[[3]], "1 lesion: fewer than the 20"),
     ],
 )
-def test_one_lesion_or_two_images_get_no_interval_and_the_reason(scored, choose, reason):
-    text, content = scored(choose)
+def test_one_lesion_or_two_images_get_no_interval_and_the_reason(scored, select_rows, reason):
+    text, content = scored(select_rows)
     assert limits_of(content) == {}
     assert content["metrics"]["accuracy"] in (0, 0.5, 1)
     assert content["without_interval"]["accuracy"].startswith(reason)
@@ -65,11 +65,11 @@ def test_one_lesion_or_two_images_get_no_interval_and_the_reason(scored, choose,
 
 
 def test_a_class_of_one_lesion_keeps_the_intervals_that_do_not_rest_on_it(scored):
-    def choose(table):
+    def select_rows(table):
         first = table.loc[table["dx"] == "df", "lesion_id"].iloc[0]
         return table[(table["dx"] != "df") | (table["lesion_id"] == first)]
 
-    text, content = scored(choose)
+    text, content = scored(select_rows)
     limits = limits_of(content)
     assert all(low < high for low, high in limits.values())
     assert {"accuracy_low", "sensitivity_mel_low", "rms_calibration_error_calibrated_low"} <= set(limits)

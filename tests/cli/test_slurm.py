@@ -54,9 +54,9 @@ def test_a_task_of_the_array_trains_its_experiment(task):
 
 
 def test_a_task_without_an_experiment_says_so(task):
-    beyond = task(SLURM_ARRAY_TASK_ID="2")
-    assert beyond.returncode == 2
-    assert "params.yaml has 2 experiments, 0 to 1" in beyond.stderr
-    without = task()
-    assert without.returncode == 1
-    assert "submit with --array" in without.stderr
+    out_of_range = task(SLURM_ARRAY_TASK_ID="2")
+    assert out_of_range.returncode == 2
+    assert "params.yaml has 2 experiments, 0 to 1" in out_of_range.stderr
+    missing_index = task()
+    assert missing_index.returncode == 1
+    assert "submit with --array" in missing_index.stderr

@@ -39,8 +39,8 @@ def test_a_flag_of_train_changes_its_field_and_no_other(flag, run, tmp_path, mon
         return []
 
     monkeypatch.setattr(stage, "train", record)
-    given, field, expected = FLAGS[flag]
-    assert run("train", f"--{flag}", given, cwd=tmp_path).code == 0
+    argument, field, expected = FLAGS[flag]
+    assert run("train", f"--{flag}", argument, cwd=tmp_path).code == 0
     changed = {name: value for name, value in calls[0] if value != getattr(TrainParams(), name)}
     assert changed == {field: expected}
 
@@ -67,9 +67,9 @@ def test_auto_says_why_it_takes_the_cpu(workspace_folder, run, monkeypatch):
     first = outcome.out.splitlines()[0]
     assert first.startswith("device: cpu, ")
     assert first.endswith("(The NVIDIA driver on your system is too old.)")
-    asked = run("train", "--set", "device=cuda", cwd=workspace_folder)
-    assert asked.code == 2
-    assert "driver on your system is too old" in asked.err
+    cuda_outcome = run("train", "--set", "device=cuda", cwd=workspace_folder)
+    assert cuda_outcome.code == 2
+    assert "driver on your system is too old" in cuda_outcome.err
 
 
 @pytest.mark.parametrize("regime", ["frozen", "two_stage", "full"])

@@ -132,7 +132,7 @@ class PretendedCuda(TorchFunctionMode):
         return claim is not None and claim.type == "cuda"
 
     # Counting --------------------------------------------------------------------------------------------------------
-    def note(self, counter: "collections.Counter[str]", what: str) -> None:
+    def note(self, counter: "collections.Counter[str]", event: str) -> None:
         frame = sys._getframe(1)
         while frame is not None and PACKAGE not in frame.f_code.co_filename:
             frame = frame.f_back  # type: ignore[assignment]
@@ -140,7 +140,7 @@ class PretendedCuda(TorchFunctionMode):
         if frame is not None:
             place = f"{frame.f_code.co_filename.rpartition(PACKAGE)[2]}:{frame.f_lineno}"
         with self._lock:
-            counter[f"{place} {what}"] += 1
+            counter[f"{place} {event}"] += 1
 
     # Every call of torch ---------------------------------------------------------------------------------------------
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -175,16 +175,20 @@ class PretendedCuda(TorchFunctionMode):
     def _attribute(self, func: Any, kind: str, attribute: str, args: Any) -> Any:
         claim = self.claim(args[0])
         if kind == "__set__":
-            given = self.claim(args[1]) if attribute == "grad" and args[1] is not None else None
-            if claim and given and claim != given:
+            value_claim = self.claim(args[1]) if attribute == "grad" and args[1] is not None else None
+            if claim and value_claim and claim != value_claim:
                 raise WrongDevice("assigned grad has data located on a different device")
             return func(*args)
         if attribute == "device" and claim is not None:
             return claim
         if attribute in ("is_cuda", "is_cpu"):
             return (claim or CPU).type == attribute.removeprefix("is_")
-        found = func(*args)
-        return self.put(found, claim) if isinstance(found, torch.Tensor) and self.claim(found) is None else found
+        attribute_value = func(*args)
+        return (
+            self.put(attribute_value, claim)
+            if isinstance(attribute_value, torch.Tensor) and self.claim(attribute_value) is None
+            else attribute_value
+        )
 
     def _move(self, name: str, tensor: torch.Tensor, rest: list[Any], kwargs: dict[str, Any]) -> torch.Tensor:
         """Convert as `Tensor.to` does, and copy where the device changes."""
@@ -194,8 +198,8 @@ class PretendedCuda(TorchFunctionMode):
             target = CPU if name == "cpu" else self.resolve(rest.pop(0) if rest and rest[0] is not None else "cuda")
             kwargs.pop("device", None)
         elif "device" in kwargs:
-            asked = kwargs.pop("device")
-            target = None if asked is None else self.resolve(asked)
+            requested = kwargs.pop("device")
+            target = None if requested is None else self.resolve(requested)
         elif rest and isinstance(rest[0], (torch.device, str, int)) and not isinstance(rest[0], bool):
             target = self.resolve(rest.pop(0))
         elif rest and isinstance(rest[0], torch.Tensor):
@@ -223,14 +227,14 @@ class PretendedCuda(TorchFunctionMode):
             part for part in (index if isinstance(index, tuple) else (index,)) if isinstance(part, torch.Tensor)
         ]
         for part in positions:
-            other = self.claim(part)
-            if claim and other and other.type == "cuda" and other != claim:
+            index_claim = self.claim(part)
+            if claim and index_claim and index_claim.type == "cuda" and index_claim != claim:
                 raise WrongDevice(f"indices should be either on cpu or on the same device as the tensor ({claim})")
-            if self.on_gpu(tensor) and (part.dtype == torch.bool or (other == CPU and part.ndim)):
+            if self.on_gpu(tensor) and (part.dtype == torch.bool or (index_claim == CPU and part.ndim)):
                 self.note(self.waits, "index")
-        given = self.claim(value) if positions and isinstance(value, torch.Tensor) and value.ndim else None
-        if claim and given and claim != given:
-            raise WrongDevice(f"expected all tensors to be on the same device: assigns {given} into {claim}")
+        value_claim = self.claim(value) if positions and isinstance(value, torch.Tensor) and value.ndim else None
+        if claim and value_claim and claim != value_claim:
+            raise WrongDevice(f"expected all tensors to be on the same device: assigns {value_claim} into {claim}")
 
     def _operation(self, func: Any, name: str, args: Any, kwargs: dict[str, Any]) -> Any:
         tensors = list(_tensors((args, kwargs)))
@@ -249,8 +253,8 @@ class PretendedCuda(TorchFunctionMode):
             raise WrongDevice(f"expected all tensors to be on the same device: {name} of {listed}")
         device = next(iter(devices), CPU if any(claims) else None)
         if name in MAKERS or name in MAKERS_LIKE:
-            asked = kwargs.pop("device", None)
-            device = self.resolve(asked) if asked is not None else device or CPU
+            requested = kwargs.pop("device", None)
+            device = self.resolve(requested) if requested is not None else device or CPU
             if device.type == "cuda" and name in ("tensor", "as_tensor", "asarray", "new_tensor"):
                 self.note(self.waits, "makes a GPU tensor of the host's values")
         generator = kwargs.get("generator")
@@ -258,11 +262,11 @@ class PretendedCuda(TorchFunctionMode):
             raise WrongDevice(f"expected a {device.type} generator but found {generator.device.type}")
         if device is not None and device.type == "cuda":
             self._count(name, tensors, args)
-        made = func(*args, **kwargs)
-        for tensor in _tensors(made):
+        result = func(*args, **kwargs)
+        for tensor in _tensors(result):
             if self.claim(tensor) is None:
                 self.put(tensor, device)
-        return made
+        return result
 
     def _count(self, name: str, tensors: list[torch.Tensor], args: Any) -> None:
         if name in WAITS:

@@ -45,8 +45,8 @@ def test_predict_explain_and_dry_run(name, real, cuda_workspace, run, machine):
         outcome = run(*command, cwd=cuda_workspace)
         assert outcome.code == 0, outcome.err
     tested = pd.read_csv(cuda_workspace / f"reports/runs/{name}/predictions.csv")["image_id"][:2]
-    asked = [text for image_id in tested for text in ("--image", image_id)]
-    outcome = run("explain", "--experiment", name, *asked, cwd=cuda_workspace)
+    image_flags = [text for image_id in tested for text in ("--image", image_id)]
+    outcome = run("explain", "--experiment", name, *image_flags, cwd=cuda_workspace)
     assert outcome.code == 0, outcome.err
 
 

@@ -72,7 +72,7 @@ def test_runs_share_a_gpu_where_asked(workspace_folder, monkeypatch):
     from skinlesion.experiment import training_runs
 
     seen = []
-    monkeypatch.setattr(training_runs, "run_on_devices", lambda *given: seen.append(given[3]))
+    monkeypatch.setattr(training_runs, "run_on_devices", lambda *arguments: seen.append(arguments[3]))
     monkeypatch.setattr(training_runs, "_summary", lambda *_: None)
     settings = TrainParams(**(SMALL | {"processes": 2, "seeds": [0, 1, 2], "fusion": "metadata_only"}))
     with pretended_cuda(devices=2):
@@ -87,9 +87,9 @@ def records_stay_behind(monkeypatch):
     original = Inputs.records
 
     def records(self, rows, encoder, table=None):
-        made = original(self, rows, encoder, table)
-        object.__setattr__(made, "metadata", torch.from_numpy(encoder.encode(self.table.iloc[rows])))
-        return made
+        records_with_metadata = original(self, rows, encoder, table)
+        object.__setattr__(records_with_metadata, "metadata", torch.from_numpy(encoder.encode(self.table.iloc[rows])))
+        return records_with_metadata
 
     monkeypatch.setattr(Inputs, "records", records)
 

@@ -32,8 +32,8 @@ def test_augmentation_is_the_cpus(preset, real, machine):
     generator = torch.Generator().manual_seed(0)
     pixels = torch.randint(0, 256, (8, 3, 32, 32), generator=generator).float()
     drawn = draw(PRESETS[preset], 8, generator)
-    there = augment(pixels.to("cuda"), drawn).cpu()
-    assert (there - augment(pixels, drawn)).abs().max() < 0.01  # grey levels
+    augmented = augment(pixels.to("cuda"), drawn).cpu()
+    assert (augmented - augment(pixels, drawn)).abs().max() < 0.01  # grey levels
 
 
 @pytest.mark.parametrize("real", ON_BOTH)
@@ -69,11 +69,11 @@ def test_cut_off_and_resumed_ends_in_the_same_bytes(real, workspace_folder, mach
     whole = train(workspace_folder, settings, "whole")
     epochs, original = [], fit._Loop.run_epoch
 
-    def interrupted(self, now):
+    def interrupted(self, state):
         if len(epochs) == 2:
             raise KeyboardInterrupt
-        epochs.append(now.epoch)
-        original(self, now)
+        epochs.append(state.epoch)
+        original(self, state)
 
     with monkeypatch.context() as patched:
         patched.setattr(fit._Loop, "run_epoch", interrupted)
@@ -85,25 +85,25 @@ def test_cut_off_and_resumed_ends_in_the_same_bytes(real, workspace_folder, mach
 @pytest.mark.gpu
 def test_two_processes_on_one_gpu_train_what_one_does(workspace_folder, machine):
     settings = FILM.model_copy(update={"seeds": [0, 1]})
-    one = train(workspace_folder, settings, "one")
-    assert train(workspace_folder, settings.model_copy(update={"processes": 2}), "two") == one
+    single_process = train(workspace_folder, settings, "one")
+    assert train(workspace_folder, settings.model_copy(update={"processes": 2}), "two") == single_process
 
 
 @pytest.mark.gpu
 def test_steps_do_not_wait(workspace_folder, machine, monkeypatch):
-    """CUDA's own word for what the pretended device counts."""
+    """CUDA's own warnings of what the pretended device counts."""
     loop = fit._Loop._train
 
-    def watched(self, epoch, generator):
+    def warn_on_synchronization(self, epoch, generator):
         torch.cuda.set_sync_debug_mode("warn")
         try:
             return loop(self, epoch, generator)
         finally:
             torch.cuda.set_sync_debug_mode("default")
 
-    monkeypatch.setattr(fit._Loop, "_train", watched)
-    with warnings.catch_warnings(record=True) as caught:
+    monkeypatch.setattr(fit._Loop, "_train", warn_on_synchronization)
+    with warnings.catch_warnings(record=True) as caught_warnings:
         warnings.simplefilter("always")
         train(workspace_folder, FILM.model_copy(update={"finetune_epochs": 1}), "out")
-    waits = [str(warning.message) for warning in caught if "synchronizing" in str(warning.message)]
+    waits = [str(warning.message) for warning in caught_warnings if "synchronizing" in str(warning.message)]
     assert len(waits) <= 2, waits

@@ -17,10 +17,10 @@ def app(finished, monkeypatch):
 
     def start(folder=finished, **address):
         monkeypatch.setattr(sys, "argv", [APP, str(folder / "params.yaml")])
-        made = testing.AppTest.from_file(APP, default_timeout=60)
+        app_test = testing.AppTest.from_file(APP, default_timeout=60)
         for name, value in address.items():
-            made.query_params[name] = value
-        return made.run()
+            app_test.query_params[name] = value
+        return app_test.run()
 
     return start
 
@@ -51,16 +51,16 @@ def at(app, page):
 
 
 def texts(app):
-    """Return all words that stand on the page outside tables and charts."""
+    """Return all text on the page outside tables and charts."""
     kinds = ("markdown", "caption", "info", "error", "warning", "subheader", "header")
-    return " ".join(str(one.value) for kind in kinds for one in getattr(app, kind))
+    return " ".join(str(element.value) for kind in kinds for element in getattr(app, kind))
 
 
 def tables(app):
-    return [one.value for one in app.dataframe]
+    return [element.value for element in app.dataframe]
 
 
 def charts(app):
     import json
 
-    return [json.loads(one.proto.spec) for one in app.get("vega_lite_chart")]
+    return [json.loads(element.proto.spec) for element in app.get("vega_lite_chart")]

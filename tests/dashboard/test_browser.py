@@ -30,16 +30,16 @@ WIDTHS = {"desktop": (1280, 900), "phone": (390, 844)}
 @pytest.fixture(scope="module")
 def workspace(finished):
     """The workspace to show: $SKINLESION_WORKSPACE, or a small one of the tests."""
-    given = os.environ.get("SKINLESION_WORKSPACE")
-    return Path(given).resolve() if given else finished
+    path = os.environ.get("SKINLESION_WORKSPACE")
+    return Path(path).resolve() if path else finished
 
 
 @pytest.fixture(scope="module")
 def address(workspace):
     """The dashboard as its command starts it."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port = listener.getsockname()[1]
     command = [sys.executable, "-m", "skinlesion", "dashboard", "--port", str(port)]
     server = subprocess.Popen(command, cwd=workspace, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     url = f"http://127.0.0.1:{port}"
@@ -57,18 +57,18 @@ def address(workspace):
 @pytest.fixture(scope="module")
 def browser():
     with playwright.sync_playwright() as driver:
-        made = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield made
-        made.close()
+        instance = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield instance
+        instance.close()
 
 
-def settled(page):
+def wait_until_loaded(page):
     page.wait_for_selector("[data-testid=stAppViewContainer]", timeout=60_000)
     page.wait_for_function("document.querySelectorAll('[data-testid=stStatusWidget]').length === 0", timeout=120_000)
     page.wait_for_timeout(1500)
 
 
-def keep(page, name):
+def save_screenshot(page, name):
     folder = os.environ.get("SKINLESION_SCREENSHOTS")
     if folder:
         Path(folder).mkdir(parents=True, exist_ok=True)
@@ -78,14 +78,14 @@ def keep(page, name):
 def open_page(browser, address, width, name):
     page = browser.new_page(viewport={"width": WIDTHS[width][0], "height": WIDTHS[width][1]})
     page.goto(address)
-    settled(page)
+    wait_until_loaded(page)
     if width == "phone":
         page.get_by_test_id("stExpandSidebarButton").click()
         page.wait_for_timeout(500)
     page.get_by_test_id("stSidebar").get_by_text(name, exact=True).click()
     if width == "phone":
         page.get_by_test_id("stSidebarCollapseButton").get_by_role("button").click()
-    settled(page)
+    wait_until_loaded(page)
     return page
 
 
@@ -96,17 +96,17 @@ def test_a_page_opens_without_an_error(browser, address, width, name):
     assert page.get_by_test_id("stException").count() == 0
     assert page.get_by_text("not for diagnosis").count() == 1
     assert page.get_by_role("heading", name=name).count() >= 1
-    keep(page, f"dashboard-{name.lower()}-{width}")
+    save_screenshot(page, f"dashboard-{name.lower()}-{width}")
     page.close()
 
 
 def test_the_back_button_shows_the_page_before(browser, address):
     page = open_page(browser, address, "desktop", "Training")
     page.get_by_test_id("stSidebar").get_by_text("Performance", exact=True).click()
-    settled(page)
+    wait_until_loaded(page)
     assert "page=Performance" in page.url
     page.go_back()
-    settled(page)
+    wait_until_loaded(page)
     assert "page=Training" in page.url
     assert page.get_by_role("heading", name="Training").count() >= 1
     assert page.get_by_text("Deploy", exact=True).count() == 0
@@ -118,9 +118,9 @@ def test_an_upload_gives_a_prediction(browser, address, workspace, tmp_path):
     page = open_page(browser, address, "desktop", "Predict")
     page.locator("input[type=file]").set_input_files(str(tmp_path / "one.png"))
     page.get_by_text("Malignant (akiec, bcc, mel)").wait_for(timeout=120_000)
-    settled(page)
+    wait_until_loaded(page)
     assert page.get_by_test_id("stException").count() == 0
-    keep(page, "dashboard-prediction-desktop")
+    save_screenshot(page, "dashboard-prediction-desktop")
     page.close()
 
 
@@ -140,7 +140,7 @@ def test_the_report_opens_from_disk_without_a_console_error_or_a_broken_link(bro
     links = page.eval_on_selector_all("a[href]", "nodes => nodes.map(node => node.getAttribute('href'))")
     local = [link for link in links if not link.startswith(("http", "#"))]
     assert [link for link in local if not (report.parent / link).exists()] == []
-    keep(page, f"report-{width}-{scheme}")
+    save_screenshot(page, f"report-{width}-{scheme}")
     page.close()
 
 
@@ -156,7 +156,7 @@ def test_the_report_prints_on_a4_with_every_column(browser, workspace, tmp_path)
         "table", "nodes => nodes.map(node => [node.scrollWidth, node.closest('.wide') !== null])"
     )
     assert len(widths) > 5
-    assert [one for one in widths if one[0] > (landscape if one[1] else portrait)] == []
+    assert [table for table in widths if table[0] > (landscape if table[1] else portrait)] == []
     page.pdf(path=tmp_path / "report.pdf", prefer_css_page_size=True)
-    keep(page, "report-print")
+    save_screenshot(page, "report-print")
     page.close()

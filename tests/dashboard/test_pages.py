@@ -31,18 +31,18 @@ WITHOUT_RESULTS = ("Retest", "Score")
 
 @pytest.mark.parametrize("page", PAGES)
 def test_a_page_opens_with_one_notice_and_says_that_the_data_are_synthetic(app, page):
-    shown = at(app(), page)
-    assert not shown.exception
-    assert shown.header[0].value == page
-    assert texts(shown).count("not for diagnosis") == 1
-    assert [one.value for one in shown.warning if "not for diagnosis" in one.value]
-    assert any("SYNTHETIC" in one.value for one in shown.error)
+    dashboard = at(app(), page)
+    assert not dashboard.exception
+    assert dashboard.header[0].value == page
+    assert texts(dashboard).count("not for diagnosis") == 1
+    assert [element.value for element in dashboard.warning if "not for diagnosis" in element.value]
+    assert any("SYNTHETIC" in element.value for element in dashboard.error)
 
 
 def test_it_opens_on_the_overview(app):
-    shown = app()
-    assert shown.header[0].value == "Overview"
-    assert tuple(shown.sidebar.radio(key="page").options) == PAGES
+    dashboard = app()
+    assert dashboard.header[0].value == "Overview"
+    assert tuple(dashboard.sidebar.radio(key="page").options) == PAGES
 
 
 def test_the_documentation_names_every_page_and_no_other():
@@ -55,11 +55,11 @@ def test_the_documentation_names_every_page_and_no_other():
 @pytest.mark.parametrize("page", PAGES)
 def test_a_page_without_results_says_what_to_run(app, page, tmp_path):
     write_params(tmp_path, small_params())
-    shown = at(app(tmp_path), page)
-    assert not shown.exception
-    assert texts(shown).count("not for diagnosis") == 1
-    assert "run `" in texts(shown) or page in WITHOUT_RESULTS
-    assert str(tmp_path) not in texts(shown)
+    dashboard = at(app(tmp_path), page)
+    assert not dashboard.exception
+    assert texts(dashboard).count("not for diagnosis") == 1
+    assert "run `" in texts(dashboard) or page in WITHOUT_RESULTS
+    assert str(tmp_path) not in texts(dashboard)
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -68,32 +68,32 @@ def test_a_page_shows_one_experiment_of_several_that_is_evaluated(app, finished,
     shutil.copytree(finished, folder)
     for left_out in ("runs/concat", "ensembles/both", "stats", "assessments"):
         shutil.rmtree(folder / "reports" / left_out)
-    shown = at(app(folder), page)
-    assert not shown.exception
-    assert page != "Overview" or "2 systems not evaluated yet" in texts(shown)
-    assert page != "Compare" or "Choose two different systems" in texts(shown)
+    dashboard = at(app(folder), page)
+    assert not dashboard.exception
+    assert page != "Overview" or "2 systems not evaluated yet" in texts(dashboard)
+    assert page != "Compare" or "Choose two different systems" in texts(dashboard)
 
 
 @pytest.mark.parametrize("page", PAGES)
 def test_a_page_shows_committed_results_without_their_predictions(app, page):
-    shown = at(app(ROOT / "examples/offline"), page)
-    assert not shown.exception
+    dashboard = at(app(ROOT / "examples/offline"), page)
+    assert not dashboard.exception
 
 
 def test_a_wrong_params_file_is_one_line_below_the_notice(app, tmp_path):
     (tmp_path / "params.yaml").write_text("train: {epohcs: 3}\n")
-    shown = app(tmp_path)
-    assert not shown.exception
-    assert texts(shown).count("not for diagnosis") == 1
-    assert "epohcs" in shown.error[0].value
+    dashboard = app(tmp_path)
+    assert not dashboard.exception
+    assert texts(dashboard).count("not for diagnosis") == 1
+    assert "epohcs" in dashboard.error[0].value
 
 
 def test_the_overview_answers_in_the_sentences_of_the_report(app, answered):
-    shown = app(answered)
+    dashboard = app(answered)
     written = effect_answer(Results(load_params(answered / "params.yaml"), Workspace(answered)))
     assert len(written) > 1
     for sentence in written:
-        assert sentence in [one.value for one in shown.markdown]
+        assert sentence in [element.value for element in dashboard.markdown]
 
 
 def test_the_leader_board_is_ordered_by_the_primary_metric(app, finished):
@@ -107,43 +107,43 @@ def test_the_leader_board_is_ordered_by_the_primary_metric(app, finished):
     assert list(board["System"]) == sorted(names, key=lambda name: -names[name])
 
 
-def test_systems_whose_split_flatters_stand_last_on_the_leader_board(app):
-    shown = app(ROOT / "examples/offline")
-    shown.toggle(key="overview_all").set_value(True).run()
-    board = next(table for table in tables(shown) if "Split by" in table)
+def test_systems_with_a_leaky_split_are_last_on_the_leader_board(app):
+    dashboard = app(ROOT / "examples/offline")
+    dashboard.toggle(key="overview_all").set_value(True).run()
+    board = next(table for table in tables(dashboard) if "Split by" in table)
     values = [float(text.split()[0]) for text in board["Balanced accuracy"]]
-    flatters = (board["Split by"] != "lesion").to_numpy()
-    first = int(flatters.argmax())
-    assert flatters[first:].all()
-    assert not flatters[:first].any()
+    leaky = (board["Split by"] != "lesion").to_numpy()
+    first = int(leaky.argmax())
+    assert leaky[first:].all()
+    assert not leaky[:first].any()
     assert values[:first] == sorted(values[:first], reverse=True)
     assert max(values[first:]) > values[0]  # it is not the figures that put them there
 
 
-def test_claims_stand_with_their_answer_in_words(app, finished):
+def test_claims_are_shown_with_their_answer_in_words(app, finished):
     row = pd.read_csv(finished / "reports/stats/claims.csv").iloc[0]
-    said = next(one.value for one in app().markdown if "“c”" in one.value)
-    assert row["answer"].partition(":")[0].capitalize() in said
-    assert "balanced accuracy is" in said or "is not answered here" in said
+    sentence = next(element.value for element in app().markdown if "“c”" in element.value)
+    assert row["answer"].partition(":")[0].capitalize() in sentence
+    assert "balanced accuracy is" in sentence or "is not answered here" in sentence
 
 
 def test_performance_shows_the_figures_of_metrics_json(app, finished):
-    shown = at(app(), "Performance")
-    shown.selectbox(key="experiment").set_value("concat").run()
+    dashboard = at(app(), "Performance")
+    dashboard.selectbox(key="experiment").set_value("concat").run()
     metrics = json.loads((finished / "reports/runs/concat/metrics.json").read_text())
-    values = {one.label: one.value for one in shown.metric}
+    values = {element.label: element.value for element in dashboard.metric}
     assert values["balanced accuracy"] == f"{metrics['balanced_accuracy']:.3f}"
     assert values["malignant AUC"] == f"{metrics['malignant_auc']:.3f}"
-    shown.toggle(key="performance_normalised").set_value(False).run()
-    shown.selectbox(key="experiment").set_value("both").run()
-    assert not shown.exception
+    dashboard.toggle(key="performance_normalised").set_value(False).run()
+    dashboard.selectbox(key="experiment").set_value("both").run()
+    assert not dashboard.exception
 
 
 def test_the_weighted_means_of_the_class_table_are_accuracy_and_weighted_f1(app, finished):
     """The mean sensitivity weighted by class sizes is the accuracy."""
-    shown = app(page="performance", experiment="concat")
+    dashboard = app(page="performance", experiment="concat")
     metrics = json.loads((finished / "reports/runs/concat/metrics.json").read_text())
-    table = next(table for table in tables(shown) if "Specificity" in table)
+    table = next(table for table in tables(dashboard) if "Specificity" in table)
     last = table.iloc[-1]
     assert last["Class"] == "weighted mean"
     assert last["Images"] == table["Images"].iloc[:-1].sum()
@@ -170,90 +170,90 @@ def two_phases(finished, folder):
 def test_the_training_page_shows_figures_and_gains_of_the_phases_that_runs_write(app, finished, tmp_path):
     """It asked for a phase `network`; runs write `fine_tuning`."""
     path, history = two_phases(finished, tmp_path / "workspace")
-    shown = app(tmp_path / "workspace", page="Training", experiment="concat")
-    assert not shown.exception
-    said = [one.value for one in shown.markdown]
-    titles = [one for one in said if one.startswith("#### ")]
+    dashboard = app(tmp_path / "workspace", page="Training", experiment="concat")
+    assert not dashboard.exception
+    paragraphs = [element.value for element in dashboard.markdown]
+    titles = [element for element in paragraphs if element.startswith("#### ")]
     assert titles == [
         "#### Frozen backbone: the head alone is trained", "#### Fine-tuning: the backbone is trained too"
     ]  # fmt: skip
-    assert len(charts(shown)) == 4
+    assert len(charts(dashboard)) == 4
     head = history[history["phase"] == HEAD]
-    epochs = [one.value for one in shown.metric if one.label == "Epochs"]
+    epochs = [element.value for element in dashboard.metric if element.label == "Epochs"]
     assert epochs == [str(len(head))] * 2
-    best = [one.value for one in shown.metric if one.label == "Best validation"]
+    best = [element.value for element in dashboard.metric if element.label == "Best validation"]
     highest = head["validation_balanced_accuracy"].max()
     assert best == [f"{highest:.3f}", f"{highest + 0.125:.3f}"]
-    last = [one.value for one in shown.metric if one.label == "Last training"]
+    last = [element.value for element in dashboard.metric if element.label == "Last training"]
     assert last == [f"{head['train_accuracy'].iloc[-1]:.3f}"] * 2
-    assert "Against the best of the frozen phase it is +0.125." in " ".join(said)
-    assert any(one.startswith("Overall: from") for one in said)
+    assert "Against the best of the frozen phase it is +0.125." in " ".join(paragraphs)
+    assert any(element.startswith("Overall: from") for element in paragraphs)
     history.drop(columns="train_accuracy").to_csv(path, index=False)  # of a run trained by an older version
-    shown = app(tmp_path / "workspace", page="Training", experiment="concat")
-    assert not shown.exception
+    dashboard = app(tmp_path / "workspace", page="Training", experiment="concat")
+    assert not dashboard.exception
 
 
-def test_the_curves_of_two_experiments_stand_beside_each_other(app):
-    shown = app(page="Training", experiment="concat", other="image")
-    assert not shown.exception
-    assert [one.value for one in shown.subheader] == ["concat", "image"]
-    assert len(charts(shown)) == 4
+def test_the_curves_of_two_experiments_are_shown_side_by_side(app):
+    dashboard = app(page="Training", experiment="concat", other="image")
+    assert not dashboard.exception
+    assert [element.value for element in dashboard.subheader] == ["concat", "image"]
+    assert len(charts(dashboard)) == 4
 
 
 def test_the_data_page_filters(app):
-    shown = at(app(), "Data")
-    before = {one.label: one.value for one in shown.metric}["Images"]
-    shown.multiselect(key="data_sex").set_value(["female"]).run()
-    after = {one.label: one.value for one in shown.metric}["Images"]
+    dashboard = at(app(), "Data")
+    before = {element.label: element.value for element in dashboard.metric}["Images"]
+    dashboard.multiselect(key="data_sex").set_value(["female"]).run()
+    after = {element.label: element.value for element in dashboard.metric}["Images"]
     assert int(after) < int(before) == 200
-    shown.slider(key="data_age").set_value((99, 100)).run()
-    assert not shown.exception
+    dashboard.slider(key="data_age").set_value((99, 100)).run()
+    assert not dashboard.exception
 
 
 def test_the_data_page_counts_what_is_there_and_what_is_missing(app, finished):
-    shown = at(app(), "Data")
+    dashboard = at(app(), "Data")
     table = pd.read_csv(finished / "data/prepared/metadata.csv")
-    values = {one.label: one.value for one in shown.metric}
+    values = {element.label: element.value for element in dashboard.metric}
     assert values["Lesions"] == str(table["lesion_id"].nunique())
-    assert f"age of {table['age'].isna().sum()} image" in texts(shown)
-    classes, rows = (next(t for t in tables(shown) if name in t) for name in ("Share of images", "Image"))
+    assert f"age of {table['age'].isna().sum()} image" in texts(dashboard)
+    classes, rows = (next(t for t in tables(dashboard) if name in t) for name in ("Share of images", "Image"))
     assert list(classes["Diagnosis"]) == [CLASS_NAMES[dx] for dx in CLASSES]
     assert list(rows["Image"]) == list(table["image_id"].iloc[:20])
-    assert len(charts(shown)) == 6  # diagnoses, ages, two of boxes, sexes, localizations
+    assert len(charts(dashboard)) == 6  # diagnoses, ages, two of boxes, sexes, localizations
 
 
 def test_two_systems_are_compared_and_their_flips_browsed(app):
-    shown = at(app(), "Compare")
-    assert not shown.exception
-    assert "lost (right under" in texts(shown)
-    shown.radio(key="compare_what").set_value("gained").run()
-    shown.selectbox(key="other").set_value(shown.selectbox(key="experiment").value).run()
-    assert "Choose two different systems" in texts(shown)
+    dashboard = at(app(), "Compare")
+    assert not dashboard.exception
+    assert "lost (right under" in texts(dashboard)
+    dashboard.radio(key="compare_what").set_value("gained").run()
+    dashboard.selectbox(key="other").set_value(dashboard.selectbox(key="experiment").value).run()
+    assert "Choose two different systems" in texts(dashboard)
 
 
-def test_compare_says_what_stats_found_of_the_pair(app, finished):
+def test_compare_shows_the_result_of_stats_for_the_pair(app, finished):
     comparisons = pd.read_csv(finished / "reports/stats/comparisons.csv", keep_default_na=False)
-    shown = app(page="Compare", experiment="image", other="concat")
+    dashboard = app(page="Compare", experiment="image", other="concat")
     row = next(
         row for row in comparisons.to_dict("records")
         if row["family"] and row["metric"] == "balanced_accuracy" and {row["a"], row["b"]} == {"image", "concat"}
     )  # fmt: skip
-    said = shown.markdown[0].value
-    without = row["verdict"].startswith("no verdict: ")
-    assert ("are not compared by balanced accuracy" in said) == without
-    assert row["verdict"].removeprefix("no verdict: ") in said or not without
-    differences = next(table for table in tables(shown) if "Verdict" in table)
+    sentence = dashboard.markdown[0].value
+    no_verdict = row["verdict"].startswith("no verdict: ")
+    assert ("are not compared by balanced accuracy" in sentence) == no_verdict
+    assert row["verdict"].removeprefix("no verdict: ") in sentence or not no_verdict
+    differences = next(table for table in tables(dashboard) if "Verdict" in table)
     assert list(differences["Metric"]) == ["Balanced accuracy", "Macro F1", "Macro AUC", "Accuracy"]
-    assert len(charts(shown)) == 4  # differences, two confusion matrices, F1 by class
+    assert len(charts(dashboard)) == 4  # differences, two confusion matrices, F1 by class
 
 
 def test_the_metadata_page_shows_what_effect_and_metadata_wrote(app, answered):
-    shown = app(answered, page="Metadata")
-    assert not shown.exception
-    assert not shown.info
-    assert [one.label for one in shown.expander][:2] == ["The two models", "The gain"]
-    assert any("Image-only twin" in table for table in tables(shown))
-    assert len(charts(shown)) == 3
+    dashboard = app(answered, page="Metadata")
+    assert not dashboard.exception
+    assert not dashboard.info
+    assert [element.label for element in dashboard.expander][:2] == ["The two models", "The gain"]
+    assert any("Image-only twin" in table for table in tables(dashboard))
+    assert len(charts(dashboard)) == 3
 
 
 def test_the_retest_page_shows_a_retest_of_the_workspace_and_the_registry(app, finished, tmp_path):
@@ -261,20 +261,22 @@ def test_the_retest_page_shows_a_retest_of_the_workspace_and_the_registry(app, f
     shutil.copytree(finished, folder)
     shutil.copytree(ROOT / "examples/retest", folder / "retest")
     content = json.loads((folder / "retest/retest.json").read_text())
-    shown = app(folder, page="Retest")
-    assert not shown.exception
-    values = {one.label: one.value for one in shown.metric}
+    dashboard = app(folder, page="Retest")
+    assert not dashboard.exception
+    values = {element.label: element.value for element in dashboard.metric}
     assert values["Images"] == f"{content['certificate']['images']:,}"
     equal = sum(row["equal"] for row in content["figures"])
     assert values["Figures recomputed"] == f"{equal} of {len(content['figures'])}"
-    models = next(table for table in tables(shown) if "Model" in table)
+    models = next(table for table in tables(dashboard) if "Model" in table)
     assert set(models["Model"]) == {row["model"] for row in content["models"]}
-    entries = next(table for table in tables(shown) if "Repository" in table)
+    entries = next(table for table in tables(dashboard) if "Repository" in table)
     assert list(entries["Entry"]) == entry_names()
     (folder / "retest/retest.json").write_text('{"certificate": {}}')
-    shown = app(folder, page="Retest")
-    assert not shown.exception
-    assert any("retest.json" in one.value and "run `skinlesion retest" in one.value for one in shown.info)
+    dashboard = app(folder, page="Retest")
+    assert not dashboard.exception
+    assert any(
+        "retest.json" in element.value and "run `skinlesion retest" in element.value for element in dashboard.info
+    )
 
 
 def png(pixels):
@@ -285,70 +287,72 @@ def png(pixels):
 
 def test_an_upload_gives_a_prediction_that_depends_on_the_metadata(app, finished):
     pixels = np.load(finished / "data/prepared/images.npy")[0]
-    shown = at(app(), "Predict")
-    shown.selectbox(key="predict_name").set_value("concat").run()
-    shown.file_uploader(key="predict_file").upload("one.png", png(pixels), "image/png").run()
-    assert not shown.exception
-    one = {metric.label: metric.value for metric in shown.metric}["Malignant (akiec, bcc, mel)"]
-    assert "Cannot be ruled out" in texts(shown)
-    assert "the threshold that had 90% specificity" in texts(shown)
-    shown.number_input(key="predict_age").set_value(85).run()
-    shown.selectbox(key="predict_site").set_value("face").run()
-    other = {metric.label: metric.value for metric in shown.metric}["Malignant (akiec, bcc, mel)"]
-    assert one != other
+    dashboard = at(app(), "Predict")
+    dashboard.selectbox(key="predict_name").set_value("concat").run()
+    dashboard.file_uploader(key="predict_file").upload("one.png", png(pixels), "image/png").run()
+    assert not dashboard.exception
+    risk = {metric.label: metric.value for metric in dashboard.metric}["Malignant (akiec, bcc, mel)"]
+    assert "Cannot be ruled out" in texts(dashboard)
+    assert "the threshold that had 90% specificity" in texts(dashboard)
+    dashboard.number_input(key="predict_age").set_value(85).run()
+    dashboard.selectbox(key="predict_site").set_value("face").run()
+    risk_with_metadata = {metric.label: metric.value for metric in dashboard.metric}["Malignant (akiec, bcc, mel)"]
+    assert risk != risk_with_metadata
 
 
 def predicted(app, pixels):
-    shown = at(app, "Predict")
-    shown.file_uploader(key="predict_file").upload("one.png", png(pixels), "image/png").run()
-    assert not shown.exception
-    return shown
+    dashboard = at(app, "Predict")
+    dashboard.file_uploader(key="predict_file").upload("one.png", png(pixels), "image/png").run()
+    assert not dashboard.exception
+    return dashboard
 
 
 def test_the_model_is_chosen_by_what_is_known_of_the_patient(app, finished):
     """The multimodal model answered photographs of nobody known."""
-    shown = predicted(app(), np.load(finished / "data/prepared/images.npy")[0])
-    assert "Answered by image, a model of the image alone; nothing known of the patient" in texts(shown)
-    shown.number_input(key="predict_age").set_value(60).run()
-    assert "Answered by concat, a model of image and record; age, sex or localization known" in texts(shown)
-    shown.number_input(key="predict_age").set_value(None).run()
-    shown.selectbox(key="predict_name").set_value("concat").run()
-    assert any("was told none of them" in one.value for one in shown.error)
+    dashboard = predicted(app(), np.load(finished / "data/prepared/images.npy")[0])
+    assert "Answered by image, a model of the image alone; nothing known of the patient" in texts(dashboard)
+    dashboard.number_input(key="predict_age").set_value(60).run()
+    assert "Answered by concat, a model of image and record; age, sex or localization known" in texts(dashboard)
+    dashboard.number_input(key="predict_age").set_value(None).run()
+    dashboard.selectbox(key="predict_name").set_value("concat").run()
+    assert any("was told none of them" in element.value for element in dashboard.error)
 
 
 @pytest.mark.parametrize("kind", ["noise", "uniform"])
-def test_an_image_unlike_the_training_images_is_said_to_be_so_above_the_classes(app, kind):
+def test_an_image_unlike_the_training_images_has_a_warning_above_the_classes(app, kind):
     noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
-    shown = predicted(app(), noise if kind == "noise" else np.full((64, 64, 3), 128, np.uint8))
-    values = [str(getattr(node, "value", "")) for node in shown.main if node.type in ("error", "subheader")]
+    dashboard = predicted(app(), noise if kind == "noise" else np.full((64, 64, 3), 128, np.uint8))
+    values = [str(getattr(node, "value", "")) for node in dashboard.main if node.type in ("error", "subheader")]
     warned = next(place for place, value in enumerate(values) if "UNLIKE THE TRAINING IMAGES" in value)
     answered = next(place for place, value in enumerate(values) if value.endswith("%"))
     assert warned < answered
 
 
 def test_a_prediction_says_that_it_is_synthetic_and_where_its_risk_holds(app, finished):
-    shown = predicted(app(), np.load(finished / "data/prepared/images.npy")[0])
-    assert any("no meaning for patients" in one.value for one in shown.error)
-    assert not any("UNLIKE" in one.value for one in shown.error)
-    assert "% of images are, as in phantom; a clinic's share differs" in texts(shown)
+    dashboard = predicted(app(), np.load(finished / "data/prepared/images.npy")[0])
+    assert any("no meaning for patients" in element.value for element in dashboard.error)
+    assert not any("UNLIKE" in element.value for element in dashboard.error)
+    assert "% of images are, as in phantom; a clinic's share differs" in texts(dashboard)
 
 
 def test_the_axis_of_probabilities_is_0_to_1(app, finished):
-    shown = predicted(app(), np.load(finished / "data/prepared/images.npy")[0])
-    assert charts(shown)[0]["encoding"]["x"]["scale"]["domain"] == [0, 1]
+    dashboard = predicted(app(), np.load(finished / "data/prepared/images.npy")[0])
+    assert charts(dashboard)[0]["encoding"]["x"]["scale"]["domain"] == [0, 1]
 
 
-def test_the_three_likeliest_diagnoses_stand_first_each_with_a_text_and_a_level_of_risk(app, finished):
-    shown = predicted(app(), np.load(finished / "data/prepared/images.npy")[0])
-    likeliest = [one.label for one in shown.expander if one.label[:2] in ("1.", "2.", "3.")]
+def test_the_three_likeliest_diagnoses_come_first_each_with_a_text_and_a_level_of_risk(app, finished):
+    dashboard = predicted(app(), np.load(finished / "data/prepared/images.npy")[0])
+    likeliest = [element.label for element in dashboard.expander if element.label[:2] in ("1.", "2.", "3.")]
     shares = [float(label.rpartition(": ")[2].rstrip("%")) for label in likeliest]
     assert len(likeliest) == 3
     assert shares == sorted(shares, reverse=True)
-    inside = [one.markdown[0].value for one in shown.expander if one.label in likeliest]
+    inside = [element.markdown[0].value for element in dashboard.expander if element.label in likeliest]
     assert all(text.count("-badge[") == 1 for text in inside)
-    answer = shown.subheader[0].value.partition(" (")[0]
+    answer = dashboard.subheader[0].value.partition(" (")[0]
     level = {"mel": "high", "bcc": "high", "akiec": "moderate"}.get(answer, "low")
-    assert f"-badge[{level}]" in next(one.value for one in shown.markdown if one.value.startswith("Level of risk of"))
+    assert f"-badge[{level}]" in next(
+        element.value for element in dashboard.markdown if element.value.startswith("Level of risk of")
+    )
 
 
 @pytest.mark.parametrize(
@@ -361,17 +365,19 @@ def test_the_three_likeliest_diagnoses_stand_first_each_with_a_text_and_a_level_
     ],
 )
 def test_what_is_no_photograph_is_refused_in_words(app, name, content):
-    shown = at(app(), "Predict")
-    shown.file_uploader(key="predict_file").upload(name, content, "image/png").run()
-    assert not shown.exception
-    assert any("Not a readable photograph" in one.value or "Larger than" in one.value for one in shown.error)
+    dashboard = at(app(), "Predict")
+    dashboard.file_uploader(key="predict_file").upload(name, content, "image/png").run()
+    assert not dashboard.exception
+    assert any(
+        "Not a readable photograph" in element.value or "Larger than" in element.value for element in dashboard.error
+    )
 
 
 def test_a_cmyk_jpeg_is_read(app, finished):
     stream = io.BytesIO()
     with Image.fromarray(np.load(finished / "data/prepared/images.npy")[3]) as image:
         image.convert("CMYK").save(stream, format="JPEG", quality=95)
-    shown = at(app(), "Predict")
-    shown.file_uploader(key="predict_file").upload("one.jpg", stream.getvalue(), "image/jpeg").run()
-    assert not shown.exception
-    assert shown.metric
+    dashboard = at(app(), "Predict")
+    dashboard.file_uploader(key="predict_file").upload("one.jpg", stream.getvalue(), "image/jpeg").run()
+    assert not dashboard.exception
+    assert dashboard.metric

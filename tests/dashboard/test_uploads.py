@@ -17,7 +17,7 @@ from tests.simulated import simulated
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
 
-MOST = 20_000_000
+MAX_BYTES = 20_000_000
 
 
 def csv(table):
@@ -30,8 +30,8 @@ def npy(array):
     return stream.getvalue()
 
 
-def read(name, content, truth=None, metadata=None, most=MOST):
-    return read_upload(Upload(name, content), truth and Upload(*truth), metadata, most)
+def read(name, content, truth=None, metadata=None, max_bytes=MAX_BYTES):
+    return read_upload(Upload(name, content), truth and Upload(*truth), metadata, max_bytes)
 
 
 @pytest.fixture(scope="module")
@@ -45,22 +45,22 @@ def test_every_form_of_a_table_gives_the_same_predictions(predictions, tmp_path)
     truth = table[["image_id", "dx", "lesion_id"]]
     truth.to_csv(tmp_path / "metadata.csv", index=False)
     alone = ["image_id", *PROBABILITY_COLUMNS]
-    found = [
+    uploads = [
         read("a.csv", csv(table)),
         read("a.csv.gz", gzip.compress(csv(table))),
         read("a.csv", csv(challenge)),
         read("a.csv", csv(table[alone]), truth=("t.csv", csv(truth))),
         read("a.csv", csv(table[alone]), metadata=tmp_path / "metadata.csv"),
     ]
-    for one in found:
-        assert not one.answers_only
-        assert not one.warnings
-        np.testing.assert_array_equal(one.predictions.labels, predictions.labels)
-        np.testing.assert_array_equal(one.predictions.lesions, predictions.lesions)
-        np.testing.assert_allclose(one.predictions.probabilities, predictions.probabilities, atol=1e-12)
+    for upload in uploads:
+        assert not upload.answers_only
+        assert not upload.warnings
+        np.testing.assert_array_equal(upload.predictions.labels, predictions.labels)
+        np.testing.assert_array_equal(upload.predictions.lesions, predictions.lesions)
+        np.testing.assert_allclose(upload.predictions.probabilities, predictions.probabilities, atol=1e-12)
 
 
-def test_the_workspaces_table_is_not_asked_where_the_file_says_it_all(predictions, tmp_path):
+def test_the_workspaces_table_is_not_read_where_the_file_is_complete(predictions, tmp_path):
     (tmp_path / "metadata.csv").write_text("image_id,dx,lesion_id\nimage00000,vasc,other\n")
     assert len(read("a.csv", csv(table_of(predictions)), metadata=tmp_path / "metadata.csv").predictions.labels)
 
@@ -116,9 +116,9 @@ GOOD = np.full((3, 7), 1 / 7)
 def test_an_array_that_is_wrong_is_one_line(content, truth, words):
     with pytest.raises(UserError, match=words) as raised:
         read("p.npy", content, truth)
-    said = str(raised.value)
-    assert "\n" not in said
-    assert "/" not in said.partition(";")[0]  # nothing of the folder that it lay in for a moment
+    message = str(raised.value)
+    assert "\n" not in message
+    assert "/" not in message.partition(";")[0]  # nothing of the folder that it lay in for a moment
 
 
 @pytest.mark.parametrize(
@@ -147,30 +147,30 @@ def test_larger_files_are_refused(predictions):
 
 
 def scored(app, folder, content, name="a.csv", truth=None):
-    shown = at(app(folder), "Score")
+    dashboard = at(app(folder), "Score")
     if truth is not None:
-        shown.file_uploader(key="score_truth").upload("truth.npy", truth, "application/octet-stream").run()
-    return shown.file_uploader(key="score_file").upload(name, content, "text/csv").run()
+        dashboard.file_uploader(key="score_truth").upload("truth.npy", truth, "application/octet-stream").run()
+    return dashboard.file_uploader(key="score_file").upload(name, content, "text/csv").run()
 
 
 def test_the_predictions_of_a_system_score_as_its_metrics_and_differ_from_itself_in_nothing(app, finished):
     content = (finished / "reports/runs/concat/predictions.csv").read_bytes()
     metrics = json.loads((finished / "reports/runs/concat/metrics.json").read_text())
-    shown = scored(app, finished, content)
-    assert not shown.exception
-    assert [one.value.partition(":")[0] for one in shown.error] == ["SYNTHETIC DATA"]
-    table = next(table for table in tables(shown) if "Value" in table).set_index("Metric")["Value"]
+    dashboard = scored(app, finished, content)
+    assert not dashboard.exception
+    assert [element.value.partition(":")[0] for element in dashboard.error] == ["SYNTHETIC DATA"]
+    table = next(table for table in tables(dashboard) if "Value" in table).set_index("Metric")["Value"]
     for name, title in {"accuracy": "Accuracy", "macro_auc": "Macro AUC", "nll": "Log loss"}.items():
         assert table[title].split()[0] == f"{metrics[name]:.3f}"
-    shown.selectbox(key="score_other").set_value("concat").run()
-    assert not shown.exception
-    rows = next(table for table in tables(shown) if "Verdict" in table)
+    dashboard.selectbox(key="score_other").set_value("concat").run()
+    assert not dashboard.exception
+    rows = next(table for table in tables(dashboard) if "Verdict" in table)
     assert all(row.startswith("+0.000") for row in rows["Difference"])
-    shown.selectbox(key="score_other").set_value("another upload").run()
+    dashboard.selectbox(key="score_other").set_value("another upload").run()
     other = (finished / "reports/runs/image/predictions.csv").read_bytes()
-    shown.file_uploader(key="score_second").upload("b.csv", other, "text/csv").run()
-    assert not shown.exception
-    rows = next(table for table in tables(shown) if "Verdict" in table)
+    dashboard.file_uploader(key="score_second").upload("b.csv", other, "text/csv").run()
+    assert not dashboard.exception
+    rows = next(table for table in tables(dashboard) if "Verdict" in table)
     image = json.loads((finished / "reports/runs/image/metrics.json").read_text())
     difference = metrics["accuracy"] - image["accuracy"]
     shown_difference = rows.set_index("Metric")["Difference"]["Accuracy"].split()[0].replace("−", "-")
@@ -179,20 +179,20 @@ def test_the_predictions_of_a_system_score_as_its_metrics_and_differ_from_itself
 
 def test_answers_alone_get_no_figure_that_needs_probabilities(app, finished, predictions):
     answers = predictions.probabilities[0].argmax(axis=1)
-    shown = scored(app, finished, npy(answers), "answers.npy", npy(predictions.labels))
-    assert not shown.exception
-    table = next(table for table in tables(shown) if "Value" in table).set_index("Metric")["Value"]
+    dashboard = scored(app, finished, npy(answers), "answers.npy", npy(predictions.labels))
+    assert not dashboard.exception
+    table = next(table for table in tables(dashboard) if "Value" in table).set_index("Metric")["Value"]
     assert table["Accuracy"].split()[0] == f"{(answers == predictions.labels).mean():.3f}"
     assert not {"Macro AUC", "Malignant AUC", "ECE", "Brier score", "Log loss"} & set(table.index)
-    by_class = next(table for table in tables(shown) if "Sensitivity" in table)
+    by_class = next(table for table in tables(dashboard) if "Sensitivity" in table)
     assert set(by_class.get("AUC", ["–"])) == {"–"}
-    assert "without probabilities" in texts(shown)
-    shown.selectbox(key="score_other").set_value("concat").run()  # of other images
-    assert not shown.exception
-    assert "none is in both" in texts(shown)
+    assert "without probabilities" in texts(dashboard)
+    dashboard.selectbox(key="score_other").set_value("concat").run()  # of other images
+    assert not dashboard.exception
+    assert "none is in both" in texts(dashboard)
 
 
 def test_a_wrong_upload_is_one_line_on_the_page(app, finished):
-    shown = scored(app, finished, b"hello\n1\n")
-    assert not shown.exception
-    assert any("a.csv: column image_id" in one.value for one in shown.error)
+    dashboard = scored(app, finished, b"hello\n1\n")
+    assert not dashboard.exception
+    assert any("a.csv: column image_id" in element.value for element in dashboard.error)

@@ -29,20 +29,25 @@ def comparison(verdict, difference=0.05, margin=0.02):
 
 
 @pytest.mark.parametrize("verdict", VERDICTS)
-def test_a_pair_is_judged_alike_from_either_side(verdict):
-    """Which of two is better does not depend on which is chosen first; difference and interval turn."""
+def test_the_verdict_does_not_depend_on_the_order_of_the_pair(verdict):
+    """Which of two is better does not depend on which is chosen first; difference and interval change sign."""
     table = comparison(verdict)
-    there, back = (words.judged_pair(table, *pair, "balanced_accuracy") for pair in (("one", "two"), ("two", "one")))
-    assert back["verdict"] == REVERSED[verdict]
-    assert (back["difference"], back["low_adjusted"]) == (-there["difference"], -there["high_adjusted"])
-    said = [words.verdict_sentence(row, 0.95) for row in (there, back)]
+    forward, reversed_row = (
+        words.judged_pair(table, *pair, "balanced_accuracy") for pair in (("one", "two"), ("two", "one"))
+    )
+    assert reversed_row["verdict"] == REVERSED[verdict]
+    assert (reversed_row["difference"], reversed_row["low_adjusted"]) == (
+        -forward["difference"],
+        -forward["high_adjusted"],
+    )
+    sentences = [words.verdict_sentence(row, 0.95) for row in (forward, reversed_row)]
     if verdict.startswith(("higher", "lower")):
         better = "two" if verdict.startswith("higher") else "one"
-        assert [sentence.split(" is better than ")[0] for sentence in said] == [better] * 2
-        assert said[0] == said[1]
+        assert [sentence.split(" is better than ")[0] for sentence in sentences] == [better] * 2
+        assert sentences[0] == sentences[1]
     else:
-        assert not any("is better than" in sentence for sentence in said)
-    assert "points of balanced accuracy" in said[0]
+        assert not any("is better than" in sentence for sentence in sentences)
+    assert "points of balanced accuracy" in sentences[0]
 
 
 def test_a_pair_without_a_verdict_says_why():

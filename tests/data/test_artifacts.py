@@ -52,9 +52,9 @@ def test_artefacts_change_no_other_draw():
 
 def test_the_same_generator_draws_the_same_artefacts():
     images, augmentation = pictures(), Augmentation(artifacts=1.0)
-    first, again, other = (augment(images, draw(augmentation, 8, generator(seed))) for seed in (0, 0, 1))
-    assert torch.equal(first, again)
-    assert not torch.equal(first, other)
+    first, second, third = (augment(images, draw(augmentation, 8, generator(seed))) for seed in (0, 0, 1))
+    assert torch.equal(first, second)
+    assert not torch.equal(first, third)
 
 
 @pytest.mark.parametrize("probability", [0.0, 0.3, 1.0])

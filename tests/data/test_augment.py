@@ -102,7 +102,7 @@ def test_colour_changes_are_torchvisions():
         assert (augmented - expected).abs().max() < 1.5e-3, change
 
 
-def test_a_third_of_a_turn_of_hue_makes_red_green():
+def test_a_hue_rotation_by_120_degrees_makes_red_green():
     red = torch.tensor([200.0, 60.0, 60.0]).view(1, 3, 1, 1).expand(1, 3, 4, 4)
     hue = []
     for turn in (1 / 3, -1 / 3):
@@ -131,15 +131,15 @@ def test_either_axis_is_magnified_by_itself_after_the_turn():
     augmentation = Augmentation(rotation=108, flip=True, scale=(0.83, 1.25), scale_by_axis=True)
     linear = draw(augmentation, 2000, generator()).theta[:, :, :2]
     # The columns of the map output → input are what one step across and one step down become.
-    across, down = (1 / linear.norm(dim=1)).unbind(1)
-    for zoom in (across, down):
+    zoom_x, zoom_y = (1 / linear.norm(dim=1)).unbind(1)
+    for zoom in (zoom_x, zoom_y):
         assert 0.83 - 1e-4 <= zoom.min() < 0.84
         assert 1.24 < zoom.max() <= 1.25 + 1e-4
-    assert abs(np.corrcoef(across, down)[0, 1]) < 0.1
+    assert abs(np.corrcoef(zoom_x, zoom_y)[0, 1]) < 0.1
     torch.testing.assert_close((linear[:, :, 0] * linear[:, :, 1]).sum(1), torch.zeros(2000), atol=1e-5, rtol=0)
 
 
-def test_without_them_the_new_changes_take_nothing_from_the_generator():
+def test_changes_that_are_off_draw_nothing_from_the_generator():
     before, after = generator(), generator()
     draw(Augmentation(scale=(0.9, 1.1), contrast=0.1), 4, before)
     draw(Augmentation(scale=(0.9, 1.1), contrast=0.1, contrast_by_channel=True), 4, after)
@@ -153,13 +153,13 @@ def test_brightness_is_added_and_contrast_is_about_each_channels_mean(as_bytes):
     drawn = replace(
         coloured(contrast=0.8, count=2), brightness_shift=torch.tensor([30.0, -20.0]), contrast_by_channel=True
     )
-    lifted = images.double() + torch.tensor([30.0, -20.0]).view(2, 1, 1, 1)
-    mean = lifted.mean(dim=(2, 3), keepdim=True)
-    expected = mean + 0.8 * (lifted - mean)
+    brightened = images.double() + torch.tensor([30.0, -20.0]).view(2, 1, 1, 1)
+    mean = brightened.mean(dim=(2, 3), keepdim=True)
+    expected = mean + 0.8 * (brightened - mean)
     augmented = augment(images if as_bytes else images.float(), drawn).double()
     assert (augmented - expected).abs().max() <= (0.51 if as_bytes else 0.01)
     alone = augment(images.float(), replace(coloured(count=2), brightness_shift=torch.tensor([30.0, -20.0])))
-    torch.testing.assert_close(alone, lifted.float(), atol=0.02, rtol=0)
+    torch.testing.assert_close(alone, brightened.float(), atol=0.02, rtol=0)
     about_grey = augment(images.float(), replace(drawn, contrast_by_channel=False)).double()
     assert (about_grey - expected).abs().max() > 1
 
@@ -224,7 +224,7 @@ def test_cutmix_labels_follow_the_pixels_that_were_kept():
     assert draw_mix(NO_CHANGE, 4, generator()) is None
 
 
-def test_all_of_it_on_bytes_is_all_of_it_on_floats():
+def test_all_changes_on_bytes_are_those_on_floats():
     images = pictures()
     drawn = draw(PRESETS["dermoscopy"], 8, generator())
     difference = (augment(images, drawn).float() - augment(images.float(), drawn)).abs()

@@ -46,9 +46,9 @@ def serving(server):
         def whole(self, cut=None):
             """Answer correctly; `cut` breaks the connection after that many bytes."""
             content, start = server.content, 0
-            wanted = self.headers["Range"]
-            if wanted and server.ranges_known:
-                start = int(wanted.removeprefix("bytes=").removesuffix("-"))
+            byte_range = self.headers["Range"]
+            if byte_range and server.ranges_known:
+                start = int(byte_range.removeprefix("bytes=").removesuffix("-"))
                 if start >= len(content):
                     self.send_response(416)
                     self.send_header("Content-Range", f"bytes */{len(content)}")
@@ -98,14 +98,14 @@ def _no_proxy(monkeypatch):
         monkeypatch.delenv(name, raising=False)
 
 
-def get(url, folder, **known):
-    known = {"size": len(CONTENT), "md5": MD5, "magic": b"PK"} | known
+def get(url, folder, **expected):
+    expected = {"size": len(CONTENT), "md5": MD5, "magic": b"PK"} | expected
     waits = []
-    path = download(Remote("file.zip", url, **known), folder, pause=waits.append)
+    path = download(Remote("file.zip", url, **expected), folder, pause=waits.append)
     return path, waits
 
 
-def nothing_half(folder):
+def no_zip_file(folder):
     return not list(folder.glob("*.zip"))
 
 
@@ -116,7 +116,7 @@ def test_a_file_arrives_whole_and_is_not_fetched_twice(server, tmp_path):
         assert waits == []
         get(url, tmp_path)
     assert len(server.asked) == 1
-    assert [one.name for one in tmp_path.iterdir()] == ["file.zip"]
+    assert [entry.name for entry in tmp_path.iterdir()] == ["file.zip"]
 
 
 @pytest.mark.parametrize("cut", [0, 1, 2, 255, 50_000, len(CONTENT) - 1])
@@ -134,13 +134,13 @@ def test_a_next_call_goes_on_where_the_last_one_gave_up(server, tmp_path):
     with serving(server) as url:
         with pytest.raises(UserError, match=r"503.*1,000 bytes are kept, the same command goes on"):
             get(url, tmp_path)
-        assert nothing_half(tmp_path)
+        assert no_zip_file(tmp_path)
         path, _ = get(url, tmp_path)
     assert path.read_bytes() == CONTENT
     assert server.asked[-1]["Range"] == "bytes=1000-"
 
 
-def test_waits_grow_and_progress_starts_them_anew(server, tmp_path):
+def test_waits_grow_and_progress_resets_them(server, tmp_path):
     server.faults = [answers(503)] * 3 + [5000] + [answers(500)] * 2
     with serving(server) as url:
         _, waits = get(url, tmp_path)
@@ -156,7 +156,7 @@ def test_a_server_without_ranges_sends_everything_again(server, tmp_path):
     assert path.read_bytes() == CONTENT
 
 
-def test_another_part_than_asked_for_begins_anew(server, tmp_path):
+def test_a_range_that_was_not_requested_restarts_the_download(server, tmp_path):
     wrong = answers(206, CONTENT[10:], Content_Range=f"bytes 10-{len(CONTENT) - 1}/{len(CONTENT)}")
     server.faults = [40_000, wrong]
     with serving(server) as url:
@@ -187,14 +187,14 @@ def test_wrong_bytes_are_fetched_again_and_then_refused(server, tmp_path):
     with serving(server) as url:
         with pytest.raises(UserError, match=r"its md5 is .* not"):
             get(url, tmp_path)
-        assert nothing_half(tmp_path)
+        assert no_zip_file(tmp_path)
         assert len(server.asked) == 2
         server.content = right
         path, _ = get(url, tmp_path)
     assert path.read_bytes() == CONTENT
 
 
-def test_a_damaged_part_does_not_spoil_the_next_attempt(server, tmp_path):
+def test_a_damaged_part_is_not_used_by_the_next_attempt(server, tmp_path):
     (tmp_path / "file.zip.part").write_bytes(b"PK" + b"garbage" * 100)
     with serving(server) as url:
         path, _ = get(url, tmp_path)
@@ -205,7 +205,7 @@ def test_short_files_are_refused(server, tmp_path):
     server.content = CONTENT[:500]  # a complete answer, but not the file
     with serving(server) as url, pytest.raises(UserError, match=r"500 bytes are kept|has 500 bytes, not 102,402"):
         get(url, tmp_path)
-    assert nothing_half(tmp_path)
+    assert no_zip_file(tmp_path)
 
 
 @pytest.mark.parametrize("page", [b"<!DOCTYPE html><title>Log in</title>", b"\n<html><head><title>Log in</title>"])
@@ -216,7 +216,7 @@ def test_a_web_page_saved_as_a_zip_is_named_as_such(server, tmp_path, page):
         pytest.raises(UserError, match=r"a web page titled 'Log in' came instead of file\.zip"),
     ):
         get(url, tmp_path, size=None, md5=None)
-    assert nothing_half(tmp_path)
+    assert no_zip_file(tmp_path)
 
 
 def test_content_of_another_kind_is_refused(server, tmp_path):
@@ -270,7 +270,7 @@ def test_without_a_published_checksum_the_first_one_holds(server, tmp_path):
         server.content = b"PK" + server.content
         with pytest.raises(UserError, match="its sha256 is"):
             get(url, tmp_path, md5=None, size=None)
-    assert nothing_half(tmp_path)
+    assert no_zip_file(tmp_path)
 
 
 def test_a_file_that_lies_there_damaged_is_named_and_left_alone(server, tmp_path):
@@ -282,22 +282,22 @@ def test_a_file_that_lies_there_damaged_is_named_and_left_alone(server, tmp_path
 
 
 def test_auto_takes_the_mirror_when_the_first_origin_fails(tmp_path, capsys):
-    asked = []
+    urls = []
 
-    def get_one(remote, folder):
-        asked.append(remote.url)
+    def get_file(remote, folder):
+        urls.append(remote.url)
         if "dataverse" in remote.url and "zip" in remote.name:
             raise UserError(f"{remote.url}: away")
         return folder / remote.name
 
-    files = fetch("auto", tmp_path, masks=False, test_set=True, get=get_one)
+    files = fetch("auto", tmp_path, masks=False, test_set=True, get=get_file)
     assert "ISIC2018_Task3_Training_Input.zip" in [path.name for path in files]
     assert "ISIC2018_Task3_Test_Input.zip" in [path.name for path in files]
     assert "CC BY-NC" in capsys.readouterr().out
     with pytest.raises(UserError, match=r"dataverse: .*away"):
-        fetch("dataverse", tmp_path, get=get_one)
+        fetch("dataverse", tmp_path, get=get_file)
     with pytest.raises(UserError, match="valid: dataverse, isic, auto"):
-        fetch("kaggle", tmp_path, get=get_one)
+        fetch("kaggle", tmp_path, get=get_file)
 
 
 def test_the_command_names_what_it_can_fetch(run, tmp_path, monkeypatch):
@@ -321,28 +321,30 @@ def test_prepare_fetches_what_is_not_there_and_goes_on_where_it_was_cut_off(tmp_
     web = write_archive(tmp_path / "web", records())
     names = ("HAM10000_metadata.csv", "HAM10000_images_part_1.zip", "HAM10000_images_part_2.zip")
     server, broken = Server(), Server()
-    with serving(server) as url, serving(broken) as bad:
+    with serving(server) as url, serving(broken) as broken_url:
 
-        def fetched(cut):
-            def one(remote, folder):
+        def make_get_file(disconnect_after):
+            def get_file(remote, folder):
                 server.content = broken.content = (web / remote.name).read_bytes()
-                broken.faults = [cut, *[answers(503)] * 10]
-                address = bad if cut and remote.name == names[2] else url
-                here = Remote(remote.name, address, len(server.content), md5=hashlib.md5(server.content).hexdigest())
-                return download(here, folder, pause=lambda seconds: None)
+                broken.faults = [disconnect_after, *[answers(503)] * 10]
+                address = broken_url if disconnect_after and remote.name == names[2] else url
+                remote_file = Remote(
+                    remote.name, address, len(server.content), md5=hashlib.md5(server.content).hexdigest()
+                )
+                return download(remote_file, folder, pause=lambda seconds: None)
 
-            return one
+            return get_file
 
         listed = [Remote(name, "") for name in names]
         monkeypatch.setattr("skinlesion.data.fetch.files_of", lambda origin, **more: listed)
         write_params(tmp_path, small_params(data={"source": "ham10000", "path": "raw"}))
-        for cut, code in ((100, 2), (None, 0)):
+        for disconnect_after, code in ((100, 2), (None, 0)):
             monkeypatch.setattr("skinlesion.data.fetch.fetch.__kwdefaults__", {
-                "masks": False, "test_set": False, "get": fetched(cut)
+                "masks": False, "test_set": False, "get": make_get_file(disconnect_after)
             })  # fmt: skip
             outcome = run("prepare", cwd=tmp_path)
             assert outcome.code == code, outcome.err
-            assert bool(list(tmp_path.rglob("*.part"))) == bool(cut)
+            assert bool(list(tmp_path.rglob("*.part"))) == bool(disconnect_after)
     assert "no HAM10000 in raw: fetching it" in outcome.out
     assert (tmp_path / "data/prepared/prepared.json").exists()
     assert run("prepare", cwd=tmp_path).out.count("fetching") == 0
@@ -353,12 +355,12 @@ def test_without_a_network_the_line_comes_at_once(tmp_path, run, monkeypatch):
 
     from tests.conftest import small_params, write_params
 
-    def nowhere(*args, **kwargs):
+    def unresolvable(*args, **kwargs):
         raise socket.gaierror(-2, "Name or service not known")
 
     waits = []
     monkeypatch.delenv("SKINLESION_DATA", raising=False)
-    monkeypatch.setattr(socket, "getaddrinfo", nowhere)
+    monkeypatch.setattr(socket, "getaddrinfo", unresolvable)
     monkeypatch.setattr(module.time, "sleep", waits.append)
     monkeypatch.setattr(download, "__kwdefaults__", {"pause": waits.append})
     write_params(tmp_path, small_params(data={"source": "ham10000", "path": "raw"}))

@@ -23,8 +23,8 @@ def test_every_part_is_tested_in_one_fold_and_validates_in_at_most_one():
     assert (TEST_PARTS, VALIDATION_PARTS, TRAINING_PARTS) == (2, 1, 7)
 
 
-@pytest.mark.parametrize(("folds", "refused"), [(4, 4), (6, 6)])
-def test_another_number_of_folds_is_one_edit(workspace_folder, tmp_path, folds, refused):
+@pytest.mark.parametrize(("folds", "invalid_fold"), [(4, 4), (6, 6)])
+def test_another_number_of_folds_is_one_edit(workspace_folder, tmp_path, folds, invalid_fold):
     code = tmp_path / "code"
     shutil.copytree(ROOT / "skinlesion", code / "skinlesion", ignore=shutil.ignore_patterns("__pycache__"))
     module = code / "skinlesion/folds.py"
@@ -42,6 +42,6 @@ def test_another_number_of_folds_is_one_edit(workspace_folder, tmp_path, folds, 
         assert outcome.returncode == 0, outcome.stderr
     parts = pd.read_csv(workspace_folder / "data/splits/image.csv")["part"]
     assert sorted(parts.unique()) == list(range(2 * folds))
-    beyond = run("train", "--fold", str(refused), "--set", "weights=none")
-    assert beyond.returncode == 2
-    assert f"less than or equal to {folds - 1}" in beyond.stderr
+    rejected = run("train", "--fold", str(invalid_fold), "--set", "weights=none")
+    assert rejected.returncode == 2
+    assert f"less than or equal to {folds - 1}" in rejected.stderr

@@ -17,7 +17,7 @@ from skinlesion.params import SplitParams, TrainParams
 from skinlesion.results.workspace import Workspace
 from tests.conftest import TINY, small_params, write_params
 
-WAYS = ("crop", "squash", "pad")
+METHODS = ("crop", "squash", "pad")
 
 
 def test_a_frame_becomes_square_in_three_ways():
@@ -73,8 +73,8 @@ def test_a_frames_size_is_known_from_the_photographs(size):
     assert frame_sizes(files, 256).tolist() == [list(frame_size(*size, 256))]
 
 
-@pytest.mark.parametrize("how", [*WAYS, "squash_bicubic"])
-def test_squares_are_indexed_like_the_array_they_stand_for(how):
+@pytest.mark.parametrize("how", [*METHODS, "squash_bicubic"])
+def test_squares_are_indexed_like_an_array(how):
     rng = np.random.default_rng(0)
     frames = rng.integers(0, 255, (6, 32, 48, 3), dtype=np.uint8)
     sizes = np.array([(32, 48), (32, 40), (32, 32)] * 2)
@@ -126,10 +126,10 @@ def framed(prepared_template, tmp_path, run, request):
     return folder
 
 
-ONE, MIXED = [(96, 64)], [(64, 64), (96, 64), (64, 128)]
+ONE_SIZE, MIXED_SIZES = [(96, 64)], [(64, 64), (96, 64), (64, 128)]
 
 
-@pytest.mark.parametrize("framed", [ONE, MIXED], indirect=True, ids=["one size", "mixed sizes"])
+@pytest.mark.parametrize("framed", [ONE_SIZE, MIXED_SIZES], indirect=True, ids=["one size", "mixed sizes"])
 def test_every_way_trains_evaluates_and_predicts(framed, run):
     """From whole frames: what an experiment makes of them reaches training, evaluation, maps and photographs."""
     frames = open_images(framed / "data/prepared/images.npy")
@@ -137,7 +137,7 @@ def test_every_way_trains_evaluates_and_predicts(framed, run):
     assert prepared["image_size"] == 32
     assert frames.shape[1:] in {(32, 48, 3), (64, 48, 3)}
     answers = {}
-    for how in WAYS:
+    for how in METHODS:
         for regime in ("frozen", "full"):
             flags = (
                 "--regime",
@@ -160,18 +160,18 @@ def test_every_way_trains_evaluates_and_predicts(framed, run):
         assert images.shape == (200, 32, 32, 3)
     # The bright left end of a wide frame is cut off, or stays, or lies between bars.
     wide = 1 if frames.shape[1] == 64 else 0
-    left = {how: answers[how][wide][:, 0].mean() for how in WAYS}
+    left = {how: answers[how][wide][:, 0].mean() for how in METHODS}
     assert left["crop"] < 150 < 200 < left["squash"]
     assert answers["pad"][wide][0].max() == 0
 
 
-@pytest.mark.parametrize("framed", [MIXED], indirect=True)
+@pytest.mark.parametrize("framed", [MIXED_SIZES], indirect=True)
 def test_a_photograph_is_seen_as_the_prepared_image_was(framed):
     table = pd.read_csv(framed / "data/prepared/metadata.csv")
     from skinlesion.data.photographs import read_photograph
     from skinlesion.params import PrepareParams
 
-    for how in WAYS:
+    for how in METHODS:
         inputs = Inputs(Workspace(framed), TrainParams(backbone=TINY, weights="none", square=how), SplitParams())
         photographs = [
             read_photograph(framed / "raw" / f"{image_id}.png", PrepareParams(image_size=32))
@@ -180,7 +180,7 @@ def test_a_photograph_is_seen_as_the_prepared_image_was(framed):
         np.testing.assert_array_equal(inputs.squares(photographs), inputs.images[:6])
 
 
-@pytest.mark.parametrize("framed", [ONE], indirect=True)
+@pytest.mark.parametrize("framed", [ONE_SIZE], indirect=True)
 def test_damaged_frames_are_named(framed):
     from skinlesion.errors import UserError
 
@@ -193,7 +193,7 @@ def test_damaged_frames_are_named(framed):
 def test_square_sources_are_what_they_were(prepared_template):
     """No square is made of what is square: the memory map itself is read."""
     frames = open_images(prepared_template / "data/prepared/images.npy")
-    for how in WAYS:
+    for how in METHODS:
         squares = open_squares(prepared_template / "data/prepared", how, 24)
         assert isinstance(squares, np.memmap)
         np.testing.assert_array_equal(squares, frames)

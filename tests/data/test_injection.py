@@ -38,28 +38,28 @@ def test_every_dose_has_as_many_images_and_lesions_of_every_class():
 def test_a_first_image_replaces_a_whole_lesion_and_a_further_one_an_image_of_a_lesion_that_stays():
     single = {16, 17, 18, 19, 22}
     for seed in range(20):
-        once, twice = set(TRAINING) - set(trained(1, seed)), set(TRAINING) - set(trained(2, seed))
-        assert once < single
-        assert 22 in once  # the only one of class 1
-        assert not (twice - once) & single
+        first_removed, second_removed = set(TRAINING) - set(trained(1, seed)), set(TRAINING) - set(trained(2, seed))
+        assert first_removed < single
+        assert 22 in first_removed  # the only one of class 1
+        assert not (second_removed - first_removed) & single
         assert {10, 11} <= set(LESIONS[trained(3, seed)])
 
 
 def test_a_dose_holds_so_many_of_the_lesions_other_images_and_never_a_tested_one():
     tested = chosen_test_images(IDS, LESIONS, TESTED)[0]
     expected = {0: [0, 0, 0], 1: [1, 1, 1], 2: [2, 1, 2], 3: [3, 1, 2]}  # of lesions 0, 1 and 3
-    for dose, of_lesions in expected.items():
+    for dose, images_per_lesion in expected.items():
         rows = trained(dose)
         assert not set(rows) & set(tested)
-        assert [int((LESIONS[rows] == lesion).sum()) for lesion in (0, 1, 3)] == of_lesions
+        assert [int((LESIONS[rows] == lesion).sum()) for lesion in (0, 1, 3)] == images_per_lesion
         assert not (LESIONS[rows] == 2).any()  # which has no tested image
     np.testing.assert_array_equal(trained(0), TRAINING)
 
 
 def test_doses_are_nested_in_what_they_put_in_and_in_what_they_take_out():
-    put_in = [set(trained(dose)) - set(TRAINING) for dose in range(4)]
-    taken_out = [set(TRAINING) - set(trained(dose)) for dose in range(4)]
-    for sets in (put_in, taken_out):
+    added = [set(trained(dose)) - set(TRAINING) for dose in range(4)]
+    removed = [set(TRAINING) - set(trained(dose)) for dose in range(4)]
+    for sets in (added, removed):
         assert sets[0] < sets[1] < sets[2] < sets[3]
         assert [len(rows) for rows in sets] == [0, 3, 5, 6]
 
@@ -77,7 +77,7 @@ def test_another_draw_takes_out_others_and_puts_in_the_same():
         (np.arange(16, 23), "2 takes 2 training lesions of akiec with one image and 2 further images of others"),
     ],
 )
-def test_too_few_images_of_a_class_are_said(training, message):
+def test_too_few_images_of_a_class_are_reported(training, message):
     dose = int(message[0])
     with pytest.raises(UserError, match=message):
         inject(IDS, LESIONS, LABELS, training, TESTED, dose, np.random.default_rng(0))

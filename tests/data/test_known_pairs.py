@@ -79,7 +79,7 @@ def test_a_patients_lesions_are_one_cluster_of_the_predictions(prepared_template
     path = source / "data/prepared/metadata.csv"
     table = pd.read_csv(path, keep_default_na=False)
     numbers = pd.factorize(table["lesion_id"])[0]
-    # Two nevi a patient; other classes have too few lesions to be joined and still stand in every part.
+    # Two nevi a patient; other classes have too few lesions to be joined and still be in every part.
     table["patient_id"] = [
         f"P{number // 2}" if dx == "nv" else f"P{1000 + number}"
         for number, dx in zip(numbers, table["dx"], strict=True)

@@ -116,7 +116,7 @@ def test_isic_archive_by_api_and_by_csv_and_both_spellings_of_the_site(tmp_path)
         {"isic_id": "ISIC_3", "metadata": {"clinical": {"diagnosis_1": "Indeterminate"}}},
     ]  # fmt: skip
     (api / "page1.json").write_text(json.dumps({"count": 3, "next": None, "results": results}))
-    rows = [{"isic_id": one["isic_id"]} | one["metadata"]["clinical"] for one in results]
+    rows = [{"isic_id": result["isic_id"]} | result["metadata"]["clinical"] for result in results]
     pd.DataFrame(rows).to_csv(flat / "metadata.csv", index=False)
     tables = []
     for folder in (api, flat):

@@ -45,17 +45,17 @@ def test_shades_of_gray_leaves_grey_light_and_black_alone():
     assert shades_of_gray(red)[..., 1:].max() == 0
 
 
-def test_dullrazor_paints_dark_hairs_over_and_leaves_skin_and_lesion():
+def test_dullrazor_removes_dark_hairs_and_keeps_skin_and_lesion():
     skin = np.full((120, 160, 3), (205, 160, 140), dtype=np.uint8)
     rows, columns = np.ogrid[:120, :160]
     skin[(rows - 60) ** 2 + (columns - 110) ** 2 < 25**2] = (90, 60, 50)  # a lesion, much wider than a hair
-    hairy = skin.copy()
-    hairy[:, 30:32] = (30, 20, 20)
-    hairy[20:22, :] = (30, 20, 20)
-    shaved = dullrazor(hairy)
-    assert np.abs(shaved.astype(int) - skin)[:, 25:37].max() <= 12
+    with_hair = skin.copy()
+    with_hair[:, 30:32] = (30, 20, 20)
+    with_hair[20:22, :] = (30, 20, 20)
+    without_hair = dullrazor(with_hair)
+    assert np.abs(without_hair.astype(int) - skin)[:, 25:37].max() <= 12
     lesion = (rows - 60) ** 2 + (columns - 110) ** 2 < 18**2
-    np.testing.assert_array_equal(shaved[lesion], skin[lesion])
+    np.testing.assert_array_equal(without_hair[lesion], skin[lesion])
     np.testing.assert_array_equal(dullrazor(skin)[:20, :20], skin[:20, :20])
 
 

@@ -191,7 +191,7 @@ def test_every_protocol_has_words_in_tables():
     assert set(SPLIT_BY) == set(names(Protocol))
 
 
-def test_selection_on_the_reported_part_is_said_wherever_it_shows(workspace_folder, run):
+def test_selection_on_the_reported_part_gives_a_warning_with_its_results(workspace_folder, run):
     experiments = {
         "image": {"protocol": "published_80_20", "folds": [0]},
         "concat": {"protocol": "published_80_20_validated", "folds": [0], "fusion": "concat"},

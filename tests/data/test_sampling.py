@@ -27,8 +27,8 @@ def test_class_balanced_shows_classes_equally_often():
     drawn = torch.cat([epoch_order("class_balanced", LABELS, LESIONS, GROUPS, source) for _ in range(300)])
     share = torch.bincount(LABELS[drawn], minlength=3) / len(drawn)
     assert share.tolist() == pytest.approx([1 / 3] * 3, abs=0.012)
-    within = torch.bincount(drawn, minlength=100)[95:] / (LABELS[drawn] == 2).sum()
-    assert within.tolist() == pytest.approx([0.2] * 5, abs=0.02)
+    within_class = torch.bincount(drawn, minlength=100)[95:] / (LABELS[drawn] == 2).sum()
+    assert within_class.tolist() == pytest.approx([0.2] * 5, abs=0.02)
 
 
 def test_lesion_shows_one_image_of_each():
@@ -37,9 +37,9 @@ def test_lesion_shows_one_image_of_each():
     for rows in epochs[:5]:
         assert len(rows) == 60
         assert sorted(LESIONS[rows].tolist()) == list(range(60))
-    shown = torch.bincount(torch.cat(epochs), minlength=100) / 400
-    assert (shown[80:] == 1).all()  # the only image of its lesion
-    assert shown[:80].tolist() == pytest.approx([0.5] * 80, abs=0.11)  # either of two, about 4 standard errors
+    frequency = torch.bincount(torch.cat(epochs), minlength=100) / 400
+    assert (frequency[80:] == 1).all()  # the only image of its lesion
+    assert frequency[:80].tolist() == pytest.approx([0.5] * 80, abs=0.11)  # either of two, about 4 standard errors
     assert len({tuple(LESIONS[rows].tolist()) for rows in epochs[:5]}) == 5  # lesions come in a new order each time
 
 
@@ -63,8 +63,8 @@ def test_group_balanced_shows_groups_that_are_present_equally_often():
     assert len(drawn) == 300 * len(LABELS)
     share = torch.bincount(GROUPS[drawn], minlength=5) / len(drawn)
     assert share.tolist() == pytest.approx([1 / 3, 0, 1 / 3, 0, 1 / 3], abs=0.012)
-    within = torch.bincount(drawn[GROUPS[drawn] == 4], minlength=2)[:2] / (GROUPS[drawn] == 4).sum()
-    assert within.tolist() == pytest.approx([0.5, 0.5], abs=0.02)
+    within_group = torch.bincount(drawn[GROUPS[drawn] == 4], minlength=2)[:2] / (GROUPS[drawn] == 4).sum()
+    assert within_group.tolist() == pytest.approx([0.5, 0.5], abs=0.02)
 
 
 def test_an_unknown_sampler_names_the_known():

@@ -88,16 +88,16 @@ def test_decoding_keeps_the_frame_and_refuses_truncated_files():
 
 
 def test_the_phantom_is_deterministic_in_its_seed():
-    first, again, other = Phantom(200, 0, 1.0), Phantom(200, 0, 1.0), Phantom(200, 1, 1.0)
+    first, second, third = Phantom(200, 0, 1.0), Phantom(200, 0, 1.0), Phantom(200, 1, 1.0)
     table = first.records()
-    assert table.equals(again.records())
-    assert not table.equals(other.records())
+    assert table.equals(second.records())
+    assert not table.equals(third.records())
     image_id = table["image_id"][7]
-    np.testing.assert_array_equal(first.read(image_id, at(64)).pixels, again.read(image_id, at(64)).pixels)
-    assert not set(table["image_id"]) & set(other.records()["image_id"]), "two phantoms share no id"
-    elsewhere = other.records()["image_id"][7]
-    assert (first.read(image_id, at(64)).pixels != other.read(elsewhere, at(64)).pixels).any()
-    assert first.checksums() != other.checksums()
+    np.testing.assert_array_equal(first.read(image_id, at(64)).pixels, second.read(image_id, at(64)).pixels)
+    assert not set(table["image_id"]) & set(third.records()["image_id"]), "two phantoms share no id"
+    third_image_id = third.records()["image_id"][7]
+    assert (first.read(image_id, at(64)).pixels != third.read(third_image_id, at(64)).pixels).any()
+    assert first.checksums() != third.checksums()
 
 
 def test_the_phantoms_images_of_one_lesion_look_alike_and_are_not_the_same():

@@ -36,8 +36,8 @@ def test_a_lesion_never_spans_parts(table):
 def test_the_image_protocol_leaks_and_the_certificate_says_so(table):
     parts = assign_parts(table, "image", 0)
     report = certificate(parts)
-    spread = parts.groupby("lesion_id")["part"].nunique()
-    assert report["lesions_across_parts"] == (spread > 1).sum() > 100
+    parts_per_lesion = parts.groupby("lesion_id")["part"].nunique()
+    assert report["lesions_across_parts"] == (parts_per_lesion > 1).sum() > 100
     role = roles(parts["part"].to_numpy(), 2)
     trained = set(parts["lesion_id"][role == "train"])
     share = np.mean([lesion in trained for lesion in parts["lesion_id"][role == "test"]])
@@ -64,9 +64,9 @@ def test_a_patient_never_spans_parts_where_patients_are_known(table):
     patients = pd.factorize(table["lesion_id"])[0] // 2
     named = table.assign(patient_id=[f"P{number}" if number % 5 else "" for number in patients])
     parts = assign_parts(named, "lesion", 0).set_index("image_id")["part"]
-    spread = named.assign(part=named["image_id"].map(parts)).groupby("patient_id")["part"].nunique()
-    assert spread.drop("").max() == 1
-    assert spread[""] > 1  # those without a patient count as lesions
+    parts_per_patient = named.assign(part=named["image_id"].map(parts)).groupby("patient_id")["part"].nunique()
+    assert parts_per_patient.drop("").max() == 1
+    assert parts_per_patient[""] > 1  # those without a patient count as lesions
 
 
 def test_roles_are_twenty_ten_and_seventy_per_cent():
@@ -128,9 +128,9 @@ def test_a_split_is_read_with_all_its_repeats(table, tmp_path):
     split = assign_repeats(table, "image", 0, 2)
     path = tmp_path / "image.csv"
     split.to_csv(path, index=False)
-    back = read_split(path, table["image_id"])
-    assert back["image_id"].tolist() == table["image_id"].tolist()
-    assert back.sort_values("image_id", ignore_index=True).equals(split)
+    restored = read_split(path, table["image_id"])
+    assert restored["image_id"].tolist() == table["image_id"].tolist()
+    assert restored.sort_values("image_id", ignore_index=True).equals(split)
     split.loc[7, "part_1"] = 10
     split.to_csv(path, index=False)
     with pytest.raises(UserError, match=f"part_1 outside 0 to 9 at {split.loc[7, 'image_id']}"):

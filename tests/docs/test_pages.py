@@ -25,7 +25,7 @@ def test_every_relative_link_leads_to_a_file(page):
         assert links.linked_file(target, page).exists(), f"{page}: {target}"
 
 
-def test_a_link_is_moved_as_the_sites_root_demands():
+def test_a_link_is_rewritten_relative_to_the_sites_root():
     text = "[a](../benchmarks/validity.md#x) [b](margins.md) `[c](../no.md)` [d](https://x.org) [e](#here)"
     moved = links.relink(text, "docs/registry.md")
     assert moved == "[a](benchmarks/validity.md#x) [b](margins.md) `[c](../no.md)` [d](https://x.org) [e](#here)"
@@ -36,34 +36,34 @@ def test_a_link_is_moved_as_the_sites_root_demands():
 @pytest.mark.parametrize("page", PAGES)
 def test_every_marked_part_is_of_a_known_kind_and_closed(page):
     text = (ROOT / page).read_text(encoding="utf-8")
-    begun = re.findall(r"<!-- (\w+): (?!begin|end)", text)
-    assert len(begun) == len(list(marked.parts(text))) == text.count("<!-- end -->")
-    for kind, what, inside in marked.parts(text):
-        assert inside.strip(), f"{page}: {what} is empty; run `python docs/site/outputs.py {page}`"
-        assert kind != "fill" or what in fills.FILLS
+    opening_markers = re.findall(r"<!-- (\w+): (?!begin|end)", text)
+    assert len(opening_markers) == len(list(marked.parts(text))) == text.count("<!-- end -->")
+    for kind, name, content in marked.parts(text):
+        assert content.strip(), f"{page}: {name} is empty; run `python docs/site/outputs.py {page}`"
+        assert kind != "fill" or name in fills.FILLS
 
 
 @pytest.mark.parametrize("page", WITH_FIGURES)
 def test_figures_are_those_of_the_files_that_they_name(page):
     text = (ROOT / page).read_text(encoding="utf-8")
     assert "\n<!-- figure" not in text, f"{page}: a comment at the start of a line ends the paragraph"
-    for kind, what, inside in marked.parts(text):
+    for kind, name, content in marked.parts(text):
         if kind == "figure":
-            assert inside == figures.figure(what), f"{page}: run `python docs/site/outputs.py`"
+            assert content == figures.figure(name), f"{page}: run `python docs/site/outputs.py`"
 
 
 def test_outputs_are_what_the_commands_print():
     """The same words, and numbers to a thousandth: the last digits may differ between processors."""
     page = ROOT / "docs/tutorials/compare.md"
-    shown, printed = (
-        [(what, inside) for kind, what, inside in marked.parts(text) if kind == "output"]
+    documented, printed = (
+        [(name, content) for kind, name, content in marked.parts(text) if kind == "output"]
         for text in (page.read_text(encoding="utf-8"), outputs.written(page))
     )
-    assert len(shown) == len(printed) > 2
-    for (what, old), (_, new) in zip(shown, printed, strict=True):
-        assert _NUMBER.sub("#", old) == _NUMBER.sub("#", new), f"{what}: run `python docs/site/outputs.py`"
+    assert len(documented) == len(printed) > 2
+    for (name, old), (_, new) in zip(documented, printed, strict=True):
+        assert _NUMBER.sub("#", old) == _NUMBER.sub("#", new), f"{name}: run `python docs/site/outputs.py`"
         for before, after in zip(_NUMBER.findall(old), _NUMBER.findall(new), strict=True):
-            assert float(before.replace(",", "")) == pytest.approx(float(after.replace(",", "")), abs=0.002), what
+            assert float(before.replace(",", "")) == pytest.approx(float(after.replace(",", "")), abs=0.002), name
 
 
 def test_a_command_that_fails_is_no_output(tmp_path):

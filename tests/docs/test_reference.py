@@ -25,24 +25,24 @@ def test_every_command_has_a_section_with_what_its_help_lists():
         assert text.count(f"\n### {name}\n") == 1
         assert f" {name} " in listed or name == "code"
         section = text.partition(f"\n### {name}\n")[2].partition("\n### ")[0]
-        helped = CliRunner().invoke(app, [name, "--help"], env={"COLUMNS": "200"}).output
-        taken = commands_page.parameters(command)
-        for parameter in taken:
+        help_text = CliRunner().invoke(app, [name, "--help"], env={"COLUMNS": "200"}).output
+        documented_parameters = commands_page.parameters(command)
+        for parameter in documented_parameters:
             assert parameter.text, f"{name} {parameter.names}"
             for spelling in parameter.names:
                 assert f"`{spelling}`" in section
-                assert not parameter.is_option or spelling in helped, f"{name} {spelling}"
-        options = set(re.findall(r"^│ +(--[\w-]+)", helped, re.MULTILINE)) - {"--help"}
-        assert options <= {spelling for item in taken for spelling in item.names}, name
+                assert not parameter.is_option or spelling in help_text, f"{name} {spelling}"
+        options = set(re.findall(r"^│ +(--[\w-]+)", help_text, re.MULTILINE)) - {"--help"}
+        assert options <= {spelling for item in documented_parameters for spelling in item.names}, name
 
 
-def test_every_parameter_stands_once_in_its_section():
+def test_every_parameter_is_listed_once_in_its_section():
     text = fills.fill("parameters")
 
     def check(section: type[Section], heading: str):
-        own = text.partition(f"## {heading} {{")[2].partition("\n## ")[0]
+        section_text = text.partition(f"## {heading} {{")[2].partition("\n## ")[0]
         for name, field in section.model_fields.items():
-            rows = [line for line in own.splitlines() if line.startswith((f"| `{name}` |", f"| [`{name}`]("))]
+            rows = [line for line in section_text.splitlines() if line.startswith((f"| `{name}` |", f"| [`{name}`]("))]
             assert len(rows) == 1, f"{heading}.{name}"
             assert field.description is None or rows[0].count("|") >= 5
             if isinstance(field.annotation, type) and issubclass(field.annotation, Section):
@@ -85,6 +85,6 @@ def test_the_navigation_names_every_page_and_no_other():
     """As `mkdocs build --strict` demands."""
     text = (ROOT / "docs/site/mkdocs.yml").read_text(encoding="utf-8").partition("\nnav:\n")[2]
     named = re.findall(r": (\S+\.md)$", text, re.MULTILINE)
-    own = {page.relative_to(ROOT / "docs").as_posix() for page in outputs.pages()}
-    assert own <= set(named) <= own | set(links.OUTSIDE)
+    page_paths = {page.relative_to(ROOT / "docs").as_posix() for page in outputs.pages()}
+    assert page_paths <= set(named) <= page_paths | set(links.OUTSIDE)
     assert len(named) == len(set(named))

@@ -1,4 +1,4 @@
-"""What is known to be off is said where it is shown, and nothing is said where all holds."""
+"""Approximate figures have a warning where they are shown, and others have none."""
 
 import numpy as np
 import pytest
@@ -37,9 +37,9 @@ def numbers(**counts):
     ],
 )
 def test_few_lesions_of_the_class_that_decides_are_named(caution, metric, few, enough):
-    said = caution(numbers(df=few), metric)
-    assert said.startswith(f"approximate: {few} df lesions, ")
-    assert "benchmarks/validity.md" in said
+    message = caution(numbers(df=few), metric)
+    assert message.startswith(f"approximate: {few} df lesions, ")
+    assert "benchmarks/validity.md" in message
     assert caution(numbers(df=enough), metric) == ""
     assert caution(numbers(vasc=few), "auc_mel") == ""
 

@@ -129,7 +129,7 @@ def test_equal_mass_bins_hold_as_many_images_each():
 
 
 def test_errors_by_hand():
-    # Two bins: 0.6 promised and 0.75 seen among four, 0.9 promised and 0.5 seen among two.
+    # Two bins: 0.6 predicted and 0.75 observed among four, 0.9 predicted and 0.5 observed among two.
     confidence = np.array([0.6, 0.6, 0.6, 0.6, 0.9, 0.9])
     hit = np.array([1, 1, 1, 0, 1, 0], dtype=bool)
     place = np.array([0, 0, 0, 0, 1, 1])

@@ -18,16 +18,16 @@ def test_risks_follow_bayes_rule():
     # A finding that is 4 times as likely in a case: odds 4 · 0.2 / 0.8 = 1 here, 4 · 0.05 / 0.95 there.
     assert risk_in_clinic(np.array([0.5]), 0.2, 0.05) == pytest.approx(4 * 0.05 / 0.95 / (1 + 4 * 0.05 / 0.95))
     np.testing.assert_allclose(risk_in_clinic(RISK, 0.3, 0.3), RISK)
-    back = risk_in_clinic(risk_in_clinic(RISK, 0.3, 0.05), 0.05, 0.3)
-    np.testing.assert_allclose(back, RISK)
+    restored = risk_in_clinic(risk_in_clinic(RISK, 0.3, 0.05), 0.05, 0.3)
+    np.testing.assert_allclose(restored, RISK)
     assert (np.diff(risk_in_clinic(np.sort(RISK), 0.3, 0.05)) >= 0).all()
     np.testing.assert_array_equal(risk_in_clinic(RISK, 0.0, 0.05), RISK)
 
 
 @pytest.mark.parametrize("threshold", [0.0, 0.1, 0.4, 0.9])
 def test_at_the_datas_own_prevalence_it_is_the_net_benefit_of_the_data(threshold):
-    ours = net_benefit_in_clinic(CASES, RISK, threshold, float(CASES.mean()))
-    assert ours.value == pytest.approx(net_benefit(CASES, RISK, threshold).value)
+    clinic_benefit = net_benefit_in_clinic(CASES, RISK, threshold, float(CASES.mean()))
+    assert clinic_benefit.value == pytest.approx(net_benefit(CASES, RISK, threshold).value)
 
 
 def test_at_another_prevalence_it_is_that_of_repeated_cases():
@@ -56,11 +56,11 @@ def test_the_table_of_an_assessment():
         assert table.loc[0.0, "malignant_treat_all"] == pytest.approx(prevalence)
         # Treating all at a threshold equal to the prevalence gains nothing.
         assert np.interp(prevalence, table.index, table["malignant_treat_all"]) == pytest.approx(0, abs=2e-3)
-        shown = table[table["malignant_low"].notna()]
-        assert len(shown) > 20
-        assert (shown["malignant_low"] <= shown["malignant"]).all()
-        assert (shown["malignant"] <= shown["malignant_high"]).all()
-    few, many = curves.values()
-    assert (few["malignant"] <= many["malignant"] + 1e-9).mean() > 0.9
+        with_interval = table[table["malignant_low"].notna()]
+        assert len(with_interval) > 20
+        assert (with_interval["malignant_low"] <= with_interval["malignant"]).all()
+        assert (with_interval["malignant"] <= with_interval["malignant_high"]).all()
+    low_prevalence, high_prevalence = curves.values()
+    assert (low_prevalence["malignant"] <= high_prevalence["malignant"] + 1e-9).mean() > 0.9
     # A calibrated model is worth more than treating all or none.
-    assert few.loc[0.1, "malignant"] > max(0, few.loc[0.1, "malignant_treat_all"])
+    assert low_prevalence.loc[0.1, "malignant"] > max(0, low_prevalence.loc[0.1, "malignant_treat_all"])

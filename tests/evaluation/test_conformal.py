@@ -15,7 +15,7 @@ def test_the_quantile_is_the_right_order_statistic():
     scores = np.arange(1, 20) / 20  # 19 of them
     assert conformal_quantile(scores, 0.9) == pytest.approx(18 / 20)  # ⌈20 · 0.9⌉ = 18th
     assert conformal_quantile(scores[:9], 0.9) == pytest.approx(9 / 20)
-    assert conformal_quantile(scores[:8], 0.9) == np.inf  # eight cannot promise nine tenths
+    assert conformal_quantile(scores[:8], 0.9) == np.inf  # eight scores have no 90% quantile
     assert conformal_quantile(np.array([]), 0.9) == np.inf
 
 
@@ -31,7 +31,7 @@ def test_lac_agrees_with_mapie():
     from mapie.classification import SplitConformalClassifier
     from sklearn.base import BaseEstimator, ClassifierMixin
 
-    class Given(ClassifierMixin, BaseEstimator):
+    class PrecomputedClassifier(ClassifierMixin, BaseEstimator):
         """Its features are its probabilities."""
 
         def fit(self, X, y):
@@ -48,20 +48,20 @@ def test_lac_agrees_with_mapie():
     predictions = simulated(600)
     p, labels = predictions.probabilities[0], predictions.labels
     fitted = fit_conformal("lac", labels[:300], p[:300], 0.9)
-    model = Given().fit(p, labels)
+    model = PrecomputedClassifier().fit(p, labels)
     mapie = SplitConformalClassifier(model, confidence_level=0.9, conformity_score="lac", prefit=True)
     mapie.conformalize(p[:300], labels[:300])
     expected = mapie.predict_set(p[300:])[1][..., 0]
-    ours = fitted.sets(p[300:])
+    prediction_sets = fitted.sets(p[300:])
     # MAPIE never leaves a set empty; where ours holds something, both are the same.
-    held = ours.any(axis=1)
-    assert held.mean() > 0.9
-    np.testing.assert_array_equal(ours[held], expected[held])
+    not_empty = prediction_sets.any(axis=1)
+    assert not_empty.mean() > 0.9
+    np.testing.assert_array_equal(prediction_sets[not_empty], expected[not_empty])
 
 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("by_class", [False, True])
-def test_coverage_of_exchangeable_lesions_is_what_was_promised(method, by_class):
+def test_coverage_of_exchangeable_lesions_is_nominal(method, by_class):
     """1,000 times: calibrate on half of the lesions, look at one image of another lesion."""
     predictions = simulated(700, strength=1.2, seed=3)
     p, labels = predictions.probabilities[0], predictions.labels
@@ -112,13 +112,13 @@ def test_one_image_of_each_lesion_is_drawn_and_not_always_the_same():
     assert len(drawn) == 6
 
 
-def test_repeated_images_do_not_buy_confidence():
+def test_repeated_images_do_not_change_the_threshold():
     """Twenty copies of every calibration lesion leave the threshold as it was when lesions are counted once."""
     predictions = simulated(200)
     rng = np.random.default_rng(0)
     first = one_per_lesion(predictions.lesions, rng)
     p, labels, lesions = predictions.probabilities[0][first], predictions.labels[first], predictions.lesions[first]
-    plain = fit_conformal("lac", labels, p, 0.9).thresholds
+    expected = fit_conformal("lac", labels, p, 0.9).thresholds
     rows = one_per_lesion(np.repeat(lesions, 20), rng)
-    again = fit_conformal("lac", np.repeat(labels, 20)[rows], np.repeat(p, 20, axis=0)[rows], 0.9).thresholds
-    np.testing.assert_allclose(again, plain)
+    repeated = fit_conformal("lac", np.repeat(labels, 20)[rows], np.repeat(p, 20, axis=0)[rows], 0.9).thresholds
+    np.testing.assert_allclose(repeated, expected)

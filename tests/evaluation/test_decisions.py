@@ -19,13 +19,13 @@ def scored():
 
 def test_average_precision_and_partial_auc_are_scikit_learns(scored):
     positive, scores = scored
-    once = np.ones((len(scores), 1))
+    unit_weights = np.ones((len(scores), 1))
     ranking = rank(positive, scores)
-    assert average_precision(ranking, once)[0] == pytest.approx(average_precision_score(positive, scores))
+    assert average_precision(ranking, unit_weights)[0] == pytest.approx(average_precision_score(positive, scores))
     for highest in (0.05, 0.1, 0.5):
         expected = roc_auc_score(positive, scores, max_fpr=highest)
-        assert partial_auc(ranking, once, highest)[0] == pytest.approx(expected)
-    whole = partial_auc(ranking, once, 1 - 1e-12)[0]
+        assert partial_auc(ranking, unit_weights, highest)[0] == pytest.approx(expected)
+    whole = partial_auc(ranking, unit_weights, 1 - 1e-12)[0]
     assert whole == pytest.approx(roc_auc_score(positive, scores), abs=1e-9)
 
 
@@ -35,9 +35,9 @@ def test_a_weight_is_as_many_copies(scored):
     for column in range(3):
         copies = np.repeat(np.arange(len(scores)), weights[:, column])
         ranking, plain = rank(positive, scores), rank(positive[copies], scores[copies])
-        once = np.ones((len(copies), 1))
+        unit_weights = np.ones((len(copies), 1))
         for figure in (average_precision, lambda ranked, w: partial_auc(ranked, w, 0.1)):
-            assert figure(ranking, weights)[column] == pytest.approx(figure(plain, once)[0])
+            assert figure(ranking, weights)[column] == pytest.approx(figure(plain, unit_weights)[0])
 
 
 def test_thresholds_reach_what_they_were_set_for_and_no_lower_one_does():
@@ -69,8 +69,8 @@ def test_the_decision_curve_is_treat_all_at_the_lowest_and_treat_none_at_the_hig
     positive, scores = scored
     assert decisions.net_benefit(positive, scores, 0.0).value == decisions.treat_all(positive, 0.0).value
     assert decisions.net_benefit(positive, scores, 0.0).value == pytest.approx(positive.mean())
-    beyond = float(scores.max()) + 1e-6
-    assert decisions.net_benefit(positive, scores, min(beyond, 0.999)).value == 0
+    above_all = float(scores.max()) + 1e-6
+    assert decisions.net_benefit(positive, scores, min(above_all, 0.999)).value == 0
     share = positive.mean()
     assert decisions.treat_all(positive, share).value == pytest.approx(0, abs=1e-12)
 

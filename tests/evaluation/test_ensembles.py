@@ -29,13 +29,13 @@ def test_mixture_weights_are_the_minimum_that_scipy_finds():
     labels, probabilities = simulated()
     labels = np.where(labels > 3, 0, labels)  # uneven classes: each counts the same
     weights = member_weights("weighted", labels, probabilities)
-    own = probabilities[:, np.arange(len(labels)), labels]
+    true_class_probabilities = probabilities[:, np.arange(len(labels)), labels]
     image = 1 / np.bincount(labels)[labels]
 
-    def loss(free):
-        return -(image * np.log(free @ own)).sum() / image.sum()
+    def loss(mixture):
+        return -(image * np.log(mixture @ true_class_probabilities)).sum() / image.sum()
 
-    simplex = {"type": "eq", "fun": lambda free: free.sum() - 1}
+    simplex = {"type": "eq", "fun": lambda mixture: mixture.sum() - 1}
     optimum = minimize(loss, np.full(3, 1 / 3), bounds=[(0, 1)] * 3, constraints=simplex, tol=1e-12)
     np.testing.assert_allclose(weights, optimum.x, atol=1e-3)
     assert weights.sum() == pytest.approx(1)

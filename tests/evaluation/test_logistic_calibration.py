@@ -23,11 +23,11 @@ def fitted_by_statsmodels(cases, risk, lesion=None):
     import statsmodels.api as sm
 
     x = logit(risk)
-    how = {} if lesion is None else {"cov_type": "cluster", "cov_kwds": {"groups": lesion}}
+    options = {} if lesion is None else {"cov_type": "cluster", "cov_kwds": {"groups": lesion}}
     binomial = sm.families.Binomial()
-    large = sm.GLM(cases.astype(float), np.ones(len(x)), family=binomial, offset=x).fit(**how)
-    both = sm.GLM(cases.astype(float), sm.add_constant(x), family=binomial).fit(**how)
-    return (large.params[0], large.bse[0]), (both.params[1], both.bse[1])
+    intercept_fit = sm.GLM(cases.astype(float), np.ones(len(x)), family=binomial, offset=x).fit(**options)
+    slope_fit = sm.GLM(cases.astype(float), sm.add_constant(x), family=binomial).fit(**options)
+    return (intercept_fit.params[0], intercept_fit.bse[0]), (slope_fit.params[1], slope_fit.bse[1])
 
 
 @pytest.mark.parametrize(("shift", "scale"), [(0.0, 1.0), (-0.8, 0.6), (0.5, 2.0)])

@@ -127,7 +127,7 @@ def test_without_lesion_ids_every_image_is_its_own_with_a_warning(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("spoil", "message"),
+    ("modify", "message"),
     [
         (lambda t: t.drop(columns="p_mel"), "column p_mel missing"),
         (lambda t: t.drop(columns="dx"), "--truth"),
@@ -140,6 +140,6 @@ def test_without_lesion_ids_every_image_is_its_own_with_a_warning(tmp_path):
         (lambda t: pd.concat([t, t.iloc[1:].assign(seed=1)]), "different images: I000"),
     ],
 )
-def test_a_bad_predictions_file_is_refused_with_ids(tmp_path, spoil, message):
+def test_a_bad_predictions_file_is_refused_with_ids(tmp_path, modify, message):
     with pytest.raises(UserError, match=message):
-        read(tmp_path, spoil(frame()))
+        read(tmp_path, modify(frame()))

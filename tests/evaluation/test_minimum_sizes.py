@@ -45,10 +45,10 @@ def test_lesions_are_counted_not_images():
         ("macro_auc", "4 df lesions"),
     ],
 )
-def test_a_class_of_four_lesions_silences_the_figures_that_rest_on_it(metric, reason):
-    said = too_few_lesions(numbers(), metric)
-    assert said.startswith(reason)
-    assert bool(said) == bool(reason)
+def test_metrics_of_a_class_of_four_lesions_have_too_few_lesions(metric, reason):
+    message = too_few_lesions(numbers(), metric)
+    assert message.startswith(reason)
+    assert bool(message) == bool(reason)
     assert too_few_lesions(numbers(df=5), metric) == ""
     # A class that is absent has no part in a mean over the classes present.
     assert too_few_lesions(numbers(df=0), "balanced_accuracy") == ""
@@ -60,7 +60,7 @@ def test_few_lesions_other_than_a_class():
     assert "5" in too_few_of({"mel": 4, "nv": 3})
 
 
-def test_a_file_of_few_lesions_silences_everything():
+def test_all_metrics_of_a_file_of_few_lesions_have_too_few_lesions():
     few = numbers(mel=7, nv=6, df=6)
     assert too_few_lesions(few) == "19 lesions: fewer than the 20 that an interval needs"
     assert too_few_lesions(few, "accuracy") == too_few_lesions(few)
@@ -79,7 +79,7 @@ def test_a_file_of_few_lesions_silences_everything():
         ((0.3, 0.4, 0.6, 0, 100), "the bootstrap replicates lie to one side of the value"),
     ],
 )
-def test_replicates_that_say_nothing(arguments, reason):
+def test_uninformative_replicates(arguments, reason):
     assert replicates_say_nothing(*arguments) == reason
 
 

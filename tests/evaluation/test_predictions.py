@@ -208,10 +208,10 @@ def test_runs_have_the_rows_of_their_own_partition(tmp_path):
 
 def test_parts_of_predictions_keep_the_folds_of_each_layer(tmp_path):
     predictions, _ = read_predictions(write(tmp_path, repeated()))
-    some = restrict_images(predictions, np.array(["i5", "i1"]))
-    np.testing.assert_array_equal(some.folds, [[1, 2]] * 2 + [[2, 0]] * 2)
-    one = restrict_repeats(predictions, {1})
-    assert one.layers == [(1, 0), (1, 1)]
-    np.testing.assert_array_equal(one.probabilities, predictions.probabilities[2:])
+    subset = restrict_images(predictions, np.array(["i5", "i1"]))
+    np.testing.assert_array_equal(subset.folds, [[1, 2]] * 2 + [[2, 0]] * 2)
+    first_repeat = restrict_repeats(predictions, {1})
+    assert first_repeat.layers == [(1, 0), (1, 1)]
+    np.testing.assert_array_equal(first_repeat.probabilities, predictions.probabilities[2:])
     lesions = by_lesion(predictions)
     np.testing.assert_array_equal(lesions.folds, [[0, 0, 1]] * 2 + [[1, 0, 0]] * 2)  # the lower of the two images'

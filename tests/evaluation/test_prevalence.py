@@ -49,15 +49,15 @@ def test_risks_of_new_images_are_right_where_one_temperature_leaves_them_oversta
 
 
 def test_neither_the_order_of_images_nor_that_of_seeds_matters():
-    made = drawn(400, 3, seeds=(0, 1))
+    predictions = drawn(400, 3, seeds=(0, 1))
     order = np.random.default_rng(0).permutation(400)
-    turned = Predictions(
-        made.image_ids[order], made.lesions[order], made.labels[order], made.folds[:, order], (1, 0), (0, 0),
-        made.probabilities[::-1, order],
+    permuted = Predictions(
+        predictions.image_ids[order], predictions.lesions[order], predictions.labels[order],
+        predictions.folds[:, order], (1, 0), (0, 0), predictions.probabilities[::-1, order],
     )  # fmt: skip
-    one, other = calibrate_to_prevalence(made), calibrate_to_prevalence(turned)
-    layers = made.probabilities[:, :20]
-    np.testing.assert_allclose(one.apply(layers), other.apply(layers), atol=1e-4)
+    first, second = calibrate_to_prevalence(predictions), calibrate_to_prevalence(permuted)
+    layers = predictions.probabilities[:, :20]
+    np.testing.assert_allclose(first.apply(layers), second.apply(layers), atol=1e-4)
 
 
 def test_a_class_that_validation_lacks_stays_possible():

@@ -11,10 +11,10 @@ def test_entropy_at_its_ends():
 
 
 def test_trainings_that_agree_share_no_information_and_certain_opposites_share_all():
-    agree = np.tile([[0.7, 0.3]], (3, 1, 1))
-    oppose = np.array([[[1.0, 0.0]], [[0.0, 1.0]]])
-    np.testing.assert_allclose(mutual_information(agree), [0], atol=1e-15)
-    np.testing.assert_allclose(mutual_information(oppose), [np.log(2)])
+    equal = np.tile([[0.7, 0.3]], (3, 1, 1))
+    opposite = np.array([[[1.0, 0.0]], [[0.0, 1.0]]])
+    np.testing.assert_allclose(mutual_information(equal), [0], atol=1e-15)
+    np.testing.assert_allclose(mutual_information(opposite), [np.log(2)])
 
 
 def test_the_risk_coverage_curve_by_hand():
@@ -40,12 +40,12 @@ def test_a_weight_is_as_many_copies():
         assert weighted[column] == pytest.approx(repeated, abs=0.02)
 
 
-def test_doubt_where_the_errors_are_beats_doubt_elsewhere():
+def test_uncertainty_at_the_errors_gives_a_lower_risk():
     correct = np.arange(100) < 80
-    good, bad = select(correct, -np.arange(100.0)), select(correct, np.arange(100.0))
-    once = np.ones((100, 1))
-    assert good.figures((0.8,))(once)[0, 1] == 1
+    errors_last, errors_first = select(correct, -np.arange(100.0)), select(correct, np.arange(100.0))
+    unit_weights = np.ones((100, 1))
+    assert errors_last.figures((0.8,))(unit_weights)[0, 1] == 1
     images = np.arange(1, 101)
     # Errors last: none among the first 80, then one more with each image; errors first: 20 among the first 20.
-    assert good.figures(())(once)[0, 0] == pytest.approx(np.mean(np.maximum(images - 80, 0) / images))
-    assert bad.figures(())(once)[0, 0] == pytest.approx(np.mean(np.minimum(images, 20) / images))
+    assert errors_last.figures(())(unit_weights)[0, 0] == pytest.approx(np.mean(np.maximum(images - 80, 0) / images))
+    assert errors_first.figures(())(unit_weights)[0, 0] == pytest.approx(np.mean(np.minimum(images, 20) / images))

@@ -72,8 +72,8 @@ def test_a_repeat_has_rows_and_a_hash_of_its_own(repeated_folder):
             trained, test = (set(inputs.lesions[inputs.rows(fold, role, repeat)]) for role in ("train", "test"))
             assert not trained & test
     hashes = [inputs.hashes(repeat) for repeat in range(3)]
-    assert len({of_repeat["split"] for of_repeat in hashes}) == 3
-    assert len({of_repeat["metadata"] for of_repeat in hashes}) == 1
+    assert len({repeat_hashes["split"] for repeat_hashes in hashes}) == 3
+    assert len({repeat_hashes["metadata"] for repeat_hashes in hashes}) == 1
 
 
 def test_the_first_repeat_has_the_hash_of_a_split_without_repeats(workspace_folder):
@@ -83,7 +83,7 @@ def test_the_first_repeat_has_the_hash_of_a_split_without_repeats(workspace_fold
     assert opened(workspace_folder, repeats=3).hashes(0) == before
 
 
-def test_a_partition_that_the_split_lacks_is_said(workspace_folder):
+def test_a_partition_that_the_split_lacks_is_reported(workspace_folder):
     inputs = Inputs(Workspace(workspace_folder), TrainParams(**SMALL, repeats=[1]), SplitParams(repeats=2))
     with pytest.raises(UserError, match=r"lesion\.csv: has no column part_1; run `skinlesion split`"):
         inputs.rows(0, "train", 1)
@@ -176,7 +176,7 @@ def test_photographs_are_predicted_by_the_first_partitions_models(evaluated):
     assert predictor.calibrated
 
 
-def test_a_model_on_one_partition_meets_its_twin_on_that_one(evaluated):
+def test_a_model_on_one_partition_is_compared_with_its_twin_on_that_one(evaluated):
     """film was run on repeat 0 alone; the gain over its twin is that of repeat 0."""
     params, workspace = evaluated
     figures = metadata(params, workspace)
@@ -207,9 +207,9 @@ def test_runs_without_params_are_evaluated_with_the_repeats_they_have(repeated_f
     assert "repeat 1 fold 4 seed 0: trained" in trained.out
     assert run("evaluate", "--models", "runs/mine", cwd=repeated_folder).code == 0
     assert set(pd.read_csv(repeated_folder / "runs/mine/predictions.csv")["repeat"]) == {0, 1}
-    beyond = run("train", *flags, *folds, "--set", "repeats=[3]", cwd=repeated_folder)
-    assert beyond.code == 2
-    assert "train.repeats: 3 is not drawn; split.repeats: 3 gives 0 to 2" in beyond.err
+    rejected = run("train", *flags, *folds, "--set", "repeats=[3]", cwd=repeated_folder)
+    assert rejected.code == 2
+    assert "train.repeats: 3 is not drawn; split.repeats: 3 gives 0 to 2" in rejected.err
 
 
 # Placebo
@@ -220,40 +220,40 @@ def test_a_placebo_shows_training_records_of_other_lesions_the_same_each_time(re
     inputs = opened(repeated_folder, repeats=3, protocol=protocol, fusion="concat", records="permuted")
     tables = {run: inputs.shown_table(run) for run in (Run(0, 0), Run(0, 1), Run(1, 0), Run(0, 0, 2))}
     for run, table in tables.items():
-        again = opened(repeated_folder, repeats=3, protocol=protocol, fusion="concat", records="permuted")
-        pd.testing.assert_frame_equal(table, again.shown_table(run))
+        reopened = opened(repeated_folder, repeats=3, protocol=protocol, fusion="concat", records="permuted")
+        pd.testing.assert_frame_equal(table, reopened.shown_table(run))
         others = [name for name in table.columns if name not in RECORD]
         pd.testing.assert_frame_equal(table[others], inputs.table[others])
         trained = inputs.table.iloc[inputs.rows(run.fold, "train", run.repeat)]
-        known = set(trained[RECORD].fillna(-1).itertuples(index=False, name=None))
-        assert set(table[RECORD].fillna(-1).itertuples(index=False, name=None)) <= known
+        training_records = set(trained[RECORD].fillna(-1).itertuples(index=False, name=None))
+        assert set(table[RECORD].fillna(-1).itertuples(index=False, name=None)) <= training_records
         by_lesion = table.assign(lesion=inputs.lesions).fillna(-1).groupby("lesion")[RECORD].nunique()
         assert (by_lesion == 1).all().all()
-    for one, other in zip(list(tables)[1:], list(tables), strict=False):
-        assert not tables[one][RECORD].equals(tables[other][RECORD])
+    for following, preceding in zip(list(tables)[1:], list(tables), strict=False):
+        assert not tables[following][RECORD].equals(tables[preceding][RECORD])
 
 
 def test_training_lesions_of_a_placebo_keep_the_distribution_of_records(workspace_folder):
     inputs = opened(workspace_folder, fusion="concat", records="permuted")
     rows = inputs.rows(0, "train")
     first = rows[np.unique(inputs.lesions[rows], return_index=True)[1]]
-    own, shown = (table.iloc[first][RECORD].fillna(-1) for table in (inputs.table, inputs.shown_table(Run(0, 0))))
-    assert sorted(own.itertuples(index=False, name=None)) == sorted(shown.itertuples(index=False, name=None))
-    assert not own.equals(shown)
+    before, after = (table.iloc[first][RECORD].fillna(-1) for table in (inputs.table, inputs.shown_table(Run(0, 0))))
+    assert sorted(before.itertuples(index=False, name=None)) == sorted(after.itertuples(index=False, name=None))
+    assert not before.equals(after)
 
 
-def test_a_placebo_does_not_look_at_diagnoses(workspace_folder):
+def test_a_placebo_does_not_depend_on_diagnoses(workspace_folder):
     """Nor at the records of whatever is not trained on."""
     before = opened(workspace_folder, fusion="concat", records="permuted")
-    shown = before.shown_table(Run(0, 0))
+    exchanged = before.shown_table(Run(0, 0))
     path = workspace_folder / "data/prepared/metadata.csv"
     table = pd.read_csv(path, keep_default_na=False)
     table["dx"] = table["dx"].to_numpy()[::-1]
-    held = np.concatenate([before.rows(0, "test"), before.rows(0, "validation")])
-    table.loc[held, ["age", "sex"]] = ["1.0", "unknown"]
+    not_trained = np.concatenate([before.rows(0, "test"), before.rows(0, "validation")])
+    table.loc[not_trained, ["age", "sex"]] = ["1.0", "unknown"]
     table.to_csv(path, index=False)
     after = opened(workspace_folder, fusion="concat", records="permuted").shown_table(Run(0, 0))
-    pd.testing.assert_frame_equal(after[RECORD], shown[RECORD])
+    pd.testing.assert_frame_equal(after[RECORD], exchanged[RECORD])
 
 
 def test_own_records_are_the_table_itself(workspace_folder):
@@ -273,9 +273,9 @@ def test_a_placebo_is_evaluated_on_the_records_it_was_trained_with(evaluated):
     columns = [name for name in written.columns if name.startswith("p_")]
     expected = written.loc[inputs.table["image_id"].iloc[rows], columns].to_numpy()
     tables = (inputs.shown_table(run), inputs.table)
-    shown, own = (model.of_rows(rows, records=[model.encode(table.iloc[rows])])[0] for table in tables)
-    np.testing.assert_allclose(expected, shown, atol=1e-6)
-    assert np.abs(expected - own).max() > 1e-3
+    permuted, original = (model.of_rows(rows, records=[model.encode(table.iloc[rows])])[0] for table in tables)
+    np.testing.assert_allclose(expected, permuted, atol=1e-6)
+    assert np.abs(expected - original).max() > 1e-3
     validated = pd.read_csv(workspace.results("placebo") / "validation.csv")
     assert validated["repeat"].nunique() == 2
     masked = pd.read_csv(workspace.results("placebo") / "masked.csv")
@@ -291,10 +291,10 @@ def test_external_lesions_of_a_placebo_get_training_records(workspace_folder, tm
     table = pd.read_csv(path, keep_default_na=False).assign(age="3.0")
     table.to_csv(path, index=False)
     other = opened(tmp_path / "other", fusion="concat", records="permuted")
-    shown = inputs.shown_table(Run(0, 0), other)
-    assert shown["image_id"].equals(other.table["image_id"])
-    assert 3.0 not in set(shown["age"])
-    pd.testing.assert_frame_equal(shown, inputs.shown_table(Run(0, 0), other))
+    exchanged = inputs.shown_table(Run(0, 0), other)
+    assert exchanged["image_id"].equals(other.table["image_id"])
+    assert 3.0 not in set(exchanged["age"])
+    pd.testing.assert_frame_equal(exchanged, inputs.shown_table(Run(0, 0), other))
 
 
 # Injection
@@ -371,7 +371,7 @@ def test_a_run_picks_from_its_grid_by_its_own_validation_part(workspace_folder):
         values = {}
         for place in grid:
             values[place] = json.loads((single[place] / name / "run.json").read_text())["phases"][0]["best_value"]
-        assert {(one["lr"], one["weight_decay"]): one["value"] for one in described["tried"]} == values
+        assert {(trial["lr"], trial["weight_decay"]): trial["value"] for trial in described["tried"]} == values
         best = max(values, key=lambda place: values[place])  # the first of equals
         assert (described["chosen"]["lr"], described["chosen"]["weight_decay"]) == best
         for file in ("weights.safetensors", "history.csv"):
@@ -385,7 +385,7 @@ def test_without_a_grid_there_is_one_candidate():
     settings = TrainParams(lr=0.5)
     assert settings.candidates == [settings]
     tuned = TrainParams(tune={"weight_decay": [0.1, 0.2]}, lr=0.5)
-    assert [(one.lr, one.weight_decay) for one in tuned.candidates] == [(0.5, 0.1), (0.5, 0.2)]
+    assert [(candidate.lr, candidate.weight_decay) for candidate in tuned.candidates] == [(0.5, 0.1), (0.5, 0.2)]
 
 
 # Groups

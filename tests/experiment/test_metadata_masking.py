@@ -31,9 +31,11 @@ def test_a_hidden_field_is_encoded_as_a_missing_one(name):
     records = Records(torch.zeros(4, dtype=torch.int64), torch.arange(4), torch.arange(4), whole, encoder.fields)
     versions = masked_metadata(records)
     assert set(versions) == set(SHOWN) - {ALL_SHOWN}
-    for version, found in versions.items():
-        gone = {field: value for field, value in MISSING.items() if field not in SHOWN[version]}
-        np.testing.assert_allclose(found.numpy(), encoder.encode(TABLE.assign(**gone)), atol=1e-6, err_msg=version)
+    for version, masked in versions.items():
+        missing_values = {field: value for field, value in MISSING.items() if field not in SHOWN[version]}
+        np.testing.assert_allclose(
+            masked.numpy(), encoder.encode(TABLE.assign(**missing_values)), atol=1e-6, err_msg=version
+        )
     np.testing.assert_array_equal(whole.numpy(), encoder.encode(TABLE))  # the records themselves stay
 
 

@@ -48,9 +48,9 @@ def test_the_fold_that_was_pretrained_on_may_be_trained_on(workspace_folder, wei
 
 def test_another_fold_is_refused_before_anything_is_written(workspace_folder, weights, tmp_path):
     inputs = opened(workspace_folder, weights, folds=[0, 3])
-    with pytest.raises(UserError) as refused:
+    with pytest.raises(UserError) as raised:
         train_experiment(Workspace(workspace_folder), inputs.settings, SplitParams(), tmp_path / "out", "image")
-    message = str(refused.value)
+    message = str(raised.value)
     assert "\n" not in message
     assert str(weights) in message
     assert "fold 3 seed 0" in message
@@ -75,11 +75,11 @@ def test_another_split_or_repeat_is_refused(workspace_folder, weights):
         check(opened(workspace_folder, weights))
 
 
-@pytest.mark.parametrize("left", ["header", "json"])
-def test_one_of_the_two_records_is_enough(left, workspace_folder, weights, tmp_path):
+@pytest.mark.parametrize("remaining", ["header", "json"])
+def test_one_of_the_two_records_is_enough(remaining, workspace_folder, weights, tmp_path):
     from safetensors.torch import load_file, save_file
 
-    if left == "header":
+    if remaining == "header":
         weights.with_suffix(".json").unlink()
     else:
         save_file(load_file(weights), weights)

@@ -55,9 +55,9 @@ def prepare(folder, run, on_error):
 
 def zip_of(members, method=zipfile.ZIP_DEFLATED):
     stream = io.BytesIO()
-    with zipfile.ZipFile(stream, "w", method) as made:
+    with zipfile.ZipFile(stream, "w", method) as archive_file:
         for name, content in members:
-            made.writestr(name, content)
+            archive_file.writestr(name, content)
     return bytearray(stream.getvalue())
 
 

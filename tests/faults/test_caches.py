@@ -33,7 +33,7 @@ def cached(prepared_template, tmp_path_factory):
     )
 
 
-def read_again(cached):
+def recompute(cached):
     inputs = cached.inputs
     return cached_features(
         inputs.images, inputs.described["images_sha256"], inputs.backbone, inputs.request(), inputs.workspace.features
@@ -65,7 +65,7 @@ DAMAGE = {
 @pytest.mark.parametrize("damage", DAMAGE)
 def test_damaged_features_are_computed_anew(cached, damage, capfd):
     DAMAGE[damage](cached.path)
-    np.testing.assert_array_equal(read_again(cached), cached.right)
+    np.testing.assert_array_equal(recompute(cached), cached.right)
     assert "damaged, computed anew" in capfd.readouterr().err
     assert {path.suffix for path in cached.path.parent.iterdir()} == {".npy", ".json"}
 
@@ -76,7 +76,7 @@ def check_cache(cached, seed):
         path.write_text(mutate_json(path.read_text(), seed), encoding="utf-8", errors="surrogatepass")
     else:
         path.write_bytes(mutate_bytes(path.read_bytes(), seed))
-    np.testing.assert_array_equal(read_again(cached), cached.right)
+    np.testing.assert_array_equal(recompute(cached), cached.right)
 
 
 @cases(12)
@@ -99,7 +99,7 @@ def test_a_damaged_note_of_a_cut_off_extraction_begins_anew(cached, rows, conten
     if content is not None:
         cached.path.with_suffix(".npy.partial").write_bytes(content)
     cached.path.with_suffix(".rows.partial").write_text(rows)
-    np.testing.assert_array_equal(read_again(cached), cached.right)
+    np.testing.assert_array_equal(recompute(cached), cached.right)
 
 
 # Prepared images

@@ -36,20 +36,20 @@ def test_wrong_arguments(tmp_path, run, arguments, part):
 def test_what_the_system_refuses_names_the_path(tmp_path, run, monkeypatch, number):
     from skinlesion import params_file
 
-    def refused(*args, **kwargs):
+    def fail(*args, **kwargs):
         raise OSError(number, os.strerror(number), "some/where")
 
-    monkeypatch.setattr(params_file, "load_params", refused)
+    monkeypatch.setattr(params_file, "load_params", fail)
     check_refused(run("prepare", cwd=tmp_path), "some/where", os.strerror(number))
 
 
 def test_no_memory_is_one_line(tmp_path, run, monkeypatch):
     from skinlesion import params_file
 
-    def refused(*args, **kwargs):
+    def fail(*args, **kwargs):
         raise MemoryError
 
-    monkeypatch.setattr(params_file, "load_params", refused)
+    monkeypatch.setattr(params_file, "load_params", fail)
     check_refused(run("prepare", cwd=tmp_path), "out of memory")
 
 
@@ -68,7 +68,7 @@ def test_messages_are_printable_and_short():
 
 
 @pytest.fixture
-def odd(tmp_path):
+def special_files(tmp_path):
     """Return a folder with paths that are no regular files."""
     (tmp_path / "folder").mkdir()
     os.mkfifo(tmp_path / "pipe")
@@ -79,9 +79,9 @@ def odd(tmp_path):
 @pytest.mark.parametrize("read", [lambda path: read_text(path, "fix it"), lambda path: read_json(path, "fix it"),
                                   lambda path: read_csv(path, (), "fix it")])  # fmt: skip
 @pytest.mark.parametrize("name", ["folder", "pipe", "loop", "missing", "folder/pipe/below", "n" * 300, "nu\0ll"])
-def test_what_is_no_regular_file_is_refused(odd, read, name):
+def test_what_is_no_regular_file_is_refused(special_files, read, name):
     with pytest.raises(UserError, match="fix it"):
-        read(odd / name)
+        read(special_files / name)
 
 
 @pytest.mark.parametrize("path", ["/dev/null", "/dev/zero"])

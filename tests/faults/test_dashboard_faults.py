@@ -46,7 +46,7 @@ def server(tmp_path_factory):
     process.wait()
 
 
-def asked(port, path, headers, method="GET"):
+def request_status(port, path, headers, method="GET"):
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
     try:
         connection.putrequest(method, path, skip_host=True)
@@ -63,13 +63,13 @@ def websocket(port, host, origin):
         "Host": host, "Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13",
         "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
     }  # fmt: skip
-    return asked(port, "/_stcore/stream", headers | ({"Origin": origin} if origin else {}))
+    return request_status(port, "/_stcore/stream", headers | ({"Origin": origin} if origin else {}))
 
 
 def test_the_dashboards_own_page_gets_its_connection(server):
     port, _ = server
-    own = f"127.0.0.1:{port}"
-    assert websocket(port, own, f"http://{own}") == 101
+    host = f"127.0.0.1:{port}"
+    assert websocket(port, host, f"http://{host}") == 101
 
 
 @pytest.mark.parametrize(
@@ -91,7 +91,10 @@ def test_a_page_of_another_site_gets_none(server, host, origin):
 @pytest.mark.parametrize("method", ["PUT", "POST", "DELETE"])
 def test_nothing_is_uploaded_without_the_pages_token(server, method):
     port, _ = server
-    assert asked(port, "/_stcore/upload_file/a/b", {"Host": f"127.0.0.1:{port}", "Content-Length": "0"}, method) >= 400
+    assert (
+        request_status(port, "/_stcore/upload_file/a/b", {"Host": f"127.0.0.1:{port}", "Content-Length": "0"}, method)
+        >= 400
+    )
 
 
 def test_it_listens_on_this_machine_alone(server):
@@ -108,10 +111,10 @@ def test_the_upload_limit_is_the_pages(monkeypatch, tmp_path):
     from skinlesion.cli import use
     from skinlesion.dashboard.predict import MOST_BYTES
 
-    given = []
-    monkeypatch.setattr(use.os, "execv", lambda program, command: given.extend(command))
+    arguments = []
+    monkeypatch.setattr(use.os, "execv", lambda program, command: arguments.extend(command))
     use.dashboard(port=8501, params=write_params(tmp_path, small_params()))
-    settings = dict(zip(given[5::2], given[6::2], strict=False))
+    settings = dict(zip(arguments[5::2], arguments[6::2], strict=False))
     assert int(settings["--server.maxUploadSize"]) * 1_000_000 == MOST_BYTES
     assert settings["--client.toolbarMode"] == "minimal"  # no Deploy button
     assert settings["--server.address"] == settings["--server.allowedHosts"] == "127.0.0.1"

@@ -30,12 +30,12 @@ def commit(folder, tag):
 
 
 def predictions():
-    made = simulated(40)
+    sample = simulated(40)
     columns = {
-        "image_id": made.image_ids, "lesion_id": made.lesions, "dx": [CLASSES[label] for label in made.labels],
-        "fold": made.folds[0], "seed": 0,
+        "image_id": sample.image_ids, "lesion_id": sample.lesions, "dx": [CLASSES[label] for label in sample.labels],
+        "fold": sample.folds[0], "seed": 0,
     }  # fmt: skip
-    return pd.DataFrame(columns | dict(zip(PROBABILITY_COLUMNS, made.probabilities[0].T, strict=True)))
+    return pd.DataFrame(columns | dict(zip(PROBABILITY_COLUMNS, sample.probabilities[0].T, strict=True)))
 
 
 @pytest.fixture(scope="module")
@@ -102,7 +102,7 @@ def test_a_revision_older_than_the_pipeline_has_no_experiments(repository, run):
     assert "now image: only this revision has it" in outcome.out
 
 
-def test_a_folder_younger_than_the_revision(repository, run, tmp_path):
+def test_a_folder_created_after_the_revision(repository, run, tmp_path):
     """The .dvc folder lies below the repository's top and is not there in the older revision."""
     folder = tmp_path / "top"
     folder.mkdir()

@@ -63,17 +63,17 @@ def test_prepare_on_a_full_disk_is_no_sigbus(small_disk):
     assert snapshot(small_disk) == before
 
 
-@pytest.mark.parametrize("room", [100, 20_000, 60_000])
-def test_training_without_room_leaves_no_features(workspace_folder, run, room):
+@pytest.mark.parametrize("free_bytes", [100, 20_000, 60_000])
+def test_training_without_room_leaves_no_features(workspace_folder, run, free_bytes):
     for name in ("data/features", "models"):  # which another test may have left in the template
         shutil.rmtree(workspace_folder / name, ignore_errors=True)
     before = snapshot(workspace_folder)
-    with largest_file(room):
+    with largest_file(free_bytes):
         check_refused(run("train", "--experiment", "image", cwd=workspace_folder), "free space on the disk")
-    now = snapshot(workspace_folder)
-    assert before.items() <= now.items()
-    assert not [name for name in now if name.endswith((".partial", ".lock"))]
-    assert not [name for name in now if name.startswith("data/features") and room < 20_000]
+    after = snapshot(workspace_folder)
+    assert before.items() <= after.items()
+    assert not [name for name in after if name.endswith((".partial", ".lock"))]
+    assert not [name for name in after if name.startswith("data/features") and free_bytes < 20_000]
 
 
 def test_a_full_disk_leaves_the_old_file(tmp_path):
@@ -98,11 +98,11 @@ def test_space_is_allocated_before_the_first_write(tmp_path):
 
 
 @pytest.mark.parametrize("number", [errno.EOPNOTSUPP, errno.EINVAL])
-def test_where_nothing_can_be_allocated_the_room_is_looked_at(tmp_path, monkeypatch, number):
-    def refused(*args):
+def test_where_nothing_can_be_allocated_the_free_space_is_checked(tmp_path, monkeypatch, number):
+    def fail(*args):
         raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr(os, "posix_fallocate", refused)
+    monkeypatch.setattr(os, "posix_fallocate", fail)
     assert create_array(tmp_path / "a.npy", np.uint8, (100, 10)).shape == (100, 10)
     usage = array_files.shutil.disk_usage(tmp_path)._replace(free=500)
     monkeypatch.setattr(array_files.shutil, "disk_usage", lambda path: usage)

@@ -1,4 +1,4 @@
-"""Servers that send rubbish: one line with the reason, and nothing that could be taken for the file."""
+"""Servers with malformed answers: one line with the reason, and nothing that could be taken for the file."""
 
 import hashlib
 import os
@@ -67,9 +67,9 @@ def get(url, folder, **known):
 
 def refused(url, folder, **known):
     """Return the line that a download ends in, after checking that nothing stands under the file's name."""
-    with pytest.raises(UserError) as caught:
+    with pytest.raises(UserError) as raised:
         get(url, folder, **known)
-    line = one_line(caught.value)
+    line = one_line(raised.value)
     assert line.isprintable()
     assert len(line) <= LONGEST_LINE
     assert set(snapshot(folder)) <= {"file.zip.part", CHECKSUMS_NAME}
@@ -179,7 +179,7 @@ def test_a_full_disk_is_no_failure_of_the_connection(tmp_path):
 
 
 @pytest.mark.parametrize("answer", [b"", b"\x00\xff" * 99, b"HTTP/1.1 abc\r\n\r\n", OK + b"X: y\r\n" * 500])
-def test_a_model_hub_that_sends_rubbish_is_not_reached(answer):
+def test_a_model_hub_with_malformed_answers_is_reported_as_not_reached(answer):
     with answering(answer) as url:
         assert pretrained._answers(url) is False
 

@@ -41,9 +41,9 @@ def test_a_formula_is_written_as_text_and_read_back(tmp_path, cell):
     written = list(csv.reader(io.StringIO((tmp_path / "t.csv").read_bytes().decode(), newline="")))
     assert written[1][0] == f"'{cell}"
     assert written[1][1] == "-1.5"
-    again = read_csv(tmp_path / "t.csv", ("image_id",), "", dtype={"image_id": str, "missing": str})
-    assert list(again["image_id"]) == [cell, "b"]
-    assert again["missing"].isna().tolist() == [True, False]
+    restored = read_csv(tmp_path / "t.csv", ("image_id",), "", dtype={"image_id": str, "missing": str})
+    assert list(restored["image_id"]) == [cell, "b"]
+    assert restored["missing"].isna().tolist() == [True, False]
 
 
 @pytest.mark.parametrize("cell", PLAIN)
@@ -191,7 +191,7 @@ def test_reports_escape_whatever_a_user_wrote(reported, run, tmp_path):
     assert outcome.code == 0, outcome.err
     page = (folder / "reports/report.html").read_text(encoding="utf-8")
     assert "&lt;script&gt;" in page
-    for path, many in before.items():
-        assert scripts(folder / path) == many, path
+    for path, expected in before.items():
+        assert scripts(folder / path) == expected, path
     for path in folder.rglob("*.svg"):
         assert "script" not in {element.tag.rpartition("}")[2] for element in ElementTree.parse(path).iter()}

@@ -70,9 +70,9 @@ def resolved_commands(folder: Path) -> dict[str, str]:
         "stages = resolver.resolve()['stages']\n"
         "print(json.dumps({name: stage['cmd'] for name, stage in stages.items()}))"
     )
-    done = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return yaml.safe_load(done.stdout)
+    completed = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=False)
+    assert completed.returncode == 0, completed.stderr
+    return yaml.safe_load(completed.stdout)
 
 
 @pytest.mark.slow
@@ -100,6 +100,6 @@ def test_dvc_repro_runs_no_command_of_a_name(repository, section):
         "PYTHONPATH": str(ROOT),
     }
     command = ["dvc", "repro"] if section == "external" else ["dvc", "repro", "--ignore-errors"]
-    done = subprocess.run(command, cwd=repository, env=environment, capture_output=True, text=True, check=False)
-    assert "error: params.yaml: " + section in done.stdout + done.stderr
+    completed = subprocess.run(command, cwd=repository, env=environment, capture_output=True, text=True, check=False)
+    assert "error: params.yaml: " + section in completed.stdout + completed.stderr
     assert not list(repository.rglob("PWNED"))

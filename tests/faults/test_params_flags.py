@@ -1,4 +1,4 @@
-"""Options of the command line that hold rubbish: one line, and nothing is written."""
+"""Options of the command line with invalid values: one line, and nothing is written."""
 
 import pytest
 from hypothesis import given
@@ -72,7 +72,7 @@ VALUES = [
 
 @st.composite
 def odd_flags(draw) -> list[str]:
-    """Return flags of `train` of which some hold rubbish; --dry-run, so that nothing is trained where they do not."""
+    """Return flags of `train`, some with invalid values; --dry-run, so that nothing is trained where all are valid."""
     flags = ["--dry-run"]
     names = ["backbone", "weights", "regime", "fusion", "metadata", "protocol", "fold", "seed", "experiment"]
     for _ in range(draw(st.integers(1, 3))):

@@ -168,7 +168,7 @@ ODD = [
 def places(content: Any, keys: tuple = ()) -> list[tuple]:
     """Return the keys that lead to every value of a nested content."""
     entries = content.items() if isinstance(content, dict) else enumerate(content) if isinstance(content, list) else ()
-    return [way for key, value in entries for way in ((*keys, key), *places(value, (*keys, key)))]
+    return [path for key, value in entries for path in ((*keys, key), *places(value, (*keys, key)))]
 
 
 def value_at(content: Any, keys: tuple) -> Any:
@@ -184,7 +184,7 @@ def wrong_for(value: Any, keys: tuple) -> list[Any]:
     if isinstance(value, int | float):
         return NOT_NUMBERS
     if isinstance(value, str):
-        return [wrong for wrong in NOT_TEXT if keys[-1] != "augment" or not isinstance(wrong, dict)]
+        return [candidate for candidate in NOT_TEXT if keys[-1] != "augment" or not isinstance(candidate, dict)]
     if isinstance(value, list):
         return NOT_LISTS
     return NOT_MAPPINGS if isinstance(value, dict) else []
@@ -213,18 +213,18 @@ def odd_contents(draw) -> Any:
     for _ in range(draw(st.integers(1, 4))):
         keys = draw(st.sampled_from(places(content)))
         parent, key = value_at(content, keys[:-1]), keys[-1]
-        odd = copy.deepcopy(draw(st.sampled_from([*ODD, *NOT_NUMBERS, *CONTENTS[FILES[2]].values()])))
+        value = copy.deepcopy(draw(st.sampled_from([*ODD, *NOT_NUMBERS, *CONTENTS[FILES[2]].values()])))
         kind = draw(st.sampled_from(["replace", "replace", "remove", "add", "rename", "long"]))
         if kind == "replace":
-            parent[key] = odd
+            parent[key] = value
         elif kind == "remove":
             del parent[key]
         elif isinstance(parent, list):
-            parent.extend([odd] * (1 if kind == "add" else 30))
+            parent.extend([value] * (1 if kind == "add" else 30))
         elif kind == "rename":
             parent[draw(st.sampled_from([f"{key} ", f"{key}x", "x;touch PWNED", "", "ä", "k" * 90]))] = parent.pop(key)
         else:
-            parent[draw(st.text(max_size=20))] = odd
+            parent[draw(st.text(max_size=20))] = value
     return content
 
 

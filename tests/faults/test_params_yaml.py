@@ -109,7 +109,7 @@ def test_aliases_and_merge_keys_stay_allowed(tmp_path):
     assert params.experiment("c").repeats == [0, 1, 2]
 
 
-RUBBISH = [
+INVALID_TEXTS = [
     ":", ": ", "?", "- ", "[", "]", "{", "}", ",", "#", "&a ", "*a", "!", "!!int ", "!!set ", "|", ">", "'", '"', "%",
     "@", "`", "\t", "\n", "\r", "\x1b", "\x00", "\ufeff", "\u2028", "\u202e", "---\n", "...\n", "<<: *a", "<<: 3\n",
     "~", "true", "9" * 5000, "[" * 500, "{a: " * 500, "2020-13-45", ".nan", "-.inf", "0x", "=", "\\",
@@ -118,17 +118,17 @@ RUBBISH = [
 
 
 @st.composite
-def spoilt_texts(draw) -> str:
+def edited_texts(draw) -> str:
     """Return the text of a params.yaml of this repository after one to four edits."""
     text = (ROOT / draw(st.sampled_from(FILES))).read_text()
-    start = draw(st.sampled_from([0, *(place for place, letter in enumerate(text) if letter == "\n")]))
+    start = draw(st.sampled_from([0, *(place for place, character in enumerate(text) if character == "\n")]))
     text = text[start : start + draw(st.sampled_from([300, 1500, len(text)]))] if draw(st.booleans()) else text
     for _ in range(draw(st.integers(1, 4))):
         place = draw(st.integers(0, len(text)))
         end = min(len(text), place + draw(st.sampled_from([0, 0, 1, 5, 100])))
         kind = draw(st.sampled_from(["insert", "remove", "repeat", "random"]))
         inserted = {
-            "insert": draw(st.sampled_from(RUBBISH)),
+            "insert": draw(st.sampled_from(INVALID_TEXTS)),
             "remove": "",
             "repeat": text[place:end] * draw(st.integers(2, 5)),
             "random": draw(st.text(max_size=8)),
@@ -147,13 +147,13 @@ def _check_text(text, folder, run):
 
 
 @cases(12)
-@given(text=spoilt_texts())
-def test_spoilt_text_ends_in_one_line(tmp_path, run, text):
+@given(text=edited_texts())
+def test_edited_text_ends_in_one_line(tmp_path, run, text):
     _check_text(text, tmp_path, run)
 
 
 @pytest.mark.slow
 @cases(1500)
-@given(text=spoilt_texts())
-def test_much_spoilt_text_ends_in_one_line(tmp_path, run, text):
+@given(text=edited_texts())
+def test_many_edited_texts_end_in_one_line(tmp_path, run, text):
     _check_text(text, tmp_path, run)

@@ -66,7 +66,7 @@ def workspace(prepared_template, tmp_path_factory):
     """A prepared workspace with paths that are no regular files; tests check that nothing in it changes."""
     folder = tmp_path_factory.mktemp("paths") / "workspace"
     shutil.copytree(prepared_template, folder)
-    odd(folder)
+    write_special_files(folder)
     for name in ("predictions.csv", "other.csv"):
         text = "image_id,lesion_id,dx,p_akiec,p_bcc,p_bkl,p_df,p_mel,p_nv,p_vasc\n"
         rows = (f"i{n},l{n},{'mel' if n % 2 else 'nv'},0,0,0,0,0.5,0.5,0\n" for n in range(20))
@@ -75,7 +75,7 @@ def workspace(prepared_template, tmp_path_factory):
     return folder
 
 
-def odd(folder):
+def write_special_files(folder):
     (folder / "folder").mkdir()
     (folder / "file").write_text("a file\n")
     os.mkfifo(folder / "pipe")
@@ -155,10 +155,10 @@ def test_without_permission(workspace, tmp_path_factory):
 def test_a_place_that_refuses(workspace, run, monkeypatch, number):
     import tempfile
 
-    def refused(*args, **kwargs):
+    def fail(*args, **kwargs):
         raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr(tempfile, "TemporaryFile", refused)
+    monkeypatch.setattr(tempfile, "TemporaryFile", fail)
     check_refused(call(run, workspace, WRITE["out of train"], "new"), "--out new", os.strerror(number))
 
 

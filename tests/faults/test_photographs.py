@@ -62,9 +62,9 @@ def test_whole_jpegs_are_decoded_as_pillow_decodes_them(name):
     with Image.open(io.BytesIO(JPEGS[name])) as image:
         expected = np.asarray(image.convert("RGB"))
     side = min(expected.shape[:2])
-    found = decode(JPEGS[name], PrepareParams(image_size=max(32, side))).pixels
+    decoded = decode(JPEGS[name], PrepareParams(image_size=max(32, side))).pixels
     if side >= 32:
-        np.testing.assert_array_equal(found[: len(expected)], expected[: len(found)])
+        np.testing.assert_array_equal(decoded[: len(expected)], expected[: len(decoded)])
 
 
 #: Too small, or so alike that little is lost; a progressive file has all its scans without its middle.
@@ -161,8 +161,8 @@ def test_a_palette_with_transparency_has_its_colours_without_a_warning():
     opaque = saved(skin(), "PNG", "P")
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        found = decode(data, SETTINGS).pixels
-    np.testing.assert_array_equal(found, decode(opaque, SETTINGS).pixels)
+        decoded = decode(data, SETTINGS).pixels
+    np.testing.assert_array_equal(decoded, decode(opaque, SETTINGS).pixels)
 
 
 def test_the_orientation_in_a_file_is_left_as_it_is():
@@ -196,8 +196,8 @@ def changed_images(draw) -> tuple[bytes, bytes]:
     data = bytearray(whole)
     for _ in range(draw(st.integers(1, 4))):
         # As often in the header as in all that follows.
-        most = draw(st.sampled_from([64, 700, len(data)]))
-        place = draw(st.integers(0, max(0, min(most, len(data)) - 1)))
+        limit = draw(st.sampled_from([64, 700, len(data)]))
+        place = draw(st.integers(0, max(0, min(limit, len(data)) - 1)))
         count = draw(st.sampled_from([1, 2, 4, 50, len(data) // 3]))
         kind = draw(st.sampled_from(["change", "remove", "double", "insert", "zero"]))
         part = data[place : place + count]

@@ -43,8 +43,11 @@ def test_photographs_of_one_name_have_pictures_of_their_own_and_a_second_call_re
         names = sorted(path.name for path in (tmp_path / "cams").iterdir())
         assert names == ["a-same.png", "b-same.png", "p.png"]
     for name in ("a", "b"):
-        with Image.open(tmp_path / f"cams/{name}-same.png") as picture, Image.open(photos / name / "same.png") as own:
-            np.testing.assert_array_equal(np.asarray(picture)[:, :32], np.asarray(own))
+        with (
+            Image.open(tmp_path / f"cams/{name}-same.png") as picture,
+            Image.open(photos / name / "same.png") as original,
+        ):
+            np.testing.assert_array_equal(np.asarray(picture)[:, :32], np.asarray(original))
 
 
 @pytest.mark.parametrize("kind", ["file", "link", "folder", "below a file", "dangling link"])

@@ -19,11 +19,11 @@ def photos(finished, tmp_path):
 
 
 @pytest.fixture
-def unopened(monkeypatch):
-    def refuse(*args, **kwargs):
+def no_model_is_loaded(monkeypatch):
+    def fail(*args, **kwargs):
         raise AssertionError("a model was loaded")
 
-    monkeypatch.setattr(Predictor, "open", refuse)
+    monkeypatch.setattr(Predictor, "open", fail)
 
 
 def predict(run, finished, *arguments):
@@ -53,7 +53,7 @@ def predict(run, finished, *arguments):
         ("\0", "null characters"),
     ],
 )
-def test_tables_that_are_wrong(finished, run, photos, unopened, table, part):
+def test_tables_that_are_wrong(finished, run, photos, no_model_is_loaded, table, part):
     (photos / "table.csv").write_text(table)
     check_refused(predict(run, finished, photos, "--table", photos / "table.csv"), part)
 
@@ -73,7 +73,7 @@ def test_tables_that_are_wrong(finished, run, photos, unopened, table, part):
         (("--experiment", "x"), "x"),
     ],
 )
-def test_options_are_checked_before_a_model_is_loaded(finished, run, photos, unopened, arguments, part):
+def test_options_are_checked_before_a_model_is_loaded(finished, run, photos, no_model_is_loaded, arguments, part):
     check_refused(predict(run, finished, photos, *arguments), part)
 
 
@@ -87,7 +87,7 @@ def test_a_record_is_of_the_file_by_its_name_with_or_without_ending(finished, ru
     assert "b.png" in outcome.err
 
 
-def test_two_photographs_of_one_name_and_one_record(finished, run, photos, unopened):
+def test_two_photographs_of_one_name_and_one_record(finished, run, photos, no_model_is_loaded):
     (photos / "more").mkdir()
     (photos / "a.png").rename(photos / "more/b.png")
     (photos / "table.csv").write_text("image_id,age\nb,40\n")

@@ -37,7 +37,7 @@ def test_numbers_by_the_file_are_read_with_all_their_checks(good):
 
 
 @pytest.mark.parametrize(
-    ("spoil", "part"),
+    ("modify", "part"),
     [
         (lambda t: t.iloc[:0], "holds no predictions"),
         (lambda t: t.assign(image_id="  "), "image_id blank in line 2"),
@@ -55,13 +55,13 @@ def test_numbers_by_the_file_are_read_with_all_their_checks(good):
         (lambda t: t.rename(columns={"image_id": "image"}).assign(MEL=0.1), "column p_mel twice"),
     ],
 )
-def test_values_that_are_none(tmp_path, run, spoil, part):
-    spoil(make_table(84)).to_csv(tmp_path / "p.csv", index=False)
+def test_values_that_are_none(tmp_path, run, modify, part):
+    modify(make_table(84)).to_csv(tmp_path / "p.csv", index=False)
     check_refused(run("score", "p.csv", *SCORE, cwd=tmp_path), "p.csv", part)
 
 
 @pytest.mark.parametrize(
-    ("spoil", "part"),
+    ("modify", "part"),
     [
         (lambda text: text.replace(b"p_bcc", b"p_mel", 1), "column p_mel twice"),
         (lambda text: text.replace(b"\n", b",7\n").replace(b",7\n", b"\n", 1), "more cells"),
@@ -74,8 +74,8 @@ def test_values_that_are_none(tmp_path, run, spoil, part):
         (lambda text: b"image_id\n1\n", "missing"),
     ],
 )
-def test_text_that_is_no_table(tmp_path, run, good, spoil, part):
-    (tmp_path / "p.csv").write_bytes(spoil(good.read_bytes()))
+def test_text_that_is_no_table(tmp_path, run, good, modify, part):
+    (tmp_path / "p.csv").write_bytes(modify(good.read_bytes()))
     check_refused(run("score", "p.csv", *SCORE, cwd=tmp_path), "p.csv", part)
 
 
@@ -95,9 +95,9 @@ def test_text_that_is_no_table(tmp_path, run, good, spoil, part):
 def test_the_same_table_written_otherwise_is_the_same(tmp_path, good, change):
     path = tmp_path / "p.csv"
     path.write_bytes(change(good.read_bytes()))
-    expected, found = read_predictions(good)[0], read_predictions(path)[0]
+    expected, actual = read_predictions(good)[0], read_predictions(path)[0]
     for name in ("image_ids", "lesions", "labels", "folds", "probabilities"):
-        np.testing.assert_array_equal(getattr(found, name), getattr(expected, name))
+        np.testing.assert_array_equal(getattr(actual, name), getattr(expected, name))
 
 
 def archive(kind: str, text: bytes) -> bytes:
@@ -142,7 +142,7 @@ def test_a_changed_byte_of_a_compressed_file_is_noticed(tmp_path, good):
         read_predictions(tmp_path / "p.csv.gz")
 
 
-def test_a_bomb_and_a_huge_file_are_refused(tmp_path, monkeypatch):
+def test_a_decompression_bomb_and_a_huge_file_are_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(table_files, "LARGEST_UNPACKED", 10_000_000)
     (tmp_path / "p.csv.gz").write_bytes(gzip.compress(b"0" * 20_000_000))
     with pytest.raises(UserError, match="more than 10,000,000 bytes when unpacked"):

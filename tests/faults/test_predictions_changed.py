@@ -36,11 +36,11 @@ def unchanged() -> Predictions:
     return read(good().encode())
 
 
-def read(data: bytes, how=read_predictions) -> Predictions:
+def read(data: bytes, read_table=read_predictions) -> Predictions:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "p.csv"
         path.write_bytes(data)
-        return how(path)[0]
+        return read_table(path)[0]
 
 
 def written(rows: list[list[str]]) -> bytes:
@@ -97,40 +97,40 @@ def changed_bytes(draw) -> bytes:
 
 
 def check_changed(data: bytes) -> None:
-    for how in (read_predictions, read_validation):
+    for read_table in (read_predictions, read_validation):
         try:
-            found = read(data, how)
+            predictions = read(data, read_table)
         except UserError as error:
             line = one_line(error)
             assert line.isprintable()
             assert len(line) <= LONGEST_LINE
             continue
-        check_consistent(found)
-        check_order_does_not_matter(data, found, how)
+        check_consistent(predictions)
+        check_order_does_not_matter(data, predictions, read_table)
 
 
-def check_consistent(found: Predictions) -> None:
-    assert len(set(found.image_ids)) == len(found.image_ids)
-    assert all(str(name).strip() for name in [*found.image_ids, *found.lesions])
-    assert (found.labels >= 0).all()
-    there = found.folds != ABSENT
-    assert (found.folds[there] >= 0).all()
-    assert np.abs(found.probabilities[there].sum(axis=1) - 1).max() <= 1e-3
-    assert np.isnan(found.probabilities[~there]).all()
+def check_consistent(predictions: Predictions) -> None:
+    assert len(set(predictions.image_ids)) == len(predictions.image_ids)
+    assert all(str(name).strip() for name in [*predictions.image_ids, *predictions.lesions])
+    assert (predictions.labels >= 0).all()
+    present = predictions.folds != ABSENT
+    assert (predictions.folds[present] >= 0).all()
+    assert np.abs(predictions.probabilities[present].sum(axis=1) - 1).max() <= 1e-3
+    assert np.isnan(predictions.probabilities[~present]).all()
     # What is said of an image whose rows nobody touched is what was said: no shift of columns, no exchange of ids.
-    whole = unchanged()
-    same = np.isin(found.image_ids, whole.image_ids)
-    assert same.any() or not len(found.image_ids)
+    expected = unchanged()
+    same = np.isin(predictions.image_ids, expected.image_ids)
+    assert same.any() or not len(predictions.image_ids)
 
 
-def check_order_does_not_matter(data: bytes, found: Predictions, how) -> None:
+def check_order_does_not_matter(data: bytes, predictions: Predictions, read_table) -> None:
     rows = list(csv.reader(io.StringIO(data.decode("utf-8-sig").replace("\r\n", "\n"), newline="")))
     rows = [row for row in rows if row]
     head, body = rows[0], rows[1:]
     random.Random(0).shuffle(body)
-    again = read(written([head, *body]), how)
+    reordered = read(written([head, *body]), read_table)
     for name in ("image_ids", "lesions", "labels", "folds", "probabilities"):
-        np.testing.assert_array_equal(getattr(again, name), getattr(found, name))
+        np.testing.assert_array_equal(getattr(reordered, name), getattr(predictions, name))
 
 
 @settings(max_examples=40, deadline=None)

@@ -43,7 +43,7 @@ from tests.faults.mutations import ODD_TEXTS, mutate_csv, mutate_json
 
 @pytest.fixture(scope="module")
 def whole(reported, tmp_path_factory):
-    """Return a copy of a workspace with every result, which examples damage and mend again."""
+    """Return a copy of a workspace with every result, which examples damage and restore."""
     folder = tmp_path_factory.mktemp("read-back") / "workspace"
     shutil.copytree(reported, folder)
     return folder
@@ -125,7 +125,7 @@ def check_message(error):
 
 
 def check_read_back(folder, name, seed):
-    """Damage a file, let everything that reads it read it, and mend it."""
+    """Damage a file, let everything that reads it read it, and restore it."""
     path = folder / name
     text = path.read_text()
     params, workspace = load_params(folder / "params.yaml"), Workspace(folder)

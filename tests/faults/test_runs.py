@@ -36,7 +36,7 @@ def trained(finished, tmp_path):
 
 @pytest.fixture(scope="module")
 def damaged(finished, tmp_path_factory):
-    """Return another copy, which every example of a strategy damages and mends again."""
+    """Return another copy, which every example of a strategy damages and restores."""
     folder = tmp_path_factory.mktemp("damaged") / "workspace"
     shutil.copytree(finished, folder)
     return opened(folder)
@@ -64,7 +64,7 @@ def change(folder, **train):
     path.write_text(yaml.safe_dump(params))
 
 
-def another_run(path):
+def shift_weights(path):
     state = load_file(path)
     save_file({name: value + 0.5 if value.is_floating_point() else value for name, value in state.items()}, path)
 
@@ -86,7 +86,7 @@ def flip_a_bit(path):
 
 
 DAMAGE = {
-    "another run's": another_run,
+    "another run's": shift_weights,
     "NaN": not_a_number,
     "without prefix": without_prefix,
     "a flipped bit": flip_a_bit,
@@ -116,7 +116,7 @@ def test_weights_are_checked_even_where_the_checksum_was_written_anew(trained, d
         TrainedRun.open(trained.inputs, trained.models, RUN, any_version=True)
 
 
-def test_training_again_mends_damaged_weights(trained, run):
+def test_training_again_replaces_damaged_weights(trained, run):
     before = snapshot(trained.models)
     DAMAGE["empty"](trained.weights)
     check_refused(run("evaluate", "--experiment", "concat", cwd=trained.folder), "weights.safetensors", "train` again")
@@ -276,8 +276,8 @@ def test_the_lock_of_a_killed_process_holds_nothing(trained, run):
 # Splits
 
 
-def tear(folder, column="part"):
-    """Put one image of a lesion that has several into another part, by hand."""
+def move_one_image(folder, column="part"):
+    """Move one image of a lesion that has several to another part."""
     path = folder / "data/splits/lesion.csv"
     split = pd.read_csv(path)
     row = split.index[split["lesion_id"].duplicated()][0]
@@ -286,8 +286,8 @@ def tear(folder, column="part"):
     return split.loc[row, "lesion_id"]
 
 
-def test_a_torn_lesion_is_refused(workspace_folder, run):
-    lesion = tear(workspace_folder)
+def test_a_lesion_in_two_parts_is_refused(workspace_folder, run):
+    lesion = move_one_image(workspace_folder)
     outcome = run("train", "--experiment", "image", cwd=workspace_folder)
     check_refused(outcome, "lesion.csv", lesion, "skinlesion split")
     assert not (workspace_folder / "models").exists()

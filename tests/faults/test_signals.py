@@ -24,10 +24,10 @@ def started(folder, *arguments):
 
 
 def wait_for(process, condition, seconds=120):
-    until = time.monotonic() + seconds
+    deadline = time.monotonic() + seconds
     while not condition():
         assert process.poll() is None, process.communicate()
-        assert time.monotonic() < until
+        assert time.monotonic() < deadline
         time.sleep(0.01)
 
 
@@ -39,11 +39,11 @@ def test_prepare_that_is_terminated_leaves_nothing_and_what_a_killed_one_left_is
     write_params(tmp_path, small_params(data=LARGE))
     for number, left in ((signal.SIGKILL, 1), (signal.SIGTERM, 1)):
         process = started(tmp_path, "prepare")
-        own = f".images.npy.{process.pid}.partial"
-        wait_for(process, lambda own=own: own in partials(tmp_path))
+        partial = f".images.npy.{process.pid}.partial"
+        wait_for(process, lambda partial=partial: partial in partials(tmp_path))
         process.send_signal(number)
-        _, said = process.communicate()
-        assert "Traceback" not in said
+        _, output = process.communicate()
+        assert "Traceback" not in output
         # The second command sweeps what the first one left before it makes its own.
         assert len(partials(tmp_path)) == (left if number == signal.SIGKILL else 0)
     assert process.returncode == 143
@@ -82,7 +82,7 @@ def children(process):
     return ids
 
 
-def alive(number):
+def is_alive(number):
     try:
         return Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:
@@ -102,10 +102,10 @@ def test_worker_processes_end_with_the_parent(workspace_folder, number):
         assert len(workers) >= 2
         process.send_signal(number)
         process.wait(timeout=60)
-        until = time.monotonic() + 30
-        while any(map(alive, workers)) and time.monotonic() < until:
+        deadline = time.monotonic() + 30
+        while any(map(is_alive, workers)) and time.monotonic() < deadline:
             time.sleep(0.05)
-        assert not [worker for worker in workers if alive(worker)]
+        assert not [worker for worker in workers if is_alive(worker)]
         assert number == signal.SIGKILL or not partials(workspace_folder)
     finally:
         for worker in children(process):
@@ -116,11 +116,11 @@ def test_worker_processes_end_with_the_parent(workspace_folder, number):
 
 
 def test_a_signal_right_after_the_file_is_made_leaves_nothing(tmp_path, monkeypatch):
-    def touched(path, **options):  # as the handler of SIGTERM ends the process, wherever it is
+    def terminated_touch(path, **options):  # as the handler of SIGTERM ends the process, wherever it is
         path.write_bytes(b"")
         raise SystemExit(143)
 
-    monkeypatch.setattr(Path, "touch", touched)
+    monkeypatch.setattr(Path, "touch", terminated_touch)
     with pytest.raises(SystemExit), replacing(tmp_path / "images.npy"):
         pytest.fail("the block was entered")
     assert not list(tmp_path.iterdir())

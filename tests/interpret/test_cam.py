@@ -38,9 +38,11 @@ def model_of(backbone_name: str, fusion: str, regime: str = "frozen") -> tuple[E
 @pytest.mark.parametrize("method", ["gradcam", "gradcam++"])
 def test_maps_have_the_images_size_and_end_at_one(fusion, regime, method):
     explained, images, metadata = model_of(TINY, fusion, regime)
-    given = None if fusion == "none" else metadata
+    model_metadata = None if fusion == "none" else metadata
     targets = ([0, 3, 6], [1, 4, 5], [2, 0, 1])
-    maps = np.stack([activation_maps(explained, images, given, np.array(classes), method) for classes in targets])
+    maps = np.stack(
+        [activation_maps(explained, images, model_metadata, np.array(classes), method) for classes in targets]
+    )
     assert maps.shape == (3, 3, 96, 96)
     assert maps.min() >= 0
     highest = maps.max(axis=(2, 3)).round(5)
@@ -52,7 +54,7 @@ def test_a_map_is_the_one_grad_cam_makes_of_an_ordinary_network():
     """A whole timm network with a linear classifier, explained by the library without any of our wrapping."""
     explained, images, _ = model_of(TINY, "none")
 
-    class Whole(nn.Module):
+    class CompleteModel(nn.Module):
         def __init__(self):
             super().__init__()
             self.body, self.head = explained.tapped.model, explained.head
@@ -61,29 +63,29 @@ def test_a_map_is_the_one_grad_cam_makes_of_an_ordinary_network():
             return self.head(self.body(x), None)
 
     classes = np.array([1, 4, 5])
-    whole = Whole().eval()
+    whole = CompleteModel().eval()
     with GradCAM(whole, [whole.body.layer4[-1]]) as library:
-        expected = library(images.clone().requires_grad_(), [ClassifierOutputTarget(int(one)) for one in classes])
-    found = activation_maps(explained, images, None, classes, "gradcam")
+        expected = library(images.clone().requires_grad_(), [ClassifierOutputTarget(int(target)) for target in classes])
+    maps = activation_maps(explained, images, None, classes, "gradcam")
     top = expected.max(axis=(1, 2), keepdims=True)
-    np.testing.assert_allclose(found, expected / np.where(top > 0, top, 1), atol=1e-4)
+    np.testing.assert_allclose(maps, expected / np.where(top > 0, top, 1), atol=1e-4)
 
 
 def test_maps_depend_on_the_class_and_on_the_metadata():
     explained, images, metadata = model_of(TINY, "film")
     explained.head.fusion.modulation.weight.data.normal_()  # FiLM starts as the identity
-    one, other = (activation_maps(explained, images, metadata, np.full(3, c), "gradcam") for c in (0, 4))
-    assert np.abs(one - other).max() > 0.05
-    others = activation_maps(explained, images, metadata + 5, np.zeros(3, int), "gradcam")
-    assert np.abs(one - others).max() > 0.05
+    first, second = (activation_maps(explained, images, metadata, np.full(3, c), "gradcam") for c in (0, 4))
+    assert np.abs(first - second).max() > 0.05
+    third = activation_maps(explained, images, metadata + 5, np.zeros(3, int), "gradcam")
+    assert np.abs(first - third).max() > 0.05
 
 
 @pytest.mark.parametrize("method", ["gradcam", "rollout"])
 @pytest.mark.parametrize("fusion", ["none", "concat"])
 def test_transformers_have_maps_too(method, fusion):
     explained, images, metadata = model_of(VIT, fusion)
-    given = None if fusion == "none" else metadata
-    maps = activation_maps(explained, images, given, np.array([0, 1, 2]), method)
+    model_metadata = None if fusion == "none" else metadata
+    maps = activation_maps(explained, images, model_metadata, np.array([0, 1, 2]), method)
     assert maps.shape == (3, 64, 64)
     assert maps.max() == pytest.approx(1)
     fused = [block.attn.fused_attn for block in explained.tapped.model.blocks]
@@ -98,7 +100,7 @@ def test_rollout_of_equal_attention_is_equal_everywhere():
     np.testing.assert_allclose(activation_maps(explained, images, None, np.zeros(3, int), "rollout"), 1, atol=1e-5)
 
 
-def test_what_cannot_be_mapped_is_said():
+def test_what_cannot_be_mapped_is_reported():
     explained, images, _ = model_of(TINY, "none")
     with pytest.raises(UserError, match="no vision transformer"):
         activation_maps(explained, images, None, np.zeros(3, int), "rollout")
@@ -116,11 +118,11 @@ def test_energy_and_pointing_by_hand():
     np.testing.assert_allclose(pointing_hit(maps, masks), [1, 0, np.nan])
 
 
-def test_rank_correlation_sees_order_alone():
-    one = np.random.default_rng(0).random((2, 5, 5))
-    np.testing.assert_allclose(rank_correlation(one, one**3), 1)
-    np.testing.assert_allclose(rank_correlation(one, -one), -1)
-    assert np.isnan(rank_correlation(one, np.ones((2, 5, 5)))).all()
+def test_rank_correlation_depends_on_order_alone():
+    maps = np.random.default_rng(0).random((2, 5, 5))
+    np.testing.assert_allclose(rank_correlation(maps, maps**3), 1)
+    np.testing.assert_allclose(rank_correlation(maps, -maps), -1)
+    assert np.isnan(rank_correlation(maps, np.ones((2, 5, 5)))).all()
 
 
 @pytest.mark.parametrize("regime", ["frozen", "two_stage"])

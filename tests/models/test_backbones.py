@@ -13,7 +13,7 @@ from skinlesion.params import TrainParams
 from tests.conftest import TINY
 
 
-def test_a_backbone_says_what_input_it_wants():
+def test_a_backbone_preprocesses_its_input():
     backbone = load_backbone(TINY, "none", 32)
     inputs = backbone.preprocess(torch.zeros(2, 48, 48, 3, dtype=torch.uint8))
     assert inputs.shape == (2, 3, 32, 32)
@@ -30,8 +30,8 @@ def test_a_safetensors_file_supplies_weights(tmp_path):
     model = timm.create_model(TINY, pretrained=False)
     save_file(model.state_dict(), tmp_path / "mine.safetensors")
     backbone = load_backbone(TINY, str(tmp_path / "mine.safetensors"), 32)
-    own = dict(backbone.module.state_dict())
-    assert all(torch.equal(own[name], model.state_dict()[name]) for name in own)
+    state = dict(backbone.module.state_dict())
+    assert all(torch.equal(state[name], model.state_dict()[name]) for name in state)
 
 
 @pytest.mark.parametrize("name", sorted(PIP_WEIGHTS))
@@ -70,11 +70,11 @@ def test_pooled_features_are_the_mean_of_the_map_or_the_models_own(name):
         torch.testing.assert_close(whole.mean(dim=(2, 3)), pooled, atol=1e-5, rtol=1e-4)
 
 
-def test_a_map_of_channels_last_transformers_is_turned_round():
+def test_a_map_of_channels_last_transformers_is_transposed():
     backbone = load_backbone("swin_tiny_patch4_window7_224", "none")
     with torch.inference_mode():
-        found = backbone.features(backbone.module, torch.zeros(1, 3, 224, 224), "map", None)
-    assert found.shape == (1, 768, 7, 7)
+        feature_map = backbone.features(backbone.module, torch.zeros(1, 3, 224, 224), "map", None)
+    assert feature_map.shape == (1, 768, 7, 7)
 
 
 @pytest.mark.parametrize("name", [TINY, "test_convnext", "test_vit"])

@@ -1,4 +1,4 @@
-"""Networks with folded batch normalisation: the same answers, fewer layers, and nothing folded that must not be."""
+"""Networks with folded batch normalisation: the same outputs, fewer layers, and nothing folded that must not be."""
 
 import pytest
 import torch
@@ -12,8 +12,8 @@ def norms(module):
     return sum(isinstance(layer, nn.BatchNorm2d) for layer in module.modules())
 
 
-def unsettle(module):
-    """Give every batch normalisation statistics and weights that matter."""
+def randomise_batch_norm(module):
+    """Give every batch normalisation random statistics and weights."""
     generator = torch.Generator().manual_seed(1)
     for layer in module.modules():
         if isinstance(layer, nn.BatchNorm2d):
@@ -26,19 +26,19 @@ def unsettle(module):
 
 
 @pytest.mark.parametrize(
-    ("name", "left"),
+    ("name", "remaining"),
     [("tf_efficientnet_lite0", 0), ("resnet18", 0), ("mobilenetv3_small_050", 0), ("densenet121", 62)],
 )
-def test_the_copy_says_the_same_with_fewer_layers(name, left):
-    module = unsettle(load_backbone(name, "none", 96).module)
+def test_the_copy_gives_the_same_output_with_fewer_layers(name, remaining):
+    module = randomise_batch_norm(load_backbone(name, "none", 96).module)
     generator = torch.Generator().manual_seed(0)
     before = norms(module)
-    made = fold_batch_norm(module, torch.randn(2, 3, 96, 96, generator=generator))
-    other = torch.randn(3, 3, 96, 96, generator=generator)
+    folded = fold_batch_norm(module, torch.randn(2, 3, 96, 96, generator=generator))
+    images = torch.randn(3, 3, 96, 96, generator=generator)
     with torch.no_grad():
-        expected = module(other)
-        torch.testing.assert_close(made(other), expected, rtol=1e-4, atol=1e-5 * float(expected.abs().max()))
-    assert norms(made) == left < before == norms(module)
+        expected = module(images)
+        torch.testing.assert_close(folded(images), expected, rtol=1e-4, atol=1e-5 * float(expected.abs().max()))
+    assert norms(folded) == remaining < before == norms(module)
 
 
 def test_a_network_without_batch_normalisation_is_returned_as_it_is():
@@ -46,7 +46,7 @@ def test_a_network_without_batch_normalisation_is_returned_as_it_is():
     assert fold_batch_norm(module, torch.randn(1, 3, 160, 160)) is module
 
 
-class Read(nn.Module):
+class SharedOutput(nn.Module):
     """A convolution whose output is read twice: before and after its normalisation."""
 
     def __init__(self):
@@ -54,10 +54,10 @@ class Read(nn.Module):
         self.convolution, self.norm = nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4)
 
     def forward(self, images):
-        found = self.convolution(images)
-        return self.norm(found) + found
+        convolved = self.convolution(images)
+        return self.norm(convolved) + convolved
 
 
-def test_an_output_that_something_else_reads_too_is_left_alone():
-    module = unsettle(Read())
+def test_an_output_that_another_layer_uses_too_is_not_folded():
+    module = randomise_batch_norm(SharedOutput())
     assert fold_batch_norm(module, torch.randn(2, 3, 8, 8)) is module

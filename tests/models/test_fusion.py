@@ -104,7 +104,7 @@ def test_metablock_starts_as_nearly_the_same_gate_for_every_record():
     assert 0 < difference < 0.5 * expected.std()  # torch's own first weights: 1.5 to 3.7 times
 
 
-def test_attention_sees_places_and_not_their_order():
+def test_attention_depends_on_the_places_and_not_on_their_order():
     """It must tell a changed place from an unchanged one, and has no use for where on the map it lies."""
     torch.manual_seed(0)
     encoder = fit_encoder("onehot", people())
@@ -154,8 +154,8 @@ def test_layers_of_the_metadata_network_have_their_own_dropout_and_normalisation
         else ("dense", layer.out_features)
         for layer in layers
     ]  # fmt: skip
-    told = [step for step in described if step != ("dropout", 0.0)]
-    assert told == [
+    steps = [step for step in described if step != ("dropout", 0.0)]
+    assert steps == [
         ("dense", 64), ("norm", 0.01), ("dropout", 0.3), ("dense", 64), ("norm", 0.01), ("dense", 32),
     ]  # fmt: skip
 

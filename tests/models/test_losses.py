@@ -86,7 +86,7 @@ def test_costs_without_weight_are_cross_entropy():
     assert value(loss) == pytest.approx(value(CrossEntropy(WEIGHTS)), rel=1e-12)
 
 
-def test_the_cost_matrix_is_one_off_the_diagonal_unless_said():
+def test_the_cost_matrix_is_one_off_the_diagonal_by_default():
     matrix = cost_matrix({"mel": {"nv": 10.0}})
     mel, nv = CLASSES.index("mel"), CLASSES.index("nv")
     assert matrix[mel, nv] == 10
@@ -97,8 +97,8 @@ def test_the_cost_matrix_is_one_off_the_diagonal_unless_said():
 def test_logit_adjustment_by_hand_and_its_limits():
     counts = torch.tensor([10, 20, 30, 10, 10, 10, 10])
     # Even logits: the adjusted softmax is the prior itself, so the loss is −ln(prior of the truth).
-    found = value(LogitAdjusted(ONES, counts), torch.zeros(1, 7, dtype=torch.float64), torch.eye(7)[1:2].double())
-    assert found == pytest.approx(-math.log(0.2), rel=1e-6)
+    loss = value(LogitAdjusted(ONES, counts), torch.zeros(1, 7, dtype=torch.float64), torch.eye(7)[1:2].double())
+    assert loss == pytest.approx(-math.log(0.2), rel=1e-6)
     unadjusted = LogitAdjusted(WEIGHTS, counts, tau=0.0).double()
     assert value(unadjusted) == pytest.approx(value(CrossEntropy(WEIGHTS)), rel=1e-12)
     even = LogitAdjusted(WEIGHTS, torch.full((7,), 9), tau=1.0).double()
@@ -116,8 +116,8 @@ def test_balanced_weights_are_scikit_learns():
 
     labels = np.array([0] * 50 + [1] * 30 + [2] * 20)
     expected = compute_class_weight("balanced", classes=np.arange(3), y=labels)
-    found = class_weights("balanced", torch.bincount(torch.from_numpy(labels)))
-    np.testing.assert_allclose(found, expected, rtol=1e-6)
+    weights = class_weights("balanced", torch.bincount(torch.from_numpy(labels)))
+    np.testing.assert_allclose(weights, expected, rtol=1e-6)
     assert class_weights("none", torch.tensor([5, 1])).tolist() == [1, 1]
 
 

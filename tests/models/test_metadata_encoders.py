@@ -1,4 +1,4 @@
-"""Metadata encoders: fitted on training rows, at ease with what is missing, unseen or absent."""
+"""Metadata encoders: fitted on training rows; missing, unseen and absent values are encoded."""
 
 import numpy as np
 import pandas as pd
@@ -39,10 +39,10 @@ def test_onehot_imputes_the_training_mean_and_flags_it():
     np.testing.assert_array_equal(encoded[:, 2:].sum(axis=1), 2)  # one sex and one site each
 
 
-def test_onehot_is_fitted_on_training_rows_alone_and_survives_the_unseen():
+def test_onehot_is_fitted_on_training_rows_alone_and_accepts_unseen_values():
     encoder = fit_encoder("onehot", people())
-    strange = people(sex=["other", "male", "male"], localization=["moon", "back", "back"], age=[300.0, 0.0, 50.0])
-    encoded = encoder.encode(strange)
+    unseen = people(sex=["other", "male", "male"], localization=["moon", "back", "back"], age=[300.0, 0.0, 50.0])
+    encoded = encoder.encode(unseen)
     assert encoded[0, 2:].sum() == 0
     assert encoded[0, 0] == pytest.approx(25)  # still on the scale of the training rows
 
@@ -74,8 +74,8 @@ def test_ordinal_is_median_imputed_alphabetical_and_standardised():
 
 def test_embedding_codes_stay_below_their_number_of_categories():
     encoder = fit_encoder("embedding", people(), "binned")
-    strange = people(age=[300.0, 9.9, np.nan], sex=["other", "male", "unknown"])
-    encoded = encoder.encode(strange)
+    unseen = people(age=[300.0, 9.9, np.nan], sex=["other", "male", "unknown"])
+    encoded = encoder.encode(unseen)
     for field in encoder.fields:
         assert field.categories
         assert (encoded[:, field.columns] < field.categories).all()
@@ -84,13 +84,13 @@ def test_embedding_codes_stay_below_their_number_of_categories():
 
 
 @pytest.mark.parametrize(("name", "age"), KINDS)
-def test_state_survives_json(name, age):
+def test_state_is_restored_from_json(name, age):
     import json
 
     encoder = fit_encoder(name, people(), age)
-    again = restore_encoder(name, json.loads(json.dumps(encoder.state())))
-    np.testing.assert_array_equal(again.encode(people()), encoder.encode(people()))
-    assert again.fields == encoder.fields
+    restored = restore_encoder(name, json.loads(json.dumps(encoder.state())))
+    np.testing.assert_array_equal(restored.encode(people()), encoder.encode(people()))
+    assert restored.fields == encoder.fields
 
 
 @pytest.mark.parametrize(("name", "age"), KINDS)
@@ -99,9 +99,9 @@ def test_a_missing_column_is_a_missing_field(name, age):
     for field in encoder.fields:
         encoded = encoder.encode(people().drop(columns=field.name))
         np.testing.assert_allclose(encoded[:, field.columns], np.tile(field.missing, (3, 1)), rtol=1e-6)
-    nobody = encoder.encode(pd.DataFrame(index=range(2)))
+    all_missing = encoder.encode(pd.DataFrame(index=range(2)))
     expected = np.concatenate([field.missing for field in encoder.fields])
-    np.testing.assert_allclose(nobody, np.tile(expected, (2, 1)), rtol=1e-6)
+    np.testing.assert_allclose(all_missing, np.tile(expected, (2, 1)), rtol=1e-6)
 
 
 @pytest.mark.parametrize("name", ENCODERS)
@@ -137,7 +137,7 @@ def test_field_inputs_of_onehot_are_the_columns_themselves():
 
 @pytest.mark.parametrize(("record", "field"), [(1.0, 0.0), (0.0, 1.0)])
 def test_metadata_dropout_shows_missing_as_missing(record, field):
-    """A dropped field looks exactly as a record without it does, so a model meets at test time what it has seen."""
+    """A dropped field looks exactly as a record without it, so that training has both kinds of records."""
     encoder = fit_encoder("onehot", people())
     metadata = torch.from_numpy(encoder.encode(people()))
     labels = torch.zeros(3, dtype=torch.int64)

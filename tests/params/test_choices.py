@@ -43,8 +43,8 @@ def test_every_source_is_a_module(name):
 def test_every_fusion_is_built(name):
     from skinlesion.models.fusion import image_features_of
 
-    looks_at = {"metadata_only": "none", "cross_attention": "map", "metablock": "map"}
-    assert image_features_of(name) == looks_at.get(name, "pooled")
+    expected = {"metadata_only": "none", "cross_attention": "map", "metablock": "map"}
+    assert image_features_of(name) == expected.get(name, "pooled")
 
 
 @pytest.mark.parametrize("name", names(choices.Loss))

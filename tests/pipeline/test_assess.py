@@ -93,12 +93,12 @@ def test_score_without_validation_parts_fits_nothing(evaluated, run):
     plain = json.loads(run("score", str(folder / "predictions.csv"), "--json", cwd=evaluated).out)
     assert "assessment" not in plain
     assert "temperature" not in plain["metrics"]
-    refused = run("score", str(folder / "predictions.csv"), "--out", "tables", cwd=evaluated)
-    assert refused.code == 2
-    assert "give --validation too" in refused.err
+    rejected = run("score", str(folder / "predictions.csv"), "--out", "tables", cwd=evaluated)
+    assert rejected.code == 2
+    assert "give --validation too" in rejected.err
 
 
-def test_nothing_tested_reaches_what_is_fitted(evaluated, run, tmp_path):
+def test_fitted_values_do_not_depend_on_test_labels(evaluated, run, tmp_path):
     """Test labels turned into others change no temperature and no threshold."""
     from skinlesion.analysis.assessment.conformal import fit_run
     from skinlesion.analysis.assessment.decisions import thresholds
@@ -111,22 +111,23 @@ def test_nothing_tested_reaches_what_is_fitted(evaluated, run, tmp_path):
     tested, _ = read_predictions(folder / "predictions.csv")
     validation, _ = read_predictions(folder / "validation.csv")
     table = pd.DataFrame({"image_id": tested.image_ids})
-    turned = replace(tested, labels=(tested.labels + 1) % 7)
-    true, turned_labels = (
-        AssessmentInputs.make(some, validation, table, params.evaluate, params.assess) for some in (tested, turned)
+    relabelled = replace(tested, labels=(tested.labels + 1) % 7)
+    original, changed = (
+        AssessmentInputs.make(predictions, validation, table, params.evaluate, params.assess)
+        for predictions in (tested, relabelled)
     )
-    np.testing.assert_array_equal(true.calibrated, turned_labels.calibrated)
+    np.testing.assert_array_equal(original.calibrated, changed.calibrated)
     for side in ("specificity", "sensitivity"):
         np.testing.assert_array_equal(
-            thresholds(true, "malignant", side, 0.9), thresholds(turned_labels, "malignant", side, 0.9)
+            thresholds(original, "malignant", side, 0.9), thresholds(changed, "malignant", side, 0.9)
         )
-    for run, turned_run in zip(true.runs(), turned_labels.runs(), strict=True):
+    for run, changed_run in zip(original.runs(), changed.runs(), strict=True):
         np.testing.assert_array_equal(
-            fit_run(true, run, "aps", True).thresholds, fit_run(turned_labels, turned_run, "aps", True).thresholds
+            fit_run(original, run, "aps", True).thresholds, fit_run(changed, changed_run, "aps", True).thresholds
         )
 
 
-def test_metadata_says_what_it_adds_against_its_twin(evaluated, run):
+def test_metadata_reports_the_gain_over_the_twin(evaluated, run):
     outcome = run("metadata", cwd=evaluated)
     assert outcome.code == 0, outcome.err
     out = evaluated / "reports/metadata"

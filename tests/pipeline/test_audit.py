@@ -111,8 +111,8 @@ def _write_images(prepared, replaced):
     """Put other images, a little brighter, into rows of a prepared array; `replaced`: row → (folder, row there)."""
     path = prepared / "images.npy"
     images = np.load(path)
-    for row, (folder, there) in replaced.items():
-        source = np.load(folder / "images.npy", mmap_mode="r")[there]
+    for row, (folder, source_row) in replaced.items():
+        source = np.load(folder / "images.npy", mmap_mode="r")[source_row]
         images[row] = np.clip(source.astype(int) + 2, 0, 255)
     path.unlink()
     np.save(path, images)

@@ -41,7 +41,7 @@ def append(path: Path, text: str) -> None:
         stream.write(text)
 
 
-def meaning(source: str) -> str:
+def canonical_form(source: str) -> str:
     return canonical(ast.parse(source))
 
 
@@ -59,8 +59,8 @@ def meaning(source: str) -> str:
         ("x = f'{a}' ''", "x = f'{a}'"),
     ],
 )
-def test_the_same_code_in_other_clothes(first, second):
-    assert meaning(first) == meaning(second)
+def test_the_same_code_written_differently_has_one_canonical_form(first, second):
+    assert canonical_form(first) == canonical_form(second)
 
 
 @pytest.mark.parametrize(
@@ -82,8 +82,8 @@ def test_the_same_code_in_other_clothes(first, second):
         ("if a:\n    b\nc", "if a:\n    b\n    c"),
     ],
 )
-def test_other_code(first, second):
-    assert meaning(first) != meaning(second)
+def test_other_code_has_another_canonical_form(first, second):
+    assert canonical_form(first) != canonical_form(second)
 
 
 def test_fields_that_newer_pythons_add_empty_change_nothing():
@@ -102,16 +102,18 @@ def test_an_empty_constant_in_a_nested_format_changes_nothing():
     nested = tree.body[0].value.values[0].format_spec
     nested.values = [ast.Constant(""), *[value for value in nested.values if getattr(value, "value", None) != ""]]
     assert canonical(tree) == expected
-    assert expected != meaning("y = f'{x:{w}{p}}'")
+    assert expected != canonical_form("y = f'{x:{w}{p}}'")
 
 
 def test_none_written_differs_from_nothing_written():
-    assert meaning("def f(*, x): ...") != meaning("def f(*, x=None): ...")
-    assert meaning("x = {**y}") != meaning("x = {None: y}")
+    assert canonical_form("def f(*, x): ...") != canonical_form("def f(*, x=None): ...")
+    assert canonical_form("x = {**y}") != canonical_form("x = {None: y}")
 
 
 def test_text_outside_ascii_does_not_depend_on_the_unicode_of_this_python():
-    assert meaning("x = '\U0001fae9'") == "(Module body=[(Assign targets=[(Name id='x')] value=<'\\U0001fae9'>)])"
+    assert (
+        canonical_form("x = '\U0001fae9'") == "(Module body=[(Assign targets=[(Name id='x')] value=<'\\U0001fae9'>)])"
+    )
 
 
 def test_comments_docstrings_and_layout_change_no_version(package):
@@ -162,15 +164,15 @@ def test_every_source_is_part_of_prepare(path):
     assert path.relative_to(PACKAGE).as_posix() in closure("stages.prepare")
 
 
-def test_training_stands_on_what_decides_weights_and_on_nothing_that_shows_them():
+def test_training_depends_on_what_decides_weights_and_on_nothing_that_shows_them():
     files = closure("stages.train")
     assert {"models/losses.py", "models/fusion.py", "training/fit.py", "data/augment.py", "data/splits.py"} <= files
-    rooms = {name.partition("/")[0] for name in files}
-    assert not rooms & {"report", "analysis", "interpret", "dashboard", "params", "cli"}
+    subpackages = {name.partition("/")[0] for name in files}
+    assert not subpackages & {"report", "analysis", "interpret", "dashboard", "params", "cli"}
     assert not files & NOT_COMPUTING
 
 
-def test_features_stand_without_the_training_loop():
+def test_features_do_not_depend_on_the_training_loop():
     files = closure("training.features")
     assert {"training/features.py", "models/backbones.py", "models/pretrained.py", "data/augment.py"} <= files
     assert not files & {"training/fit.py", "models/losses.py", "models/fusion.py", "stages/train.py"}
@@ -213,11 +215,11 @@ def test_an_installed_package_writes_code_json_where_only_params_lie(package, tm
         "print(code_version.__file__, [m for m in ('torch', 'pandas', 'numpy') if m in sys.modules])"
     )
     environment = os.environ | {"PYTHONPATH": str(package.parent)}
-    done = subprocess.run(
+    completed = subprocess.run(
         [sys.executable, "-c", script], cwd=project, env=environment, capture_output=True, text=True, check=True
     )
-    assert done.stdout.split() == [str(package / "code_version.py"), "[]"]
+    assert completed.stdout.split() == [str(package / "code_version.py"), "[]"]
     assert json.loads((project / "code.json").read_text()) == stage_versions()
-    made = {path.relative_to(project).as_posix() for path in project.rglob("*") if path.is_file()}
-    written = {"code.json", "data/external/.gitkeep", "data/known_pairs.csv", "reports/ensembles/.gitkeep"}
-    assert made == {"params.yaml", *written}
+    files = {path.relative_to(project).as_posix() for path in project.rglob("*") if path.is_file()}
+    expected = {"code.json", "data/external/.gitkeep", "data/known_pairs.csv", "reports/ensembles/.gitkeep"}
+    assert files == {"params.yaml", *expected}

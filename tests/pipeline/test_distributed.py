@@ -53,17 +53,19 @@ def test_two_processes_train_what_one_does(workspace_folder, run):
     flags = [text for name, value in SETTINGS.items() for text in ("--set", f"{name}={str(value).lower()}")]
     flags = [text.replace(TINY.lower(), TINY) for text in flags]
     assert run("train", *flags, "--out", "runs/one", cwd=workspace_folder).code == 0
-    found = torchrun(workspace_folder, 29417, "train", *flags, "--out", "runs/two")
-    assert found.returncode == 0, found.stderr[-2000:]
-    assert found.stdout.count("training into") == 1  # one process speaks
-    one, two = (predictions(workspace_folder, run, name) for name in ("one", "two"))
-    np.testing.assert_allclose(one, two, atol=1e-4)
-    assert (one.std(axis=0) > 1e-3).any()  # the predictions say something at all
-    one, two = (pd.read_csv(workspace_folder / f"runs/{name}/fold0-seed0/history.csv") for name in ("one", "two"))
-    assert one["train_accuracy"].between(0.05, 0.95).all()
+    completed = torchrun(workspace_folder, 29417, "train", *flags, "--out", "runs/two")
+    assert completed.returncode == 0, completed.stderr[-2000:]
+    assert completed.stdout.count("training into") == 1  # one process prints
+    single_process, two_processes = (predictions(workspace_folder, run, name) for name in ("one", "two"))
+    np.testing.assert_allclose(single_process, two_processes, atol=1e-4)
+    assert (single_process.std(axis=0) > 1e-3).any()  # the predictions say something at all
+    single_process, two_processes = (
+        pd.read_csv(workspace_folder / f"runs/{name}/fold0-seed0/history.csv") for name in ("one", "two")
+    )
+    assert single_process["train_accuracy"].between(0.05, 0.95).all()
     # Shares of some 140 images: an image on the edge between two classes may fall on the other side.
-    np.testing.assert_allclose(one["train_accuracy"], two["train_accuracy"], atol=1.5 / 140)
-    np.testing.assert_allclose(one["train_loss"], two["train_loss"], rtol=1e-5)
+    np.testing.assert_allclose(single_process["train_accuracy"], two_processes["train_accuracy"], atol=1.5 / 140)
+    np.testing.assert_allclose(single_process["train_loss"], two_processes["train_loss"], rtol=1e-5)
 
 
 def fails(message, share):
@@ -74,15 +76,15 @@ def test_runs_spread_over_devices_are_the_runs_of_one(workspace_folder):
     settings = TrainParams(backbone=TINY, weights="none", input_size=32, folds=[0, 1], seeds=[0, 1], epochs=2)
     workspace = Workspace(workspace_folder)
     train_experiment(workspace, settings, SplitParams(), workspace_folder / "runs/one", "one")
-    todo = [Run(fold, seed) for fold in (0, 1) for seed in (0, 1)]
+    training_runs = [Run(fold, seed) for fold in (0, 1) for seed in (0, 1)]
     out = workspace_folder / "runs/two"
-    run_on_devices(train_runs, (workspace, settings, SplitParams(), out, "two", None), todo, ["cpu", "cpu"])
-    for one in todo:
-        name = f"fold{one.fold}-seed{one.seed}/weights.safetensors"
+    run_on_devices(train_runs, (workspace, settings, SplitParams(), out, "two", None), training_runs, ["cpu", "cpu"])
+    for training_run in training_runs:
+        name = f"fold{training_run.fold}-seed{training_run.seed}/weights.safetensors"
         assert (out / name).read_bytes() == (workspace_folder / "runs/one" / name).read_bytes()
 
 
-def test_a_mistake_in_a_process_is_the_users_to_see():
+def test_a_user_error_in_a_process_is_raised():
     with pytest.raises(UserError, match=r"too large \["):
         run_on_devices(fails, ("too large",), [1, 2], ["cpu", "cpu"])
 
@@ -124,8 +126,8 @@ if __name__ == "__main__":
 """
 
 
-@pytest.mark.parametrize("how", ["SIGINT", "SIGKILL"])
-def test_processes_end_with_the_one_that_started_them(tmp_path, how):
+@pytest.mark.parametrize("signal_name", ["SIGINT", "SIGKILL"])
+def test_processes_end_with_the_one_that_started_them(tmp_path, signal_name):
     """Ctrl-C reaches parent and children alike; a killed parent leaves no child that trains on."""
     script = tmp_path / "waiting.py"
     script.write_text(WAITING)
@@ -139,28 +141,28 @@ def test_processes_end_with_the_one_that_started_them(tmp_path, how):
     )
     group = os.getpgid(parent.pid)
     try:
-        until = time.monotonic() + 60
-        while len(list(tmp_path.glob("*.started"))) < 2 and time.monotonic() < until:
+        deadline = time.monotonic() + 60
+        while len(list(tmp_path.glob("*.started"))) < 2 and time.monotonic() < deadline:
             time.sleep(0.05)
         children = [int(path.stem) for path in tmp_path.glob("*.started")]
         assert len(children) == 2
-        if how == "SIGINT":
+        if signal_name == "SIGINT":
             os.killpg(group, signal.SIGINT)
         else:
             parent.kill()
         _, errors = parent.communicate(timeout=30)
-        until = time.monotonic() + 30
-        while any(map(runs, children)) and time.monotonic() < until:
+        deadline = time.monotonic() + 30
+        while any(map(is_running, children)) and time.monotonic() < deadline:
             time.sleep(0.05)
-        assert not any(map(runs, children))
-        assert errors.count("Traceback") == (1 if how == "SIGINT" else 0)  # the parent's own KeyboardInterrupt
+        assert not any(map(is_running, children))
+        assert errors.count("Traceback") == (1 if signal_name == "SIGINT" else 0)  # the parent's own KeyboardInterrupt
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(group, signal.SIGKILL)
 
 
-def runs(process: int) -> bool:
-    """Return whether a process is there and not a zombie that nobody has waited for."""
+def is_running(process: int) -> bool:
+    """Return whether a process exists and is not a zombie."""
     try:
         return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except (FileNotFoundError, ProcessLookupError):
@@ -189,5 +191,5 @@ def test_two_processes_train_a_network_that_leaves_layers_unused(workspace_folde
         "fusion": "cross_attention", "finetune_epochs": 1, "finetune_batch_size": 40,
     }  # fmt: skip
     flags = [text for name, value in settings.items() for text in ("--set", f"{name}={value}")]
-    found = torchrun(workspace_folder, 29418, "train", *flags, "--out", "runs/two")
-    assert found.returncode == 0, found.stderr[-2000:]
+    completed = torchrun(workspace_folder, 29418, "train", *flags, "--out", "runs/two")
+    assert completed.returncode == 0, completed.stderr[-2000:]

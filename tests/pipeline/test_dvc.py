@@ -37,12 +37,12 @@ def call(folder, *command):
         "GIT_AUTHOR_NAME": "t", "GIT_AUTHOR_EMAIL": "t@example.com",
         "GIT_COMMITTER_NAME": "t", "GIT_COMMITTER_EMAIL": "t@example.com",
     }  # fmt: skip
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+    completed = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+    assert completed.returncode == 0, completed.stdout + completed.stderr
+    return completed.stdout
 
 
-def ran(output):
+def stages_run(output):
     """Return the stages that `dvc repro` ran, besides `code`, which always comes first."""
     stages = [line.split("'")[1] for line in output.splitlines() if line.startswith("Running stage")]
     assert stages[0] == "code"
@@ -69,14 +69,14 @@ def repository(tmp_path_factory, package):
     call(folder, "git", "init", "-q", "-b", "main")
     call(folder, "dvc", "init", "-q")
     call(folder, "dvc", "config", "core.analytics", "false")
-    assert len(ran(call(folder, "dvc", "repro"))) == 19  # 2 × train, evaluate, assess, and one of each other
+    assert len(stages_run(call(folder, "dvc", "repro"))) == 19  # 2 × train, evaluate, assess, and one of each other
     call(folder, "git", "add", "-A")
     call(folder, "git", "commit", "-qm", "baseline")
     return folder
 
 
 def test_a_second_repro_has_nothing_to_do(repository):
-    assert ran(call(repository, "dvc", "repro")) == []
+    assert stages_run(call(repository, "dvc", "repro")) == []
     assert call(repository, "dvc", "status") == UP_TO_DATE
     assert call(repository, "git", "status", "--short") == ""
 
@@ -86,7 +86,7 @@ def test_an_edit_of_the_code_reruns_what_it_reaches_and_a_comment_nothing(reposi
         path.write_text(f"# a comment\n{path.read_text()}")
     with (package / "report" / "tables.py").open("a") as stream:
         stream.write("\nWIDTH = 1\n")
-    assert ran(call(repository, "dvc", "repro")) == ["report"]
+    assert stages_run(call(repository, "dvc", "repro")) == ["report"]
     call(repository, "git", "commit", "-qam", "the same results by other code")
 
     losses = package / "models" / "losses.py"
@@ -99,7 +99,8 @@ def test_an_edit_of_the_code_reruns_what_it_reaches_and_a_comment_nothing(reposi
     del status["code"]
     assert set(status) == {"train@image", "train@concat"}
     assert all(
-        {"changed deps": {"code.json": {name.partition("@")[0]: "modified"}}} in why for name, why in status.items()
+        {"changed deps": {"code.json": {name.partition("@")[0]: "modified"}}} in reasons
+        for name, reasons in status.items()
     )
 
 
@@ -122,22 +123,24 @@ def test_results_from_the_phantom_say_synthetic(repository):
 
 
 @pytest.fixture(scope="module")
-def wider(repository):
+def changed_branch(repository):
     """A committed branch on which one experiment has another learning rate; return the stages that ran for it."""
     call(repository, "git", "switch", "-qc", "wider")
     path = repository / "params.yaml"
     params = yaml.safe_load(path.read_text())
     params["experiments"]["concat"]["lr"] = 0.05
     path.write_text(yaml.safe_dump(params))
-    stages = ran(call(repository, "dvc", "repro"))
+    stages = stages_run(call(repository, "dvc", "repro"))
     call(repository, "git", "commit", "-qam", "a larger step")
     call(repository, "git", "switch", "-q", "main")
     call(repository, "dvc", "checkout")
     return stages
 
 
-def test_one_changed_parameter_reruns_what_it_concerns_and_shows_in_a_clone_without_cache(repository, wider, tmp_path):
-    stages = wider
+def test_one_changed_parameter_reruns_what_it_concerns_and_shows_in_a_clone_without_cache(
+    repository, changed_branch, tmp_path
+):
+    stages = changed_branch
     assert stages[:2] == ["train@concat", "evaluate@concat"]
     assert set(stages[2:-1]) == {
         "assess@concat",
@@ -162,16 +165,16 @@ def test_one_changed_parameter_reruns_what_it_concerns_and_shows_in_a_clone_with
     assert "reports/runs/image/metrics.json" not in changes
 
 
-def test_diff_shows_the_experiment_that_changed_with_interval_and_verdict(repository, wider):
+def test_diff_shows_the_experiment_that_changed_with_interval_and_verdict(repository, changed_branch):
     # The files of the branch as changes of main that are not committed: nothing has to run again.
     call(repository, "git", "switch", "-q", "-c", "compared", "wider")
     call(repository, "dvc", "checkout")
     call(repository, "git", "reset", "-q", "--soft", "main")
     uncommitted = call(repository, "skinlesion", "diff", "--replicates", "100")
     call(repository, "git", "commit", "-qam", "a much larger step")
-    shown = call(repository, "skinlesion", "diff", "HEAD~1", "--replicates", "100")
+    first_diff = call(repository, "skinlesion", "diff", "HEAD~1", "--replicates", "100")
     between = call(repository, "skinlesion", "diff", "HEAD~1", "HEAD", "--replicates", "100")
-    for output, names in ((uncommitted, "HEAD"), (shown, "HEAD~1"), (between, "HEAD~1")):
+    for output, names in ((uncommitted, "HEAD"), (first_diff, "HEAD~1"), (between, "HEAD~1")):
         assert "== concat" in output
         assert "== both" in output
         assert f"− {names}" in output
@@ -179,24 +182,24 @@ def test_diff_shows_the_experiment_that_changed_with_interval_and_verdict(reposi
         assert "answers lost and gained" in output
         assert "image: unchanged" in output
         assert "== image" not in output
-    texts = [(between, "HEAD"), (shown, "workspace")]
+    texts = [(between, "HEAD"), (first_diff, "workspace")]
     assert len({text.replace("HEAD~1", "first").replace(name, "second") for text, name in texts}) == 1
     assert call(repository, "dvc", "status") == UP_TO_DATE  # results and cache are as they were
     for name in ("image", "concat"):
         assert (repository / f"reports/runs/{name}/predictions.csv").stat().st_size > 1000
 
 
-def test_diff_says_plainly_what_it_cannot_have(repository, tmp_path):
+def test_diff_reports_missing_predictions_and_an_unknown_revision(repository, tmp_path):
     clone = tmp_path / "clone"
     call(tmp_path, "git", "clone", "-q", str(repository), str(clone))
     output = call(clone, "skinlesion", "diff", "HEAD", "HEAD", "--replicates", "100")
     assert "HEAD concat: its predictions are neither in the DVC cache nor in a remote" in output
-    wrong = subprocess.run(
+    completed = subprocess.run(
         [f"{BIN}/skinlesion", "diff", "nonsense"], cwd=repository, capture_output=True, text=True, check=False
     )
-    assert wrong.returncode == 2
-    assert "nonsense is not a revision" in wrong.stderr
-    assert "Traceback" not in wrong.stderr
+    assert completed.returncode == 2
+    assert "nonsense is not a revision" in completed.stderr
+    assert "Traceback" not in completed.stderr
 
 
 STAGE = '''"""hello: one line that names the data set."""
@@ -229,9 +232,9 @@ def test_a_new_stage_is_a_module_and_an_entry_in_dvc_yaml(repository, package):
     module.write_text(STAGE)
     pipeline.write_text(before + ENTRY)
     try:
-        assert ran(call(repository, "dvc", "repro", "hello")) == ["hello"]
+        assert stages_run(call(repository, "dvc", "repro", "hello")) == ["hello"]
         assert (repository / "reports/hello.txt").read_text() == "phantom\n"
-        assert ran(call(repository, "dvc", "repro", "hello")) == []
+        assert stages_run(call(repository, "dvc", "repro", "hello")) == []
         assert "Write reports/hello.txt." in call(repository, "skinlesion", "--help")
     finally:
         module.unlink()

@@ -29,13 +29,13 @@ EXPERIMENTS = {
 }
 
 
-def asked(multimodal, **changes):
+def effect_params(multimodal, **changes):
     return small_params(experiments=EXPERIMENTS | changes, effect={"multimodal": multimodal, "label_draws": 5})
 
 
 def test_controls_are_found_by_their_settings(tmp_path):
     film = {"film": {"fusion": "film"}}
-    params = load_params(write_params(tmp_path, asked("concat", **film)))
+    params = load_params(write_params(tmp_path, effect_params("concat", **film)))
     controls = controls_of(params, "concat")
     assert controls is not None
     assert controls.arms == ("image", "concat")
@@ -53,7 +53,7 @@ def test_controls_are_found_by_their_settings(tmp_path):
 @pytest.fixture(scope="module")
 def controlled(prepared_template, tmp_path_factory):
     folder = tmp_path_factory.mktemp("effect") / "workspace"
-    trained_workspace(prepared_template, folder, asked("concat"))
+    trained_workspace(prepared_template, folder, effect_params("concat"))
     return folder
 
 
@@ -89,7 +89,7 @@ def test_every_question_is_asked_and_the_page_says_what_the_tables_say(controlle
 
 
 def test_without_a_question_the_page_says_so(controlled, run, tmp_path):
-    write_params(tmp_path, asked(None))
+    write_params(tmp_path, effect_params(None))
     (tmp_path / "data").symlink_to(controlled / "data")
     assert "Not asked here" in effect_page(Results.open(tmp_path / "params.yaml"))
     outcome = run("effect", cwd=tmp_path)
@@ -98,7 +98,7 @@ def test_without_a_question_the_page_says_so(controlled, run, tmp_path):
 
 
 def test_an_experiment_that_is_not_there_is_named(controlled, run, tmp_path):
-    write_params(tmp_path, asked("concatt"))
+    write_params(tmp_path, effect_params("concatt"))
     outcome = run("effect", cwd=tmp_path)
     assert outcome.code == 2
     assert "effect.multimodal" in outcome.err

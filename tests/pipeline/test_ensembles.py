@@ -45,18 +45,18 @@ def test_an_ensemble_is_the_weighted_mean_of_its_members_run_by_run(evaluated, r
     folder = evaluated / "reports/ensembles/both"
     weights = pd.read_csv(folder / "weights.csv").set_index(["repeat", "seed", "fold"])
     assert len(weights) == 4
-    made = pd.read_csv(folder / "predictions.csv")
+    ensemble = pd.read_csv(folder / "predictions.csv")
     members = [pd.read_csv(evaluated / f"reports/runs/{name}/predictions.csv") for name in ("image", "concat")]
-    columns = [name for name in made.columns if name.startswith("p_")]
+    columns = [name for name in ensemble.columns if name.startswith("p_")]
     order = ["repeat", "seed", "fold", "image_id"]
-    made, first, second = (table.sort_values(order, ignore_index=True) for table in (made, *members))
-    share = weights.loc[list(zip(made["repeat"], made["seed"], made["fold"], strict=True))].to_numpy()
+    ensemble, first, second = (table.sort_values(order, ignore_index=True) for table in (ensemble, *members))
+    share = weights.loc[list(zip(ensemble["repeat"], ensemble["seed"], ensemble["fold"], strict=True))].to_numpy()
     expected = share[:, :1] * first[columns].to_numpy() + share[:, 1:] * second[columns].to_numpy()
-    np.testing.assert_allclose(made[columns].to_numpy(), expected, atol=1e-5)
+    np.testing.assert_allclose(ensemble[columns].to_numpy(), expected, atol=1e-5)
     metrics = json.loads((folder / "metrics.json").read_text())
     by_seed = [
         balanced_accuracy_score(table["dx"], np.array(CLASSES)[table[columns].to_numpy().argmax(axis=1)])
-        for _, table in made.groupby("seed")
+        for _, table in ensemble.groupby("seed")
     ]
     assert metrics["balanced_accuracy"] == pytest.approx(np.mean(by_seed), abs=1e-12)
     assert metrics["accuracy_low"] < metrics["accuracy"] < metrics["accuracy_high"]
@@ -67,12 +67,12 @@ def test_an_ensemble_is_the_weighted_mean_of_its_members_run_by_run(evaluated, r
 
 
 def test_test_labels_do_not_reach_the_weights(evaluated, run):
-    """Test predictions turned upside down leave every weight as it was."""
+    """Test predictions with their classes in reverse order leave every weight as it was."""
     run("ensemble", "--name", "both", cwd=evaluated)
     weights = evaluated / "reports/ensembles/both/weights.csv"
     before = weights.read_bytes()
     path = evaluated / "reports/runs/image/predictions.csv"
-    kept = path.read_bytes()
+    original = path.read_bytes()
     table = pd.read_csv(path)
     columns = [name for name in table.columns if name.startswith("p_")]
     table[columns] = table[columns].to_numpy()[:, ::-1]
@@ -81,7 +81,7 @@ def test_test_labels_do_not_reach_the_weights(evaluated, run):
         assert run("ensemble", "--name", "both", cwd=evaluated).code == 0
         assert weights.read_bytes() == before
     finally:
-        path.write_bytes(kept)
+        path.write_bytes(original)
 
 
 def test_members_that_do_not_fit_are_named(evaluated, run):
@@ -91,11 +91,11 @@ def test_members_that_do_not_fit_are_named(evaluated, run):
         assert part in outcome.err
 
 
-def test_statistics_meet_on_the_images_two_models_share(evaluated, run):
+def test_statistics_use_the_images_that_two_models_share(evaluated, run):
     """An experiment of one fold is compared with one of two on the fold they share; an ensemble is a model like any."""
     run("ensemble", "--name", "both", cwd=evaluated)
     params = yaml.safe_load((evaluated / "params.yaml").read_text())
-    kept = dict(params)
+    original = dict(params)
     params["ensembles"] = {"both": params["ensembles"]["both"]}
     params["stats"] = params["stats"] | {"pairs": [["image", "short"], ["image", "both"]]}
     (evaluated / "params.yaml").write_text(yaml.safe_dump(params))
@@ -103,7 +103,7 @@ def test_statistics_meet_on_the_images_two_models_share(evaluated, run):
         outcome = run("stats", cwd=evaluated)
         assert outcome.code == 0, outcome.err
     finally:
-        (evaluated / "params.yaml").write_text(yaml.safe_dump(kept))
+        (evaluated / "params.yaml").write_text(yaml.safe_dump(original))
     comparisons = pd.read_csv(evaluated / "reports/stats/comparisons.csv")
     split = pd.read_csv(evaluated / "data/splits/lesion.csv")
     one_fold, two_folds = split["part"].isin([0, 1]).sum(), split["part"].isin([0, 1, 2, 3]).sum()

@@ -48,9 +48,9 @@ def test_a_test_fold_is_measured_against_the_masks(masked, run):
         assert set(table["image_id"]) == set(tested["image_id"])
         both = table.set_index("image_id").loc[tested["image_id"]]
         np.testing.assert_allclose(both["probability"], tested.filter(like="p_").max(axis=1), atol=1e-5)
-        known = table[table["energy_inside"].notna()]
-        assert 0 < len(known) < len(table)
-        assert values["energy_inside"] == pytest.approx(known["energy_inside"].mean())
+        measured = table[table["energy_inside"].notna()]
+        assert 0 < len(measured) < len(table)
+        assert values["energy_inside"] == pytest.approx(measured["energy_inside"].mean())
         for kind in ("right", "wrong", "confidently_wrong"):
             pictures = list((out / "maps" / name / kind).glob("*.png"))
             assert 1 <= len(pictures) <= 2
@@ -80,9 +80,9 @@ def test_single_images_are_mapped_by_the_model_that_was_tested_on_them(masked, r
     outcome = run("explain", "--experiment", "concat", "--image", tested[0], "--image", tested[3], cwd=masked)
     assert outcome.code == 0, outcome.err
     assert len(outcome.out.split()) == 2
-    refused = run("explain", "--experiment", "concat", "--image", "nobody", cwd=masked)
-    assert refused.code == 2
-    assert "nobody" in refused.err
+    rejected = run("explain", "--experiment", "concat", "--image", "nobody", cwd=masked)
+    assert rejected.code == 2
+    assert "nobody" in rejected.err
     assert run("explain", "--experiment", "concat", cwd=masked).code == 2
 
 

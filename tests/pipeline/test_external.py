@@ -16,12 +16,12 @@ from tests.conftest import small_params, write_params
 def test_restricted_answers_are_shares_among_the_classes_left():
     probabilities = np.array([[[0.1, 0, 0, 0, 0.3, 0.1, 0.5], [1, 0, 0, 0, 0, 0, 0.0]]])
     ids = np.array(["a", "b"])
-    whole = Predictions(ids, ids, np.array([4, 5]), np.zeros((1, 2), int), (0,), (0,), probabilities)
-    made = restrict_classes(whole, ("mel", "nv"))
-    np.testing.assert_allclose(made.probabilities, [[[0.75, 0.25], [0.5, 0.5]]])
-    assert made.labels.tolist() == [0, 1]
+    predictions = Predictions(ids, ids, np.array([4, 5]), np.zeros((1, 2), int), (0,), (0,), probabilities)
+    restricted = restrict_classes(predictions, ("mel", "nv"))
+    np.testing.assert_allclose(restricted.probabilities, [[[0.75, 0.25], [0.5, 0.5]]])
+    assert restricted.labels.tolist() == [0, 1]
     with pytest.raises(ValueError, match="none of the diagnoses mel"):
-        restrict_classes(whole, ("mel",))
+        restrict_classes(predictions, ("mel",))
 
 
 @pytest.fixture
@@ -85,13 +85,13 @@ def test_external_figures_come_from_the_mean_over_folds(outside, run):
 
     # By hand, from the file that was written.
     balanced, free, auc = [], [], []
-    for _, one in predicted.groupby("seed"):
-        melanoma = (one["dx"] == "mel").to_numpy()
-        share = (one["p_mel"] / (one["p_mel"] + one["p_nv"])).to_numpy()
+    for _, table in predicted.groupby("seed"):
+        melanoma = (table["dx"] == "mel").to_numpy()
+        share = (table["p_mel"] / (table["p_mel"] + table["p_nv"])).to_numpy()
         balanced.append(balanced_accuracy_score(melanoma, share > 0.5))
         auc.append(roc_auc_score(melanoma, share))
-        answers = one[list(PROBABILITY_COLUMNS)].to_numpy().argmax(axis=1)
-        truth = one["dx"].map({name: place for place, name in enumerate(CLASSES)}).to_numpy()
+        answers = table[list(PROBABILITY_COLUMNS)].to_numpy().argmax(axis=1)
+        truth = table["dx"].map({name: place for place, name in enumerate(CLASSES)}).to_numpy()
         free.append(np.mean([(answers[truth == place] == place).mean() for place in np.unique(truth)]))
     assert figures["balanced_accuracy"] == pytest.approx(np.mean(balanced), abs=1e-9)
     assert figures["open_balanced_accuracy"] == pytest.approx(np.mean(free), abs=1e-9)
@@ -100,7 +100,7 @@ def test_external_figures_come_from_the_mean_over_folds(outside, run):
     assert "balanced_accuracy_low" not in figures
     assert "that an interval needs" in notes["undefined"]["balanced_accuracy_low"]
 
-    # The whole road to the report, pairs included.
+    # All later stages up to the report, pairs included.
     for args in (
         ("train", "--experiment", "image"), ("evaluate", "--experiment", "image"), ("assess", "image"),
         ("assess", "concat"), ("metadata",), ("explain",), ("stats",), ("report",),
@@ -124,8 +124,8 @@ def test_one_folds_model_predicts_what_it_predicts_at_home(workspace_folder, run
         workspace_folder,
         small_params(external=[{"name": "twin", "source": "phantom", "path": "."}], audit={"replicates": 100}),
     )
-    home, twin = workspace_folder / "data/prepared", workspace_folder / "data/external/twin"
-    shutil.copytree(home, twin)
+    internal, twin = workspace_folder / "data/prepared", workspace_folder / "data/external/twin"
+    shutil.copytree(internal, twin)
     for name in ("metadata.csv", "files.csv"):
         table = pd.read_csv(twin / name, keep_default_na=False)
         table["image_id"] = "twin_" + table["image_id"]
@@ -136,7 +136,7 @@ def test_one_folds_model_predicts_what_it_predicts_at_home(workspace_folder, run
     assert run("train", "--experiment", "concat", cwd=workspace_folder).code == 0
     assert run("evaluate", "--experiment", "concat", cwd=workspace_folder).code == 0
     folder = workspace_folder / "reports/runs/concat"
-    mine = pd.read_csv(folder / "predictions.csv").set_index("image_id")
-    theirs = pd.read_csv(folder / "external/twin.csv").set_index("image_id")
-    both = theirs.loc["twin_" + mine.index, list(PROBABILITY_COLUMNS)].to_numpy()
-    np.testing.assert_allclose(both, mine[list(PROBABILITY_COLUMNS)].to_numpy(), atol=1e-6)
+    internal_predictions = pd.read_csv(folder / "predictions.csv").set_index("image_id")
+    external_predictions = pd.read_csv(folder / "external/twin.csv").set_index("image_id")
+    probabilities = external_predictions.loc["twin_" + internal_predictions.index, list(PROBABILITY_COLUMNS)].to_numpy()
+    np.testing.assert_allclose(probabilities, internal_predictions[list(PROBABILITY_COLUMNS)].to_numpy(), atol=1e-6)

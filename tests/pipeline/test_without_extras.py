@@ -13,7 +13,7 @@ from skinlesion.extras import EXTRAS
 from tests.conftest import ROOT
 
 # As if none of the extras' packages were installed.
-_BARE = """
+_WITHOUT_EXTRAS = """
 import sys
 from importlib.abc import MetaPathFinder
 
@@ -30,9 +30,9 @@ cli.main()
 """
 
 
-def bare(*args: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+def run_without_extras(*args: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     """Run the command line where no package of an extra can be imported."""
-    code = _BARE.format(names=sorted(EXTRAS))
+    code = _WITHOUT_EXTRAS.format(names=sorted(EXTRAS))
     return subprocess.run([sys.executable, "-c", code, *args], cwd=cwd, capture_output=True, text=True)
 
 
@@ -59,8 +59,8 @@ def workspace(reported, tmp_path) -> Path:
     ],
 )
 def test_what_predictions_need_is_in_the_base(command, workspace):
-    done = bare(*command.split(), cwd=workspace)
-    assert done.returncode == 0, done.stderr
+    completed = run_without_extras(*command.split(), cwd=workspace)
+    assert completed.returncode == 0, completed.stderr
 
 
 @pytest.mark.parametrize(
@@ -79,20 +79,22 @@ def test_what_predictions_need_is_in_the_base(command, workspace):
 )
 def test_a_command_names_the_extra_that_it_lacks(command, module, extra, workspace):
     (workspace / "photo.jpg").write_bytes(b"")
-    done = bare(*command.split(), cwd=workspace)
+    completed = run_without_extras(*command.split(), cwd=workspace)
     name = command.partition(" ")[0]
-    assert done.returncode == 2
-    assert done.stderr.splitlines()[-1] == (
+    assert completed.returncode == 2
+    assert completed.stderr.splitlines()[-1] == (
         f"error: {name}: {module} is not installed; pip install 'skinlesion[{extra}]'"
     )
-    assert "Traceback" not in done.stderr
+    assert "Traceback" not in completed.stderr
 
 
 def test_every_module_of_an_extra_is_listed():
     """The table of modules and pyproject.toml say the same of what each extra installs."""
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
-    listed = {extra: {re.split(r"[\[<>=!]", each)[0] for each in required} for extra, required in extras.items()}
+    listed = {
+        extra: {re.split(r"[\[<>=!]", requirement)[0] for requirement in required} for extra, required in extras.items()
+    }
     named = {"cv2": "opencv-python-headless", "pytorch_grad_cam": "grad-cam", "mlflow": "mlflow-skinny"}
-    by_way = {"scmrepo": "dvc"}  # installed by another
+    installed_by = {"scmrepo": "dvc"}  # installed by another
     for module, extra in EXTRAS.items():
-        assert by_way.get(module, named.get(module, module.replace("_", "-"))) in listed[extra], module
+        assert installed_by.get(module, named.get(module, module.replace("_", "-"))) in listed[extra], module

@@ -37,10 +37,10 @@ def test_swapping_models_negates_the_difference_and_keeps_p(data):
     )
     np.testing.assert_allclose(shuffled.replicates, forward_order.replicates, atol=1e-12)
     for metric in METRICS:
-        forward, back = forward_order.difference(0, 1, metric), reverse_order.difference(0, 1, metric)
+        forward, backward = forward_order.difference(0, 1, metric), reverse_order.difference(0, 1, metric)
         np.testing.assert_allclose(
             [forward.difference, forward.low, forward.high, forward.pvalue],
-            [-back.difference, -back.high, -back.low, back.pvalue],
+            [-backward.difference, -backward.high, -backward.low, backward.pvalue],
             atol=1e-12,
         )
 
@@ -60,9 +60,11 @@ def test_auc_depends_on_ranks_alone_and_labels_mirror_it(seed, count):
     image_weights = weights[lesion]
     for draw in range(5):
         w = image_weights[:, draw]
-        won = (scores[positive][:, None] > scores[~positive]) + 0.5 * (scores[positive][:, None] == scores[~positive])
+        concordant = (scores[positive][:, None] > scores[~positive]) + 0.5 * (
+            scores[positive][:, None] == scores[~positive]
+        )
         pairs = w[positive].sum() * w[~positive].sum()
-        expected = w[positive] @ won @ w[~positive] / pairs if pairs else np.nan
+        expected = w[positive] @ concordant @ w[~positive] / pairs if pairs else np.nan
         np.testing.assert_allclose(plain[draw], expected)
 
 

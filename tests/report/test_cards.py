@@ -17,9 +17,9 @@ def test_the_hub_s_library_reads_the_metadata(reported, name):
     hub = pytest.importorskip("huggingface_hub")
     card = hub.ModelCard.load(reported / f"reports/cards/{name}.md")
     metrics = Results.open(reported / "params.yaml").metrics(name)
-    found = {result.metric_type: result.metric_value for result in card.data.eval_results}
-    assert found["balanced_accuracy"] == pytest.approx(metrics["balanced_accuracy"], abs=1e-6)
-    assert found["f1"] == pytest.approx(metrics["macro_f1"], abs=1e-6)
+    values = {result.metric_type: result.metric_value for result in card.data.eval_results}
+    assert values["balanced_accuracy"] == pytest.approx(metrics["balanced_accuracy"], abs=1e-6)
+    assert values["f1"] == pytest.approx(metrics["macro_f1"], abs=1e-6)
     assert card.data.model_name == name
     assert card.data.library_name == "skinlesion"
     assert card.data.license == "apache-2.0"
@@ -94,22 +94,22 @@ def test_an_exported_folder_is_what_the_hub_takes_and_answers_as_the_experiment_
         paths.append(tmp_path / f"{image_id}.png")
         Image.fromarray(results.photograph(image_id)).save(paths[-1])
     table = read_metadata(reported / "data/prepared/metadata.csv").set_index("image_id").loc[written.index]
-    found = model.probabilities(paths, table if name == "concat" else None)
-    np.testing.assert_allclose(found, written[list(PROBABILITY_COLUMNS)].to_numpy(), atol=1e-4)
+    predicted = model.probabilities(paths, table if name == "concat" else None)
+    np.testing.assert_allclose(predicted, written[list(PROBABILITY_COLUMNS)].to_numpy(), atol=1e-4)
 
 
 def test_an_export_replaces_its_own_folder_and_no_other(reported, run, tmp_path):
-    own, others = tmp_path / "own", tmp_path / "others"
+    exported, foreign = tmp_path / "own", tmp_path / "others"
     for _ in range(2):
-        assert run("export", "image", "--to", "hf", str(own), cwd=reported).code == 0
-    others.mkdir()
-    (others / "thesis.txt").write_text("mine")
-    outcome = run("export", "image", "--to", "hf", str(others), cwd=reported)
+        assert run("export", "image", "--to", "hf", str(exported), cwd=reported).code == 0
+    foreign.mkdir()
+    (foreign / "thesis.txt").write_text("mine")
+    outcome = run("export", "image", "--to", "hf", str(foreign), cwd=reported)
     assert outcome.code == 2
     assert "is there already and not of this command" in outcome.err
-    (own / "notes.txt").write_text("mine")
-    assert run("export", "image", "--to", "hf", str(own), cwd=reported).code == 2
-    assert (own / "notes.txt").read_text() == "mine"
+    (exported / "notes.txt").write_text("mine")
+    assert run("export", "image", "--to", "hf", str(exported), cwd=reported).code == 2
+    assert (exported / "notes.txt").read_text() == "mine"
 
 
 @pytest.mark.parametrize(
@@ -121,7 +121,7 @@ def test_an_export_replaces_its_own_folder_and_no_other(reported, run, tmp_path)
         ((), "give --out FILE.onnx, or --to hf and a folder"),
     ],
 )
-def test_what_an_export_needs_is_said(reported, run, options, problem):
+def test_what_an_export_needs_is_reported(reported, run, options, problem):
     outcome = run("export", "image", *options, cwd=reported)
     assert outcome.code == 2
     assert problem in outcome.err

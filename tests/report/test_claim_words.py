@@ -27,11 +27,11 @@ def params():
 
 
 def row(a="image", b="concat", answer="contradicted", source="p3: 85.23 without, 80.31 with", **changes):
-    made = {
+    content = {
         "claim": "Metadata lower accuracy", "a": a, "b": b, "metric": "accuracy", "source": source, "answer": answer,
         "difference": 0.031, "low_adjusted": 0.012, "high_adjusted": 0.05,
     }  # fmt: skip
-    return made | changes
+    return content | changes
 
 
 def test_a_project_s_claim_is_answered_beside_what_it_published(params):
@@ -51,7 +51,7 @@ def test_a_project_s_claim_is_answered_beside_what_it_published(params):
         ("both", "concat", "accuracy of concat is 3.1 points higher than that of both (1.2 to 5.0)."),
     ],
 )
-def test_what_is_compared_is_said(params, a, b, words):
+def test_what_is_compared_is_stated(params, a, b, words):
     assert words in claim_sentence(row(a, b), params, read_projects())
 
 
@@ -64,7 +64,7 @@ def test_a_claim_without_an_answer_says_why(params):
     assert sentence.endswith("is not answered here: 2 df lesions: fewer than the 5 that an interval needs.")
 
 
-def test_a_claim_that_no_project_makes_is_nobody_s(params):
+def test_a_claim_that_no_project_makes_names_no_project(params):
     sentence = claim_sentence(row(source="asked of p3: both at 1e-4"), params, read_projects())
     assert sentence.startswith("The claim “")
     assert "published" not in sentence

@@ -28,8 +28,8 @@ def test_the_answer_is_a_sentence_in_points():
         "No difference between y and x is shown: y − x is +4.8 points of balanced accuracy (−0.1 to +9.8, 95%); "
         "y is not worse by the margin of 2 points."
     )
-    behind = row(difference=-0.001, low_adjusted=-0.03, high_adjusted=0.028, margin=0.01, verdict="inconclusive")
-    assert answer(behind, 0.95) == (
+    negative = row(difference=-0.001, low_adjusted=-0.03, high_adjusted=0.028, margin=0.01, verdict="inconclusive")
+    assert answer(negative, 0.95) == (
         "No difference between y and x is shown: y − x is −0.1 points of balanced accuracy (−3.0 to +2.8, 95%); "
         "a difference beyond the margin of 1 point is not excluded."
     )
@@ -45,9 +45,11 @@ def test_the_answer_is_a_sentence_in_points():
 
 @pytest.mark.parametrize("verdict", [verdict for verdict in VERDICTS if verdict.startswith("higher")])
 def test_the_better_model_comes_first_whichever_it_is(verdict):
-    there = row(verdict=verdict, low_adjusted=0.001)
-    back = row(a="y", b="x", difference=-0.048, low_adjusted=-0.098, high_adjusted=-0.001, verdict=REVERSED[verdict])
-    assert answer(there, 0.95) == answer(back, 0.95)
+    forward = row(verdict=verdict, low_adjusted=0.001)
+    reversed_row = row(
+        a="y", b="x", difference=-0.048, low_adjusted=-0.098, high_adjusted=-0.001, verdict=REVERSED[verdict]
+    )
+    assert answer(forward, 0.95) == answer(reversed_row, 0.95)
 
 
 @pytest.mark.parametrize("verdict", VERDICTS)

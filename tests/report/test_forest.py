@@ -77,7 +77,7 @@ def test_systems_of_one_fold_are_not_ranked_among_those_of_five():
 
     systems = [system("one", 0.9, 1), system("worse", 0.5, 5), system("better", 0.6, 5)]
     groups = by_folds(systems)
-    assert {name: [each.name for each in group] for name, group in groups.items()} == {
+    assert {name: [member.name for member in group] for name, group in groups.items()} == {
         "tested on 5 folds": ["worse", "better"],
         "tested on 1 fold": ["one"],
     }

@@ -34,7 +34,7 @@ def test_number(value, options, text):
 
 
 @pytest.mark.parametrize(
-    ("given", "options", "text"),
+    ("arguments", "options", "text"),
     [
         ((0.642, 0.62, 0.664), {}, "0.642 (0.620 to 0.664)"),
         ((-0.01, -0.03, 0.01), {"signed": True}, "−0.010 (−0.030 to +0.010)"),
@@ -45,8 +45,8 @@ def test_number(value, options, text):
         ((None, None, None), {}, "–"),
     ],
 )
-def test_interval(given, options, text):
-    assert numbers.interval(*given, **options) == text
+def test_interval(arguments, options, text):
+    assert numbers.interval(*arguments, **options) == text
 
 
 def test_a_flat_figure_brings_its_limits():
@@ -70,7 +70,7 @@ def test_percent(share, places, text):
 
 
 @pytest.mark.parametrize(
-    ("given", "text"),
+    ("arguments", "text"),
     [
         ((0, "pair"), "0 pairs"),
         ((1, "pair"), "1 pair"),
@@ -83,8 +83,8 @@ def test_percent(share, places, text):
         ((NAN, "image"), "–"),
     ],
 )
-def test_count(given, text):
-    assert numbers.count(*given) == text
+def test_count(arguments, text):
+    assert numbers.count(*arguments) == text
 
 
 @pytest.mark.parametrize(

@@ -22,13 +22,13 @@ def results(reported):
 
 
 def test_a_new_section_is_one_function_and_one_entry(results, monkeypatch):
-    def weather(results):
+    def new_section(results):
         return Section("The weather, today", f"<p>{len(results.systems())} systems</p>", {"clouds": "<svg></svg>"})
 
-    monkeypatch.setattr(sections, "SECTIONS", [sections.claims, weather, sections.limits])
-    made = page.report_page(results)
-    assert '<h2 id="the-weather-today">The weather, today</h2>\n<p>3 systems</p>' in made.html
-    contents = re.search(r"<nav.*?</nav>", made.html, re.DOTALL)
+    monkeypatch.setattr(sections, "SECTIONS", [sections.claims, new_section, sections.limits])
+    rendered = page.report_page(results)
+    assert '<h2 id="the-weather-today">The weather, today</h2>\n<p>3 systems</p>' in rendered.html
+    contents = re.search(r"<nav.*?</nav>", rendered.html, re.DOTALL)
     assert contents is not None
     assert re.findall(r'href="#([^"]+)"', contents[0]) == [
         "the-claims-answered",
@@ -36,7 +36,7 @@ def test_a_new_section_is_one_function_and_one_entry(results, monkeypatch):
         "the-weather-today",
         "limits-and-licence",
     ]
-    assert set(made.figures) == {"claims", "clouds"}
+    assert set(rendered.figures) == {"claims", "clouds"}
 
 
 def test_each_figure_is_drawn_once_and_experiments_are_ranked_once(results, monkeypatch):
@@ -46,9 +46,9 @@ def test_each_figure_is_drawn_once_and_experiments_are_ranked_once(results, monk
     calls = {"confusion": 0, "best": 0}
 
     def counted(name, function):
-        def call(*given):
+        def call(*arguments):
             calls[name] += 1
-            return function(*given)
+            return function(*arguments)
 
         return call
 
@@ -65,7 +65,7 @@ def test_sections_without_content_are_left_out(results):
     assert sections.external(results) is None
 
 
-def test_a_published_system_stands_beside_what_became_of_it(results):
+def test_a_published_system_is_shown_beside_its_reproduction(results):
     system = PublishedParams(
         system="Somebody 2020",
         published={"macro_f1": 0.5, "top_2_accuracy": 0.75},
@@ -111,16 +111,16 @@ def test_a_published_figure_is_placed_among_those_of_the_seeds(results):
     from skinlesion.report.sections.published import _place_among_seeds
 
     tested = results.predictions("concat")
-    certain, wrong = np.eye(7)[tested.labels], np.eye(7)[(tested.labels + 1) % 7]
-    half = np.where(np.arange(len(certain))[:, None] % 2 == 0, certain, wrong)
-    two = replace(
-        tested, seeds=(0, 1), repeats=(0, 0), folds=np.zeros((2, len(certain)), int),
-        probabilities=np.stack([certain, half]),
+    all_right, all_wrong = np.eye(7)[tested.labels], np.eye(7)[(tested.labels + 1) % 7]
+    half = np.where(np.arange(len(all_right))[:, None] % 2 == 0, all_right, all_wrong)
+    two_seeds = replace(
+        tested, seeds=(0, 1), repeats=(0, 0), folds=np.zeros((2, len(all_right)), int),
+        probabilities=np.stack([all_right, half]),
     )  # fmt: skip
     middle = (tested.labels.size + 1) // 2 / tested.labels.size
-    assert "within" in _place_among_seeds(0.9, "accuracy", two)
-    assert f"({middle:.3f} to 1.000)" in _place_among_seeds(0.9, "accuracy", two)
-    assert "below" in _place_among_seeds(0.2, "accuracy", two)
+    assert "within" in _place_among_seeds(0.9, "accuracy", two_seeds)
+    assert f"({middle:.3f} to 1.000)" in _place_among_seeds(0.9, "accuracy", two_seeds)
+    assert "below" in _place_among_seeds(0.2, "accuracy", two_seeds)
 
 
 @pytest.mark.parametrize("level", [0.8, 0.875])
@@ -160,7 +160,7 @@ def test_cards_say_what_the_model_must_not_be_used_for(reported):
     assert not (reported / "reports/cards/both.md").exists()
 
 
-def test_figures_and_tables_stand_beside_the_report(reported):
+def test_figures_and_tables_are_written_beside_the_report(reported):
     names = {path.stem for path in (reported / "reports/figures").glob("*.svg")}
     assert {"claims", "differences", "gains", "leader_board", "confusion_image", "assessment_1"} <= names
     tex = (reported / "reports/results.tex").read_text()
@@ -179,12 +179,12 @@ def test_figures_and_tables_stand_beside_the_report(reported):
 
 def test_the_reports_contents_lead_to_its_sections(reported):
     page = (reported / "reports/report.html").read_text()
-    wanted, there = re.findall(r'href="#([^"]+)"', page), re.findall(r'id="([^"]+)"', page)
-    sections = [anchor for anchor in there if f'<h2 id="{anchor}">' in page]
+    targets, ids = re.findall(r'href="#([^"]+)"', page), re.findall(r'id="([^"]+)"', page)
+    sections = [section_id for section_id in ids if f'<h2 id="{section_id}">' in page]
     contents = re.search(r"<nav.*?</nav>", page, re.DOTALL)
     assert contents is not None
     listed = re.findall(r'href="#([^"]+)"', contents[0])
-    assert [anchor for anchor in listed if not anchor.startswith("claim-")] == sections
+    assert [section_id for section_id in listed if not section_id.startswith("claim-")] == sections
     assert listed[:2] == ["the-claims-answered", "claim-1"]
     assert len(sections) == len(set(sections)) > 10
-    assert set(wanted) <= set(there)
+    assert set(targets) <= set(ids)

@@ -14,18 +14,18 @@ from skinlesion.vocabulary import CLASSES
 MALIGNANT = {"akiec", "bcc", "mel"}
 
 
-def row(answer="nv", sure=None, **changes):
-    """A row whose probabilities are `sure` and the rest even."""
-    sure = sure or {"nv": 0.9}
-    rest = (1 - sum(sure.values())) / (7 - len(sure))
-    p = {name: sure.get(name, rest) for name in CLASSES}
-    made = {
+def row(answer="nv", probabilities=None, **changes):
+    """Return a row with these class probabilities and the rest shared equally by the other classes."""
+    probabilities = probabilities or {"nv": 0.9}
+    rest = (1 - sum(probabilities.values())) / (7 - len(probabilities))
+    p = {name: probabilities.get(name, rest) for name in CLASSES}
+    content = {
         "file": "a.png", "experiment": "image", "sees": "image", "record": False, "trained_on": "ham10000",
         "synthetic": False, "unlike": 50.0, "unlike_training": False, "answer": answer,
         **{f"p_{name}": value for name, value in p.items()},
         "malignant": sum(p[name] for name in MALIGNANT), "malignant_prevalence": 0.195, "set": None, "called": {},
     }  # fmt: skip
-    return made | changes
+    return content | changes
 
 
 def test_an_ordinary_photograph_has_no_warning_and_no_remark():
@@ -41,7 +41,7 @@ def test_the_warning_that_matters_most_comes_first():
 
 
 @pytest.mark.parametrize(
-    ("answer", "sure", "said"),
+    ("answer", "probabilities", "expected"),
     [
         ("nv", {"nv": 0.6, "mel": 0.3}, ()),
         ("mel", {"nv": 0.1, "mel": 0.8}, ()),
@@ -53,21 +53,21 @@ def test_the_warning_that_matters_most_comes_first():
         ("mel", {"mel": 0.3, "bcc": 0.6}, ("bcc is likelier",)),
     ],
 )
-def test_answer_and_risk_do_not_contradict_each_other_without_a_word(answer, sure, said):
-    remarks = remarks_of(row(answer, sure))
-    assert len(remarks) == len(said)
-    for remark, words in zip(remarks, said, strict=True):
+def test_a_contradiction_between_answer_and_risk_has_a_remark(answer, probabilities, expected):
+    remarks = remarks_of(row(answer, probabilities))
+    assert len(remarks) == len(expected)
+    for remark, words in zip(remarks, expected, strict=True):
         assert words in remark
 
 
-def test_where_a_risk_holds_is_said_or_that_it_holds_nowhere():
+def test_the_prevalence_that_a_risk_is_calibrated_to_is_stated():
     assert prevalence_text(0.1951, "ham10000") == "where 19.5% of images are, as in HAM10000"
     assert prevalence_text(None, "ham10000").startswith("not calibrated to any share of malignant images")
 
 
-def test_who_answered_and_how_far_the_photograph_is():
+def test_the_model_and_the_distance_from_the_training_images_are_stated():
     assert answered_by(row()) == "answered by image, a model of the image alone; nothing known of the patient"
-    told = row(experiment="concat", sees="image and record", record=True)
-    assert answered_by(told) == "answered by concat, a model of image and record; age, sex or localization known"
+    with_record = row(experiment="concat", sees="image and record", record=True)
+    assert answered_by(with_record) == "answered by concat, a model of image and record; age, sex or localization known"
     assert likeness_text(row(unlike=None)) == "not compared with the training images"
     assert likeness_text(row(unlike=12.3)).startswith("farther from the training images than 12% of them")

@@ -16,7 +16,7 @@ _LINKS = ("href", "src", "srcset", "action", "data", "poster", "xlink:href")
 
 
 class _Links(HTMLParser):
-    """All links of a page, its ids, its figures, and what stands in its styles."""
+    """All links of a page, its ids, its figures, and the content of its styles."""
 
     def __init__(self) -> None:
         super().__init__()

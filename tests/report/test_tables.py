@@ -82,7 +82,7 @@ def test_how_many_models_there_are():
     assert tables.count_models(5, 3, 3) == "3 partitions × 5 folds × 3 seeds"
 
 
-def test_the_sentence_below_the_table_tells_partitions_from_seeds():
+def test_the_sentence_below_the_table_distinguishes_partitions_from_seeds():
     notes = SYSTEM.notes | {
         "versions": dict.fromkeys(("skinlesion", "torch", "timm"), "1"), "device": {"type": "cpu", "threads": 2},
         "data": {"images_sha256": "0" * 64}, "confidence": 0.95, "intervals": "over lesions and trainings",
@@ -90,12 +90,12 @@ def test_the_sentence_below_the_table_tells_partitions_from_seeds():
         "folds": [0, 1, 2, 3, 4], "seeds": [0, 1, 2],
     }  # fmt: skip
     prepared = {"synthetic": False, "images": 10, "lesions": 5, "image_size": 32}
-    once = SystemResult("once", {}, notes)
-    thrice = SystemResult("thrice", {}, notes | {"repeats": [0, 1, 2]})
-    assert "; 5 folds × 3 seeds, mean over seeds of pooled" in tables.describe([once], prepared)
+    one_partition = SystemResult("once", {}, notes)
+    three_partitions = SystemResult("thrice", {}, notes | {"repeats": [0, 1, 2]})
+    assert "; 5 folds × 3 seeds, mean over seeds of pooled" in tables.describe([one_partition], prepared)
     assert (
         "; 5 folds × 3 seeds; 3 partitions × 5 folds × 3 seeds, mean over partitions and seeds of pooled"
-        in tables.describe([once, thrice], prepared)
+        in tables.describe([one_partition, three_partitions], prepared)
     )
 
 
@@ -132,13 +132,13 @@ def test_a_metric_is_added_by_one_entry(reported, tmp_path):
     registry.write_text(text[:last] + entry + text[last:])
 
     code = [sys.executable, "-W", "ignore", "-c", TRIAL, str(workspace)]
-    shown = subprocess.run(code, cwd=package.parent, capture_output=True, text=True, check=True).stdout
+    output = subprocess.run(code, cwd=package.parent, capture_output=True, text=True, check=True).stdout
     metrics = json.loads((workspace / "reports/runs/concat/metrics.json").read_text())
     assert (
         abs(metrics["error_rate"] - (1 - Results.open(reported / "params.yaml").metrics("concat")["accuracy"])) < 1e-12
     )
     value = f"{metrics['error_rate']:.4f} ({metrics['error_rate_low']:.4f} to {metrics['error_rate_high']:.4f})"
-    header, _, row = shown.splitlines()[:3]
+    header, _, row = output.splitlines()[:3]
     column = [cell.strip() for cell in header.split("|")].index("error rate")
     assert row.split("|")[column].strip() == value
-    assert f"| error rate | {value} |" in shown
+    assert f"| error rate | {value} |" in output

@@ -22,13 +22,13 @@ def repository(tmp_path):
 
 
 def git(folder, *arguments, day=1):
-    moment = f"2026-01-{day:02d}T12:00:00 +0000"
-    who = {f"GIT_{role}_{field}": "t@t" for role in ("AUTHOR", "COMMITTER") for field in ("NAME", "EMAIL")}
-    times = {"GIT_AUTHOR_DATE": moment, "GIT_COMMITTER_DATE": moment}
-    done = subprocess.run(
-        ["git", *arguments], cwd=folder, env=os.environ | who | times, capture_output=True, text=True, check=True
+    timestamp = f"2026-01-{day:02d}T12:00:00 +0000"
+    identity = {f"GIT_{role}_{field}": "t@t" for role in ("AUTHOR", "COMMITTER") for field in ("NAME", "EMAIL")}
+    times = {"GIT_AUTHOR_DATE": timestamp, "GIT_COMMITTER_DATE": timestamp}
+    completed = subprocess.run(
+        ["git", *arguments], cwd=folder, env=os.environ | identity | times, capture_output=True, text=True, check=True
     )
-    return done.stdout.strip()
+    return completed.stdout.strip()
 
 
 def commit(folder, day, **files):

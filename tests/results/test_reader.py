@@ -96,8 +96,8 @@ def test_words_not_given_are_empty_text_and_groups_stay_words(results):
 
 def test_the_best_is_chosen_on_validation_among_those_evaluated(results):
     rows = "image_id,fold,seed,dx,p_akiec,p_bcc,p_bkl,p_df,p_mel,p_nv,p_vasc\n"
-    right, wrong = "a,0,0,nv,0,0,0,0,0,1,0\n", "b,0,0,mel,0,0,0,0,0,1,0\n"
-    write(results.folder("concat") / "validation.csv", rows + right + wrong)
+    first, second = "a,0,0,nv,0,0,0,0,0,1,0\n", "b,0,0,mel,0,0,0,0,0,1,0\n"
+    write(results.folder("concat") / "validation.csv", rows + first + second)
     assert results.best_evaluated() == {"multimodal": "concat"}
     assert results.choose_experiment(metadata=True) == "concat"
     assert results.choose_experiment(metadata=False) == "concat"

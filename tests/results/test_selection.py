@@ -25,13 +25,13 @@ def params(tmp_path):
 
 
 def test_the_best_of_each_kind_is_honest_sees_the_image_and_ran_on_most_folds(params):
-    asked = {"image": 0.9, "image_long": 0.5, "concat": 0.6, "film": 0.7}
-    assert best_of_each_kind(params, params.experiments, asked.__getitem__) == {
+    validation_scores = {"image": 0.9, "image_long": 0.5, "concat": 0.6, "film": 0.7}
+    assert best_of_each_kind(params, params.experiments, validation_scores.__getitem__) == {
         "image only": "image_long",
         "multimodal": "film",
     }
     assert best_of_each_kind(
-        params, ["leaky", "metadata_only", "concat", "placebo", "injected"], asked.__getitem__
+        params, ["leaky", "metadata_only", "concat", "placebo", "injected"], validation_scores.__getitem__
     ) == {"multimodal": "concat"}
 
 

@@ -41,8 +41,8 @@ def test_a_workspace_is_complete_and_short(example, tmp_path):
 def test_the_phantom_is_that_of_the_repository(tmp_path):
     """But for what is a judgement of the example: the costs of errors."""
     init(tmp_path / "new", "phantom")
-    ours, theirs = (load_params(path / "params.yaml") for path in (tmp_path / "new", ROOT / "examples/phantom"))
-    differing = {name for name in type(ours).model_fields if getattr(ours, name) != getattr(theirs, name)}
+    created, committed = (load_params(path / "params.yaml") for path in (tmp_path / "new", ROOT / "examples/phantom"))
+    differing = {name for name in type(created).model_fields if getattr(created, name) != getattr(committed, name)}
     assert differing == {"assess"}
 
 
@@ -104,11 +104,11 @@ def test_a_demo_shows_a_line_a_stage_and_keeps_the_rest_in_a_log(dvc):
     texts: list[str] = []
     demo(dvc / "new", texts.append)
     assert "[2/2] train image …" in texts  # when it begins, not when it has ended
-    shown = "".join(texts)
-    (line,) = (line for line in shown.splitlines() if line.startswith("["))
+    printed = "".join(texts)
+    (line,) = (line for line in printed.splitlines() if line.startswith("["))
     assert re.fullmatch(r"\[2/2\] train image … \d+\.\d s", line)
-    assert "epoch" not in shown
-    assert "push" not in shown
+    assert "epoch" not in printed
+    assert "push" not in printed
     assert "epoch 1" in (dvc / "new/demo.log").read_text()
 
 
@@ -117,12 +117,12 @@ def test_a_stage_that_fails_shows_its_last_lines(dvc, monkeypatch):
     texts: list[str] = []
     with pytest.raises(UserError, match=r"a stage failed; all that was printed is in .*demo.log"):
         demo(dvc / "new", texts.append)
-    shown = "".join(texts).splitlines()
-    assert "  error: out of memory" in shown
-    assert [line for line in shown if line.startswith("[")] == ["[2/2] train image …"]  # without a time
+    printed = "".join(texts).splitlines()
+    assert "  error: out of memory" in printed
+    assert [line for line in printed if line.startswith("[")] == ["[2/2] train image …"]  # without a time
 
 
-def test_what_the_figures_rest_on_stands_before_the_answer(dvc):
+def test_the_notice_of_synthetic_data_comes_before_the_answer(dvc):
     init(dvc / "new")
     (dvc / "new/reports").mkdir()
     (dvc / "new/reports/headline.md").write_text("The answer.\n\n| a | table |\n|---|---|\n\nSYNTHETIC data.\n")
@@ -140,7 +140,9 @@ def test_a_folder_of_something_else_is_refused(dvc):
 
 
 def test_messages_in_an_empty_folder_lead_to_a_command_that_works_there(tmp_path):
-    """No circle: what a message names can be run in the same folder."""
-    done = subprocess.run([sys.executable, "-m", "skinlesion", "prepare"], cwd=tmp_path, capture_output=True, text=True)
-    assert done.returncode == 2
-    assert "skinlesion init" in done.stderr
+    """What a message names can be run in the same folder."""
+    completed = subprocess.run(
+        [sys.executable, "-m", "skinlesion", "prepare"], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert completed.returncode == 2
+    assert "skinlesion init" in completed.stderr

@@ -39,12 +39,12 @@ def test_an_edited_digit_of_a_count_or_a_figure_is_noticed(name, tmp_path):
         value = match["value"]
         end = value.find("recomputed:") if "published:" in value else None
         skipped = range(value.find("published:"), end) if end else range(0)  # compared with examples/retest below
-        own = [
+        digits = [
             match.start("value") + place
             for place, letter in enumerate(value)
             if letter.isdigit() and place not in skipped
         ]
-        places += own if name in _EVERY_DIGIT else own[-1:]
+        places += digits if name in _EVERY_DIGIT else digits[-1:]
     assert len(places) > 10
     path = tmp_path / f"{name}.yaml"
     for place in places:
@@ -62,12 +62,15 @@ def test_figures_of_foundation_models_are_those_of_the_retest():
     figures = {(row["model"], row["metric"]): row for row in summary["figures"]}
     names = [name for name in NAMES if name.startswith("dermfm_")]
     assert len(names) == len(summary["models"])
-    of = {
+    models = {
         re.sub(r"[^a-z0-9]+", "_", row["model"].removesuffix("_HAM").lower()): row["model"] for row in summary["models"]
     }
     for entry in (checked for checked in read_entries() if checked.name in names):
-        model = of[entry.name.removeprefix("dermfm_")]
-        stated = {name: own if isinstance(own, str) else own.published for name, own in entry.entry.figures.items()}
+        model = models[entry.name.removeprefix("dermfm_")]
+        stated = {
+            name: figure if isinstance(figure, str) else figure.published
+            for name, figure in entry.entry.figures.items()
+        }
         for metric, digits in (stated | entry.entry.not_recomputed).items():
             assert float(digits) == figures[model, metric]["published"], (entry.name, metric)
         for metric, value in entry.values.items():
@@ -100,10 +103,10 @@ def test_what_is_no_entry_is_refused(old, new, words, tmp_path):
     text = (FOLDER / "p1.yaml").read_text()
     assert old in text
     (tmp_path / "p1.yaml").write_text(text.replace(old, new, 1))
-    with pytest.raises(UserError) as refused:
+    with pytest.raises(UserError) as raised:
         registry(tmp_path)
-    assert words in str(refused.value)
-    assert "\n" not in str(refused.value)
+    assert words in str(raised.value)
+    assert "\n" not in str(raised.value)
 
 
 def test_names_and_folders_that_are_not_there(tmp_path):

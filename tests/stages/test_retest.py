@@ -19,7 +19,7 @@ from skinlesion.vocabulary import CLASS_NAMES, CLASSES
 
 IMAGES, PER_LESION = 1400, 2
 #: The order of the classes in a group's own files.
-THEIRS = ("mel", "nv", "bcc", "akiec", "bkl", "df", "vasc")
+PUBLISHED_ORDER = ("mel", "nv", "bcc", "akiec", "bkl", "df", "vasc")
 
 
 @pytest.fixture(scope="module")
@@ -49,12 +49,12 @@ def scores(table: pd.DataFrame, skill: float, seed: int) -> np.ndarray:
 
 def numbered(table: pd.DataFrame, values: np.ndarray) -> pd.DataFrame:
     """Return a file of paths, numbers of classes in the order THEIRS, and softmax."""
-    order = [CLASSES.index(dx) for dx in THEIRS]
+    order = [CLASSES.index(dx) for dx in PUBLISHED_ORDER]
     file = pd.DataFrame({
         "filename": [f"C:\\data\\{image}.JPG" for image in table["image_id"]],
-        "true_label": [THEIRS.index(dx) for dx in table["dx"]],
+        "true_label": [PUBLISHED_ORDER.index(dx) for dx in table["dx"]],
     })  # fmt: skip
-    file[[f"probability_class_{code}" for code in range(len(THEIRS))]] = softmax(values, axis=1)[:, order]
+    file[[f"probability_class_{code}" for code in range(len(PUBLISHED_ORDER))]] = softmax(values, axis=1)[:, order]
     return file
 
 
@@ -62,12 +62,12 @@ def numbered(table: pd.DataFrame, values: np.ndarray) -> pd.DataFrame:
 def published(archive, tmp_path):
     """A folder as a group publishes it: two models, a class table, and a table of figures."""
     _, table = archive
-    tested = table.iloc[1:401]  # the first and the last lesion are torn
+    tested = table.iloc[1:401]  # of the first and the last lesion only one image
     for seed, (name, skill) in enumerate((("good", 2.5), ("poor", 1.5))):
         numbered(tested, scores(tested, skill, seed)).to_csv(tmp_path / f"{name}_HAM.csv", index=False)
-    pd.DataFrame({"diag": [CLASS_NAMES[dx].split(" /")[0] for dx in THEIRS], "label": range(len(THEIRS))}).replace(
-        "melanocytic naevus", "nevus"
-    ).to_csv(tmp_path / "class2label.csv", index=False)
+    pd.DataFrame(
+        {"diag": [CLASS_NAMES[dx].split(" /")[0] for dx in PUBLISHED_ORDER], "label": range(len(PUBLISHED_ORDER))}
+    ).replace("melanocytic naevus", "nevus").to_csv(tmp_path / "class2label.csv", index=False)
     return tmp_path, tested
 
 
@@ -105,11 +105,11 @@ def test_a_folder_is_judged_again(archive, published, tmp_path):
     assert not figures["poor_HAM"]["equal"]
     assert not figures["poor_HAM"]["is_bootstrap_mean"]
     assert figures["poor_HAM"]["recomputed"] == pytest.approx(accuracy(tested, 1.5, 1))
-    of_accuracy = next(row for row in summary["pairs"] if row["metric"] == "accuracy")
-    assert of_accuracy["published_p"] == 1e-300
-    assert 0 < of_accuracy["p_holm"] < 0.05
+    accuracy_pair = next(row for row in summary["pairs"] if row["metric"] == "accuracy")
+    assert accuracy_pair["published_p"] == 1e-300
+    assert 0 < accuracy_pair["p_holm"] < 0.05
     # The page turns every pair so that b is the better model, and its verdict with it.
-    assert of_accuracy["verdict"].startswith("lower")
+    assert accuracy_pair["verdict"].startswith("lower")
     assert re.search(r"<td>poor_HAM</td><td>good_HAM</td>.*?<td>higher", page, re.DOTALL)
     assert "<td>lower" not in page
     assert not re.search(r"""(src|href)=["'](?!#)""", page)  # complete in itself
@@ -142,17 +142,17 @@ def test_every_layout_gives_the_same_probabilities(archive, published, tmp_path)
     folder, tested = published
     values = scores(tested, 2.5, 0)
     expected = softmax(values, axis=1)
-    known = read_published(folder / "good_HAM.csv", table, folder / "class2label.csv")
-    np.testing.assert_allclose(known.predictions.probabilities[0], expected, atol=1e-6)
+    with_class_table = read_published(folder / "good_HAM.csv", table, folder / "class2label.csv")
+    np.testing.assert_allclose(with_class_table.predictions.probabilities[0], expected, atol=1e-6)
     inferred = read_published(folder / "good_HAM.csv", table)  # by its true labels
     np.testing.assert_allclose(inferred.predictions.probabilities[0], expected, atol=1e-6)
-    ours = pd.DataFrame({"image_id": tested["image_id"].to_numpy()[::-1]})
-    ours[[f"p_{dx}" for dx in CLASSES]] = expected[::-1]
+    own_format = pd.DataFrame({"image_id": tested["image_id"].to_numpy()[::-1]})
+    own_format[[f"p_{dx}" for dx in CLASSES]] = expected[::-1]
     isic = pd.DataFrame({"image": tested["image_id"]})
     isic[[dx.upper() for dx in CLASSES]] = expected
     named = pd.DataFrame({"img_path": "a/b/" + tested["image_id"] + ".png"})
     named[[f"logit_{CLASS_NAMES[dx].split(' /')[0]}" for dx in CLASSES]] = values
-    for number, file in enumerate((ours, isic, named)):
+    for number, file in enumerate((own_format, isic, named)):
         file.to_csv(tmp_path / f"layout{number}.csv", index=False)
         read = read_published(tmp_path / f"layout{number}.csv", table)
         np.testing.assert_allclose(read.predictions.probabilities[0], expected, atol=1e-6)
@@ -163,9 +163,9 @@ def test_class_numbers_may_count_from_one_and_label_named_columns(archive, publi
     _folder, tested = published
     values = scores(tested, 2.5, 0)
     file = numbered(tested, values)
-    from_one = {f"probability_class_{code}": f"prob_{code + 1}" for code in range(len(THEIRS))}
-    file.assign(true_label=file["true_label"] + 1.0).rename(columns=from_one).to_csv(tmp_path / "one.csv", index=False)
-    named = {f"probability_class_{code}": dx for code, dx in enumerate(THEIRS)}
+    new_names = {f"probability_class_{code}": f"prob_{code + 1}" for code in range(len(PUBLISHED_ORDER))}
+    file.assign(true_label=file["true_label"] + 1.0).rename(columns=new_names).to_csv(tmp_path / "one.csv", index=False)
+    named = {f"probability_class_{code}": dx for code, dx in enumerate(PUBLISHED_ORDER)}
     file.rename(columns=named).to_csv(tmp_path / "named.csv", index=False)
     for name in ("one", "named"):
         read = read_published(tmp_path / f"{name}.csv", archive[1])
@@ -176,19 +176,19 @@ def test_class_numbers_may_count_from_one_and_label_named_columns(archive, publi
 def test_our_own_predictions_of_the_same_images_stand_beside(archive, published, tmp_path):
     path, table = archive
     folder, tested = published
-    ours = table[["image_id", "lesion_id", "dx"]].copy()
-    ours[[f"p_{dx}" for dx in CLASSES]] = softmax(scores(table, 3.0, 7), axis=1)
-    ours.to_csv(tmp_path / "mine.csv", index=False)
-    given = (folder / "good_HAM.csv", "--archive", path, "--ours", tmp_path / "mine.csv", "--out", tmp_path / "out")
-    result = run(*given)
+    own_predictions = table[["image_id", "lesion_id", "dx"]].copy()
+    own_predictions[[f"p_{dx}" for dx in CLASSES]] = softmax(scores(table, 3.0, 7), axis=1)
+    own_predictions.to_csv(tmp_path / "mine.csv", index=False)
+    arguments = (folder / "good_HAM.csv", "--archive", path, "--ours", tmp_path / "mine.csv", "--out", tmp_path / "out")
+    result = run(*arguments)
     assert result.exit_code == 0, result.output
     summary = json.loads((tmp_path / "out" / "retest.json").read_text())
     assert [row["model"] for row in summary["models"]] == ["good_HAM", "ours: mine"]
     answers = np.array(CLASSES)[scores(table, 3.0, 7).argmax(axis=1)]
-    own = (answers == table["dx"].to_numpy())[1 : 1 + len(tested)].mean()
-    assert summary["models"][1]["accuracy"] == pytest.approx(own)
-    ours.iloc[5:].to_csv(tmp_path / "mine.csv", index=False)
-    assert "4 of the images are not in it" in str(run(*given).exception)
+    accuracy = (answers == table["dx"].to_numpy())[1 : 1 + len(tested)].mean()
+    assert summary["models"][1]["accuracy"] == pytest.approx(accuracy)
+    own_predictions.iloc[5:].to_csv(tmp_path / "mine.csv", index=False)
+    assert "4 of the images are not in it" in str(run(*arguments).exception)
 
 
 def test_published_rows_without_predictions_are_named(archive, published, tmp_path):
@@ -220,9 +220,9 @@ def test_wrong_files_are_refused_in_one_line(archive, published, tmp_path, chang
     folder, tested = published
     change(numbered(tested, scores(tested, 2.5, 0))).to_csv(tmp_path / "wrong.csv", index=False)
     out = tmp_path / "out"
-    with pytest.raises(UserError, match=r".") as refused:
+    with pytest.raises(UserError, match=r".") as raised:
         read_published(tmp_path / "wrong.csv", archive[1], folder / "class2label.csv")
-    assert words in str(refused.value)
+    assert words in str(raised.value)
     assert not out.exists()
 
 
@@ -283,7 +283,7 @@ def test_cells_of_published_tables(tmp_path):
         'Model,Accuracy,Macro F1,AUROC_p_value,AUROC\nm,0.5,.61 [0.5–0.7],1e-9,"0.9 (0.85, 0.95)"\nn,,1,,\n'
     )
     read = read_figures(tmp_path / "f.csv")
-    assert [(own.model, own.metric, own.value, own.low, own.p) for own in read] == [
+    assert [(figure.model, figure.metric, figure.value, figure.low, figure.p) for figure in read] == [
         ("m", "accuracy", 0.5, None, None), ("m", "macro_f1", 0.61, 0.5, None), ("m", "macro_auc", 0.9, 0.85, 1e-9),
         ("n", "macro_f1", 1.0, None, None),
     ]  # fmt: skip

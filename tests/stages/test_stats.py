@@ -36,9 +36,13 @@ def test_a_claim_on_a_metric_of_one_class_is_answered_for_its(finished, tmp_path
     judged = comparisons[comparisons["family"] == "confirmatory"].set_index("metric")
     claims = pd.read_csv(folder / "reports/stats/claims.csv").set_index("metric")
     assert list(claims.index) == list(judged.index) == list(metrics)
-    of = {name: json.loads((folder / f"reports/runs/{name}/metrics.json").read_text()) for name in ("image", "concat")}
+    model_metrics = {
+        name: json.loads((folder / f"reports/runs/{name}/metrics.json").read_text()) for name in ("image", "concat")
+    }
     for metric in metrics:
-        assert claims.loc[metric, "difference"] == pytest.approx(of["concat"][metric] - of["image"][metric], abs=1e-8)
+        assert claims.loc[metric, "difference"] == pytest.approx(
+            model_metrics["concat"][metric] - model_metrics["image"][metric], abs=1e-8
+        )
         assert claims.loc[metric, "answer"]
 
 
@@ -53,8 +57,8 @@ def test_further_metrics_are_those_of_their_pair_in_either_order():
 
 def test_claims_on_classes_that_external_data_lack_are_left_out_there():
     predictions = {name: simulated(seeds=2, strength=strength) for name, strength in (("a", 1.0), ("b", 1.5))}
-    shown = predictions["a"].image_ids[predictions["a"].labels != 3]  # no dermatofibroma
-    members = {name: restrict_images(of_name, shown) for name, of_name in predictions.items()}
+    kept_ids = predictions["a"].image_ids[predictions["a"].labels != 3]  # no dermatofibroma
+    members = {name: restrict_images(model_predictions, kept_ids) for name, model_predictions in predictions.items()}
     plan = Plan(("macro_f1",), "macro_f1", further={("b", "a"): ("f1_df", "f1_nv")})
     table = compare_external(members, [("a", "b")], plan)
     assert set(table["metric"]) == {"macro_f1", "f1_nv"}

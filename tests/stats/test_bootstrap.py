@@ -37,7 +37,10 @@ def test_bootstrap_equals_a_plain_loop_over_scikit_learn_on_the_same_resamples()
     malignant = np.isin(labels, [0, 1, 4])
     for replicate in range(12):
         rows = np.concatenate(
-            [np.flatnonzero(lesion == one) for one in np.repeat(np.arange(300), weights[:, replicate].astype(int))]
+            [
+                np.flatnonzero(lesion == drawn_lesion)
+                for drawn_lesion in np.repeat(np.arange(300), weights[:, replicate].astype(int))
+            ]
         )
         assert len(rows) == weights[lesion, replicate].sum()
         for position, model in enumerate(models):
@@ -90,15 +93,25 @@ def test_intervals_and_p_values_follow_from_the_replicates():
 
 def test_clusters_of_one_give_the_bootstrap_of_images_and_doubling_images_leaves_intervals_alone():
     labels, models, lesion = clustered(seeds=1)
-    twice = np.r_[0 : len(labels), 0 : len(labels)]
+    doubled_rows = np.r_[0 : len(labels), 0 : len(labels)]
     kwargs = {"schema": SCHEMA, "replicates": 300}
-    once = bootstrap(labels, models, lesion, ["balanced_accuracy"], **kwargs)
-    doubled = bootstrap(labels[twice], [m[:, twice] for m in models], lesion[twice], ["balanced_accuracy"], **kwargs)
-    np.testing.assert_allclose(once.replicates, doubled.replicates, atol=1e-12)
-    naive = bootstrap(
-        labels[twice], [m[:, twice] for m in models], np.arange(len(twice)), ["balanced_accuracy"], **kwargs
+    single = bootstrap(labels, models, lesion, ["balanced_accuracy"], **kwargs)
+    doubled = bootstrap(
+        labels[doubled_rows],
+        [m[:, doubled_rows] for m in models],
+        lesion[doubled_rows],
+        ["balanced_accuracy"],
+        **kwargs,
     )
-    width = np.ptp(np.quantile(once.draws(0, "balanced_accuracy"), [0.025, 0.975]))
+    np.testing.assert_allclose(single.replicates, doubled.replicates, atol=1e-12)
+    naive = bootstrap(
+        labels[doubled_rows],
+        [m[:, doubled_rows] for m in models],
+        np.arange(len(doubled_rows)),
+        ["balanced_accuracy"],
+        **kwargs,
+    )
+    width = np.ptp(np.quantile(single.draws(0, "balanced_accuracy"), [0.025, 0.975]))
     assert np.ptp(np.quantile(naive.draws(0, "balanced_accuracy"), [0.025, 0.975])) < 0.85 * width
 
 
@@ -123,8 +136,8 @@ def test_mcnemar_against_statsmodels_and_the_binomial(only_a, only_b):
     # Fagerland et al. 2013, eq. 4: mid-p is the exact p less the probability of the outcome itself.
     from scipy.stats import binom
 
-    own = binom.pmf(only_a, only_a + only_b, 0.5)
-    expected = 1.0 if only_a == only_b else exact.pvalue - own
+    point_probability = binom.pmf(only_a, only_a + only_b, 0.5)
+    expected = 1.0 if only_a == only_b else exact.pvalue - point_probability
     assert mcnemar(a, b, "mid-p").pvalue == pytest.approx(expected if only_a + only_b else 1.0)
     assert mcnemar(b, a, "mid-p").pvalue == mcnemar(a, b, "mid-p").pvalue
 
@@ -173,16 +186,16 @@ def test_stratified_draws_keep_the_number_of_lesions_of_each_class():
 
 
 @pytest.mark.parametrize(
-    ("spoil", "message"),
+    ("corrupt", "message"),
     [
         (lambda p: p.__setitem__((0, 3, 1), np.nan), "NaN"),
         (lambda p: p.__setitem__((0, 3, 1), 3.0), "outside 0 to 1"),
         (lambda p: p.__imul__(0.5), "sum to one"),
     ],
 )
-def test_values_that_are_no_probabilities_are_refused(spoil, message):
+def test_values_that_are_no_probabilities_are_refused(corrupt, message):
     labels, models, lesion = clustered(seeds=1)
-    spoil(models[1])
+    corrupt(models[1])
     with pytest.raises(ValueError, match=f"model 1: .*{message}"):
         bootstrap(labels, models, lesion, ["accuracy"], SCHEMA, replicates=10)
 

@@ -13,8 +13,8 @@ def hits(seed=0, lesions=60, models=3, copies=0.6):
     """Return right answers (N, M) of equally good models, and lesions; images of a lesion resemble each other."""
     rng = np.random.default_rng(seed)
     lesion = np.repeat(np.arange(lesions), rng.integers(1, 5, lesions))
-    common, own = rng.normal(size=lesions), rng.normal(size=(lesions, models))
-    noise = np.sqrt(copies) * own[lesion] + np.sqrt(1 - copies) * rng.normal(size=(len(lesion), models))
+    common, specific = rng.normal(size=lesions), rng.normal(size=(lesions, models))
+    noise = np.sqrt(copies) * specific[lesion] + np.sqrt(1 - copies) * rng.normal(size=(len(lesion), models))
     return common[lesion][:, None] + noise > -0.8, lesion
 
 
@@ -57,13 +57,13 @@ def test_two_models_give_the_t_test_of_their_difference():
 def test_identities():
     right, lesion = hits(models=4)
     result = clustered_cochran_q(right, lesion)
-    twice = clustered_cochran_q(np.r_[right, right], np.r_[lesion, lesion])
-    assert twice.pvalue == pytest.approx(result.pvalue)
+    doubled = clustered_cochran_q(np.r_[right, right], np.r_[lesion, lesion])
+    assert doubled.pvalue == pytest.approx(result.pvalue)
     assert clustered_cochran_q(right[:, [2, 0, 3, 1]], lesion).pvalue == pytest.approx(result.pvalue)
     with_a_copy = clustered_cochran_q(right[:, [0, 1, 2, 3, 3]], lesion)
     assert with_a_copy.degrees == result.degrees
-    alike = clustered_cochran_q(right[:, [0, 0, 0]], lesion)
-    assert (alike.statistic, alike.pvalue) == (0, 1)
+    identical = clustered_cochran_q(right[:, [0, 0, 0]], lesion)
+    assert (identical.statistic, identical.pvalue) == (0, 1)
     assert clustered_cochran_q(right.mean(axis=1, keepdims=True) * np.ones(3), lesion).pvalue == 1
     with pytest.raises(ValueError, match="two classifiers"):
         clustered_cochran_q(right[:, :1], lesion)
@@ -77,7 +77,7 @@ def test_too_few_lesions_have_no_p_value():
 
 
 def test_it_holds_its_level_where_images_as_independent_do_not():
-    """Equally good models, one to four images a lesion that are copies: 5 % against a third."""
+    """Equally good models, copies of one to four images a lesion: 5 % rejected, by Cochran's Q more than a quarter."""
     rejected, naive, count = 0, 0, 400
     for seed in range(count):
         right, lesion = hits(seed, lesions=120, copies=1.0)

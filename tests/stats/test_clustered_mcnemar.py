@@ -90,8 +90,8 @@ def test_a_table_of_two_trainings_worked_by_hand():
 def clustered_hits(seed=0, lesions=120):
     rng = np.random.default_rng(seed)
     lesion = np.repeat(np.arange(lesions), rng.integers(1, 5, lesions))
-    lean = rng.normal(size=(2, lesions))[:, lesion]
-    a, b = lean + 0.7 * rng.normal(size=(2, len(lesion))) > -0.8
+    lesion_effect = rng.normal(size=(2, lesions))[:, lesion]
+    a, b = lesion_effect + 0.7 * rng.normal(size=(2, len(lesion))) > -0.8
     return a, b, lesion
 
 
@@ -129,16 +129,16 @@ def test_lesions_of_one_image_give_mcnemars_statistic():
 @pytest.mark.parametrize("method", METHODS)
 def test_clustered_mcnemar_ignores_doubled_images_and_the_order_of_models(method):
     a, b, lesion = clustered_hits()
-    once = clustered_mcnemar(a, b, lesion, method)
-    twice = clustered_mcnemar(np.r_[a, a], np.r_[b, b], np.r_[lesion, lesion], method)
-    assert twice.pvalue == pytest.approx(once.pvalue)
-    assert clustered_mcnemar(b, a, lesion, method).pvalue == once.pvalue
-    trained_thrice = clustered_mcnemar(np.stack([a] * 3), np.stack([b] * 3), lesion, method)
-    assert trained_thrice.pvalue == pytest.approx(once.pvalue)
-    assert trained_thrice.discordant_clusters == once.discordant_clusters
-    assert mcnemar(np.r_[a, a], np.r_[b, b]).pvalue < mcnemar(a, b).pvalue  # the naive test believes the copies
-    nothing = clustered_mcnemar(np.stack([a, b, b]), np.stack([b, a, b]), lesion, method)
-    assert (nothing.statistic, nothing.pvalue) == (0, 1)
+    single = clustered_mcnemar(a, b, lesion, method)
+    doubled = clustered_mcnemar(np.r_[a, a], np.r_[b, b], np.r_[lesion, lesion], method)
+    assert doubled.pvalue == pytest.approx(single.pvalue)
+    assert clustered_mcnemar(b, a, lesion, method).pvalue == single.pvalue
+    three_trainings = clustered_mcnemar(np.stack([a] * 3), np.stack([b] * 3), lesion, method)
+    assert three_trainings.pvalue == pytest.approx(single.pvalue)
+    assert three_trainings.discordant_clusters == single.discordant_clusters
+    assert mcnemar(np.r_[a, a], np.r_[b, b]).pvalue < mcnemar(a, b).pvalue  # the naive test counts the copies
+    no_difference = clustered_mcnemar(np.stack([a, b, b]), np.stack([b, a, b]), lesion, method)
+    assert (no_difference.statistic, no_difference.pvalue) == (0, 1)
     with pytest.raises(ValueError, match="yang"):
         clustered_mcnemar(a, b, lesion, "durkalsky")
     with pytest.raises(ValueError, match="length"):

@@ -74,11 +74,13 @@ def test_lesions_of_one_image_give_delong_exactly():
 
 def test_doubling_every_image_leaves_the_clustered_variance_alone_and_halves_the_naive_one():
     positive, scores, lesion = clustered_data()
-    twice = np.r_[0 : len(positive), 0 : len(positive)]
+    doubled_rows = np.r_[0 : len(positive), 0 : len(positive)]
     clustered = auc_covariance(positive, scores, lesion).covariance
-    np.testing.assert_allclose(auc_covariance(positive[twice], scores[:, twice], lesion[twice]).covariance, clustered)
+    np.testing.assert_allclose(
+        auc_covariance(positive[doubled_rows], scores[:, doubled_rows], lesion[doubled_rows]).covariance, clustered
+    )
     naive = auc_covariance(positive, scores).covariance
-    doubled = auc_covariance(positive[twice], scores[:, twice]).covariance
+    doubled = auc_covariance(positive[doubled_rows], scores[:, doubled_rows]).covariance
     np.testing.assert_allclose(doubled, naive / 2, rtol=0.02)
     assert clustered[0, 0] > 1.3 * naive[0, 0]  # images of a lesion resemble each other here
 
@@ -88,7 +90,10 @@ def test_the_clustered_variance_is_that_of_leaving_lesions_out():
     positive, scores, lesion = clustered_data(lesions=300)
     result = auc_covariance(positive, scores, lesion)
     left_out = np.array(
-        [[roc_auc_score(positive[lesion != one], row[lesion != one]) for row in scores] for one in np.unique(lesion)]
+        [
+            [roc_auc_score(positive[lesion != excluded], row[lesion != excluded]) for row in scores]
+            for excluded in np.unique(lesion)
+        ]
     )
     count = len(left_out)
     jackknife = (count - 1) ** 2 / count * np.cov(left_out.T)
@@ -136,7 +141,7 @@ def test_one_lesion_of_a_class_leaves_the_variance_unknown():
     assert macro_auc_difference(labels, a, b, np.r_[0, 99, 1:41]).reason == ""
 
 
-def test_a_difference_without_spread_is_not_certain():
+def test_a_difference_without_variance_has_no_interval():
     """Perfect against reversed scores: every lesion differs alike, which is no estimate of a variance of 0."""
     positive = np.arange(20) < 8
     scores = np.stack([~positive, positive]).astype(float)

@@ -20,7 +20,7 @@ from tests.stats.test_bootstrap import clustered
 from tests.stats.test_delong import session
 
 SCHEMA = Schema(CLASSES, MALIGNANT)
-TWO = Schema(("benign", "malignant"))
+TWO_CLASSES = Schema(("benign", "malignant"))
 
 
 def two_columns(scores):
@@ -108,7 +108,9 @@ def test_the_variance_of_an_auc_is_proc_s():
     """
     y, scores = session()
     labels, images = y.astype(int), np.arange(80)
-    a, b = (influences(labels, two_columns(row), images, ["auc_malignant"], TWO)["auc_malignant"] for row in scores)
+    a, b = (
+        influences(labels, two_columns(row), images, ["auc_malignant"], TWO_CLASSES)["auc_malignant"] for row in scores
+    )
     assert (a.value, b.value) == (pytest.approx(0.636067708333333), pytest.approx(0.794270833333333))
     assert a.variance == pytest.approx(0.00430002345615545, rel=1e-12)
     assert b.variance == pytest.approx(0.00236442924900385, rel=1e-12)
@@ -128,16 +130,16 @@ def test_the_variance_of_a_clustered_auc_is_obuchowskis_but_for_factors():
     for number, estimate in enumerate(estimates):
         assert estimate["auc_nv"].variance == pytest.approx(expected.covariance[number, number], rel=0.02)
     macro = contrast([-1, 1], [estimate["macro_auc"] for estimate in estimates])
-    known = macro_auc_difference(labels, models[0][0], models[1][0], lesion)
-    assert macro.value == pytest.approx(known.difference)
-    assert macro.standard_error == pytest.approx(known.standard_error, rel=0.02)
+    delong = macro_auc_difference(labels, models[0][0], models[1][0], lesion)
+    assert macro.value == pytest.approx(delong.difference)
+    assert macro.standard_error == pytest.approx(delong.standard_error, rel=0.02)
 
 
-def test_the_interval_of_an_auc_leans_on_newcombes_variance_where_lesions_are_few():
+def test_the_interval_of_an_auc_uses_newcombes_variance_where_lesions_are_few():
     rng = np.random.default_rng(3)
     labels = np.repeat([0, 1], [60, 8])  # benign, malignant: one image each
     scores = rng.normal(size=68) + 1.5 * labels
-    estimate = influences(labels, two_columns(scores), np.arange(68), ["auc_malignant"], TWO)["auc_malignant"]
+    estimate = influences(labels, two_columns(scores), np.arange(68), ["auc_malignant"], TWO_CLASSES)["auc_malignant"]
     a, m, n = estimate.value, 8, 60
     assert 0.5 < a < 1
     newcombe = a * (1 - a) / (m * n) * (1 + ((m + n) / 2 - 1) * ((1 - a) / (2 - a) + a / (1 + a)))
@@ -153,11 +155,13 @@ def test_the_interval_of_an_auc_of_eight_lesions_covers():
     labels, truth = np.repeat([0, 1], [150, 8]), sps.norm.cdf(2 / np.sqrt(2))
     for _ in range(400):
         scores = rng.normal(size=158) + 2 * labels
-        one = influences(labels, two_columns(scores), np.arange(158), ["auc_malignant"], TWO)["auc_malignant"]
-        for estimate in (one, replace(one, correction=0.0)):
+        corrected = influences(labels, two_columns(scores), np.arange(158), ["auc_malignant"], TWO_CLASSES)[
+            "auc_malignant"
+        ]
+        for estimate in (corrected, replace(corrected, correction=0.0)):
             low, high = estimate.interval()
-            covered += estimate is one and low <= truth <= high
-            uncorrected += estimate is not one and low <= truth <= high
+            covered += estimate is corrected and low <= truth <= high
+            uncorrected += estimate is not corrected and low <= truth <= high
     assert covered >= 0.93 * 400  # 0.95 less two standard errors
     assert uncorrected < 0.93 * 400
 
@@ -167,7 +171,7 @@ def test_sensitivity_of_one_image_a_lesion_is_the_textbook_proportion():
     labels = np.repeat([0, 1], [25, 40])
     answers = np.where((np.arange(65) < 20) | (np.arange(65) >= 30), labels, 1 - labels)
     p = np.eye(2)[answers][None]
-    estimate = influences(labels, p, np.arange(65), ["sensitivity_benign"], TWO)["sensitivity_benign"]
+    estimate = influences(labels, p, np.arange(65), ["sensitivity_benign"], TWO_CLASSES)["sensitivity_benign"]
     assert estimate.value == 0.8
     assert estimate.variance == pytest.approx(0.8 * 0.2 / 24)
     assert estimate.degrees == pytest.approx(24)
@@ -181,7 +185,7 @@ def test_all_right_has_wilsons_interval_of_lesions_not_of_copies():
     labels = np.repeat([0, 1], [30, 20])
     p = np.eye(2)[labels][None]
     lesion = np.r_[np.repeat(np.arange(10), 3), 10:30]  # ten lesions of three images
-    estimates = influences(labels, p, lesion, ["sensitivity_benign", "auc_benign", "balanced_accuracy"], TWO)
+    estimates = influences(labels, p, lesion, ["sensitivity_benign", "auc_benign", "balanced_accuracy"], TWO_CLASSES)
     t = sps.t.ppf(0.975, 9)
     assert estimates["sensitivity_benign"].interval() == (pytest.approx(10 / (10 + t**2)), 1.0)
     assert estimates["auc_benign"].interval() == (pytest.approx(10 / (10 + t**2)), 1.0)
@@ -192,19 +196,19 @@ def test_copies_of_images_and_of_trainings_add_nothing():
     labels, models, lesion = clustered(seeds=1)
     names = ["accuracy", "balanced_accuracy", "macro_auc"]
     plain = influences(labels, models[0], lesion, names, SCHEMA)
-    twice = influences(
+    doubled_images = influences(
         np.r_[labels, labels], np.concatenate([models[0]] * 2, axis=1), np.r_[lesion, lesion], names, SCHEMA
     )
-    trained_twice = influences(labels, np.concatenate([models[0]] * 2), lesion, names, SCHEMA, by_layer=True)
+    doubled_trainings = influences(labels, np.concatenate([models[0]] * 2), lesion, names, SCHEMA, by_layer=True)
     order = np.random.default_rng(0).permutation(len(labels))
     shuffled = influences(labels[order], models[0][:, order], lesion[order], names, SCHEMA)
     for metric in names:
-        for other in (twice, trained_twice, shuffled):
+        for other in (doubled_images, doubled_trainings, shuffled):
             assert other[metric].variance == pytest.approx(plain[metric].variance, rel=1e-6)
             # An effective number of answers is at most their number, which copies raise.
             assert other[metric].interval() == pytest.approx(plain[metric].interval(), rel=2e-3)
         assert plain[metric].layer_influence is None
-        np.testing.assert_allclose(trained_twice[metric].layer_influence[1], plain[metric].influence)
+        np.testing.assert_allclose(doubled_trainings[metric].layer_influence[1], plain[metric].influence)
 
 
 def test_weights_of_whole_numbers_are_copies_and_weights_of_zero_leave_out():
@@ -307,9 +311,9 @@ def test_a_contrast_of_contrasts_is_linear_and_refuses_other_lesions():
     flat = contrast([-1, 1, 1, -1], [a, b, c, d])
     assert nested.value == pytest.approx(flat.value)
     assert nested.variance == pytest.approx(flat.variance)
-    other = influences(labels[:99], models[0][:, :99], lesion[:99], ["macro_f1"], SCHEMA)["macro_f1"]
+    fewer_lesions = influences(labels[:99], models[0][:, :99], lesion[:99], ["macro_f1"], SCHEMA)["macro_f1"]
     with pytest.raises(ValueError, match="different lesions"):
-        contrast([-1, 1], [a, other])
+        contrast([-1, 1], [a, fewer_lesions])
 
 
 def test_a_metric_registered_later_works():

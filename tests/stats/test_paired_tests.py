@@ -16,8 +16,8 @@ from skinlesion.vocabulary import CLASSES
 def clustered_hits(seed=0, lesions=120):
     rng = np.random.default_rng(seed)
     lesion = np.repeat(np.arange(lesions), rng.integers(1, 5, lesions))
-    lean = rng.normal(size=(2, lesions))[:, lesion]
-    a, b = lean + 0.7 * rng.normal(size=(2, len(lesion))) > -0.8
+    lesion_effect = rng.normal(size=(2, lesions))[:, lesion]
+    a, b = lesion_effect + 0.7 * rng.normal(size=(2, len(lesion))) > -0.8
     return a, b, lesion
 
 
@@ -47,14 +47,14 @@ def test_benjamini_hochberg_against_statsmodels():
 
 
 def test_the_corrected_t_test_by_hand_and_without_correction():
-    d = np.array([0.02, 0.03, -0.01, 0.04, 0.02])
-    result = corrected_resampled_t(d, 2 / 7)
-    t = d.mean() / np.sqrt(d.var(ddof=1) * (1 / 5 + 2 / 7))  # one square root, over everything
+    differences = np.array([0.02, 0.03, -0.01, 0.04, 0.02])
+    result = corrected_resampled_t(differences, 2 / 7)
+    t = differences.mean() / np.sqrt(differences.var(ddof=1) * (1 / 5 + 2 / 7))  # one square root, over everything
     assert result.statistic == pytest.approx(t)
     assert result.pvalue == pytest.approx(2 * sps.t.sf(abs(t), 4))
-    plain = corrected_resampled_t(d, 0.0)
-    assert plain.pvalue == pytest.approx(sps.ttest_1samp(d, 0).pvalue)
-    interval = sps.ttest_1samp(d, 0).confidence_interval(0.95)
+    plain = corrected_resampled_t(differences, 0.0)
+    assert plain.pvalue == pytest.approx(sps.ttest_1samp(differences, 0).pvalue)
+    interval = sps.ttest_1samp(differences, 0).confidence_interval(0.95)
     assert (plain.low, plain.high) == pytest.approx((interval.low, interval.high))
     assert corrected_resampled_t(np.zeros(3), 0.2).pvalue == 1
 

@@ -17,8 +17,8 @@ def predictions(seed=0, lesions=40, strength=(1.0, 1.0), trainings=1):
     lesion = np.repeat(np.arange(lesions), rng.integers(1, 3, lesions))
     labels = rng.integers(0, 7, lesions)[lesion]
     models = []
-    for own in strength:
-        p = np.exp(rng.normal(size=(trainings, len(labels), 7)) + own * np.eye(7)[labels])
+    for model_strength in strength:
+        p = np.exp(rng.normal(size=(trainings, len(labels), 7)) + model_strength * np.eye(7)[labels])
         models.append(p / p.sum(axis=2, keepdims=True))
     return labels, models[0], models[1], lesion
 
@@ -47,7 +47,7 @@ def test_permutation_agrees_with_swapping_in_a_loop(trainings, count):
     assert [result[m].pvalue for m in metrics] == pytest.approx(list(expected))
 
 
-def test_swaps_are_fair_coins():
+def test_swaps_are_independent_with_probability_one_half():
     keep = np.concatenate([draw_swaps(child, 203) for child in np.random.SeedSequence(0).spawn(20)])
     assert set(np.unique(keep)) == {0.0, 1.0}
     assert keep.mean() == pytest.approx(0.5, abs=4 * 0.5 / np.sqrt(keep.size))
@@ -67,7 +67,7 @@ def test_the_seed_alone_decides():
     assert len({pvalue(seed=seed) for seed in range(5)}) > 1
 
 
-def test_permutation_sees_a_difference_and_none():
+def test_permutation_detects_a_difference_and_not_equal_models():
     labels, a, b, lesion = predictions(strength=(0.5, 2.5), lesions=120)
     assert permutation_test(labels, a, b, lesion, ["accuracy"], SCHEMA)["accuracy"].pvalue < 0.01
     assert permutation_test(labels, a, a, lesion, ["accuracy"], SCHEMA)["accuracy"].pvalue == 1
@@ -77,23 +77,23 @@ def test_one_training_may_come_without_its_axis_and_copies_of_a_training_change_
     labels, a, b, lesion = predictions()
     with_axis = permutation_test(labels, a, b, lesion, ["accuracy"], SCHEMA)
     assert permutation_test(labels, a[0], b[0], lesion, ["accuracy"], SCHEMA) == with_axis
-    thrice = [np.concatenate([model] * 3) for model in (a, b)]
+    repeated = [np.concatenate([model] * 3) for model in (a, b)]
     assert (
-        permutation_test(labels, *thrice, lesion, ["accuracy"], SCHEMA)["accuracy"].pvalue
+        permutation_test(labels, *repeated, lesion, ["accuracy"], SCHEMA)["accuracy"].pvalue
         == with_axis["accuracy"].pvalue
     )
     with pytest.raises(ValueError, match="3 trainings and b 1"):
-        permutation_test(labels, thrice[0], b, lesion, ["accuracy"], SCHEMA)
+        permutation_test(labels, repeated[0], b, lesion, ["accuracy"], SCHEMA)
 
 
 def test_swapping_models_negates_the_difference_and_keeps_p():
     labels, a, b, lesion = predictions(trainings=2)
     metrics = ["balanced_accuracy", "macro_auc"]
     forward = permutation_test(labels, a, b, lesion, metrics, SCHEMA, permutations=300)
-    back = permutation_test(labels, b, a, lesion, metrics, SCHEMA, permutations=300)
+    backward = permutation_test(labels, b, a, lesion, metrics, SCHEMA, permutations=300)
     for metric in metrics:
-        assert forward[metric].difference == pytest.approx(-back[metric].difference)
-        assert forward[metric].pvalue == back[metric].pvalue
+        assert forward[metric].difference == pytest.approx(-backward[metric].difference)
+        assert forward[metric].pvalue == backward[metric].pvalue
 
 
 def test_a_permutation_without_value_is_no_evidence():
@@ -103,9 +103,9 @@ def test_a_permutation_without_value_is_no_evidence():
     result = permutation_test(labels, a, b, np.arange(4), ["precision_mel"], SCHEMA, permutations=400)["precision_mel"]
     assert result.difference == precision_score(labels, [4, 5, 5, 5], labels=[4], average="macro") - 0.5
     assert result.pvalue == 1  # ±0.5 whatever is swapped
-    lone = np.eye(7)[[5, 5, 5, 5]]
+    no_positive = np.eye(7)[[5, 5, 5, 5]]
     with pytest.raises(ValueError, match="undefined"):
-        permutation_test(labels, a, lone, np.arange(4), ["precision_mel"], SCHEMA)
+        permutation_test(labels, a, no_positive, np.arange(4), ["precision_mel"], SCHEMA)
     halves = permutation_test(
         labels,
         np.eye(7)[[4, 5, 5, 5]],

@@ -17,18 +17,18 @@ def lesions_of(count, seed=0):
 
 def test_an_image_never_differs_by_two(monkeypatch):
     """An image that only a has right, exchanged, is one that only b has right: b cannot gain it once more."""
-    seen = []
+    excesses = []
 
-    def watched(difference, sizes, method="yang"):
-        seen.append((np.abs(difference) - sizes).max())
-        return power_statistic(difference, sizes, method)
+    def recording_statistic(difference, sizes, method="yang"):
+        excesses.append((np.abs(difference) - sizes).max())
+        return original_statistic(difference, sizes, method)
 
-    power_statistic = power.clustered_statistic
-    monkeypatch.setattr(power, "clustered_statistic", watched)
+    original_statistic = power.clustered_statistic
+    monkeypatch.setattr(power, "clustered_statistic", recording_statistic)
     misses_a = np.tile([0, 1, 1, 0], 20)
     misses_b = np.tile([1, 0, 1, 0], 20)
     smallest = minimum_detectable_difference(misses_a - misses_b, misses_a, misses_b, np.ones(80), simulations=100)
-    assert max(seen) == 0  # reached, and never exceeded
+    assert max(excesses) == 0  # reached, and never exceeded
     assert 0 < smallest < 0.5  # half of the images are missed: more cannot be gained
 
 
@@ -37,11 +37,11 @@ def test_73_lesions_of_a_rare_class():
     rng = np.random.default_rng(0)
     sizes = rng.choice([1, 2, 3], 73, p=[0.72, 0.2, 0.08])
     lesion = np.repeat(np.arange(73), sizes)
-    common, own = rng.normal(size=73)[lesion], rng.normal(size=(2, 73))[:, lesion]
-    hits = np.sqrt(0.2) * common + np.sqrt(0.4) * own + np.sqrt(0.4) * rng.normal(size=(2, len(lesion))) < 0
+    common, specific = rng.normal(size=73)[lesion], rng.normal(size=(2, 73))[:, lesion]
+    hits = np.sqrt(0.2) * common + np.sqrt(0.4) * specific + np.sqrt(0.4) * rng.normal(size=(2, len(lesion))) < 0
     misses = [np.bincount(lesion, weights=~row, minlength=73) for row in hits]
-    leaning = misses[0] - misses[1]
-    assert 0.16 < minimum_detectable_difference(leaning, *misses, sizes, simulations=400) < 0.19
+    difference = misses[0] - misses[1]
+    assert 0.16 < minimum_detectable_difference(difference, *misses, sizes, simulations=400) < 0.19
 
 
 def test_the_detectable_difference_is_detected_that_often_and_shrinks_with_lesions():
@@ -49,10 +49,10 @@ def test_the_detectable_difference_is_detected_that_often_and_shrinks_with_lesio
         misses_a, misses_b, sizes = lesions_of(lesions)
         return minimum_detectable_difference(misses_a - misses_b, misses_a, misses_b, sizes, simulations=400)
 
-    few, many = detectable(73), detectable(600)
-    assert 0.03 < many < few / 2 < 0.2
+    few_lesions, many_lesions = detectable(73), detectable(600)
+    assert 0.03 < many_lesions < few_lesions / 2 < 0.2
     # By the normal approximation: (1.96 + 0.84) standard errors of the mean difference, of variance n / 2 a lesion.
-    assert many == pytest.approx(2.8 * np.sqrt(600 * 2 / 2) / (600 * 2), rel=0.25)
+    assert many_lesions == pytest.approx(2.8 * np.sqrt(600 * 2 / 2) / (600 * 2), rel=0.25)
 
     # Independently: images drawn anew, b's misses made right with the probability that gives this gain.
     rng = np.random.default_rng(1)
@@ -61,7 +61,7 @@ def test_the_detectable_difference_is_detected_that_often_and_shrinks_with_lesio
         sizes = rng.integers(1, 4, 600)
         lesion = np.repeat(np.arange(600), sizes)
         right_a = rng.random(len(lesion)) < 0.5
-        right_b = rng.random(len(lesion)) < 0.5 + many
+        right_b = rng.random(len(lesion)) < 0.5 + many_lesions
         result = clustered_mcnemar(right_a, right_b, lesion)
         rejected += result.pvalue <= 0.05 and right_b.mean() > right_a.mean()
     assert rejected / 300 == pytest.approx(0.8, abs=0.09)
@@ -79,8 +79,8 @@ def test_misses_as_a_mean_over_trainings_and_exchanged_models():
     averaged = minimum_detectable_difference(mean[0] - mean[1], *mean, sizes, simulations=200)
     assert averaged < whole  # the mean over independent trainings varies less
     swapped = minimum_detectable_difference(misses_b - misses_a, misses_b, misses_a, sizes, simulations=1000)
-    kept = minimum_detectable_difference(misses_a - misses_b, misses_a, misses_b, sizes, simulations=1000)
-    assert swapped == pytest.approx(kept, rel=0.1)  # under the null hypothesis neither is the better one
+    expected = minimum_detectable_difference(misses_a - misses_b, misses_a, misses_b, sizes, simulations=1000)
+    assert swapped == pytest.approx(expected, rel=0.1)  # under the null hypothesis neither is the better one
 
 
 def test_what_cannot_be_detected_and_what_does_not_fit():

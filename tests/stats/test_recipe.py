@@ -10,7 +10,7 @@ from skinlesion.stats.recipe import describe_trainings, interaction_variance, re
 from skinlesion.stats.resampling import Schema
 from skinlesion.stats.variance import variance_budget
 
-TWO = Schema(("benign", "malignant"))
+TWO_CLASSES = Schema(("benign", "malignant"))
 SEEDS = [(0, 0), (0, 1), (0, 2)]
 PARTITIONS = [(repeat, 10 * repeat + seed) for repeat in range(3) for seed in range(3)]
 
@@ -19,9 +19,11 @@ def normal_effects(rng, trainings, lesions=60, training=0.15, interaction=1.0):
     """Return the mean over trainings of lesions' values: truth 0, lesions' standard deviation 1, others as given."""
     repeats = np.array([repeat for repeat, _ in trainings])
     layers = rng.normal(size=lesions) + interaction * rng.normal(size=(len(trainings), lesions))
-    _, of_repeat = np.unique(repeats, return_inverse=True)
-    of_partition = rng.normal(size=of_repeat.max() + 1)[of_repeat] * (of_repeat.max() > 0)  # one is no sample of them
-    layers += training * (of_partition + rng.normal(size=len(trainings)))[:, None]
+    _, repeat_index = np.unique(repeats, return_inverse=True)
+    partition_effect = rng.normal(size=repeat_index.max() + 1)[repeat_index] * (
+        repeat_index.max() > 0
+    )  # one is no sample of them
+    layers += training * (partition_effect + rng.normal(size=len(trainings)))[:, None]
     values = layers.mean(axis=1)
     influence = (layers - values[:, None]) / lesions
     stratum = np.zeros(lesions, dtype=int)
@@ -46,29 +48,29 @@ def test_the_sum_of_parts_by_hand():
     influence = np.tile([0.03, -0.01, -0.02], 4)
     layers = np.array([0.1, 0.2, 0.6])
     estimate = LinearEstimate(0.3, influence, np.zeros(12, dtype=int), by_layer=layers)
-    again = recipe([1], [estimate], [SEEDS])
+    result = recipe([1], [estimate], [SEEDS])
     lesion, training = 12 / 11 * 0.0056, layers.var(ddof=1) / 3
-    assert (again.lesion, again.training, again.shared) == (pytest.approx(lesion), pytest.approx(training), 0)
+    assert (result.lesion, result.training, result.shared) == (pytest.approx(lesion), pytest.approx(training), 0)
     degrees = (lesion + training) ** 2 / (lesion**2 / 11 + training**2 / 2)
-    assert again.degrees == pytest.approx(degrees)
-    half = sps.t.ppf(0.975, degrees) * np.sqrt(lesion + training)
-    assert again.interval() == (pytest.approx(0.3 - half), pytest.approx(0.3 + half))
-    assert again.pvalue(0.3 - half) == pytest.approx(0.05)
-    assert again.trainings == "3 seeds on one partition"
-    alike = LinearEstimate(0.3, influence, estimate.stratum, by_layer=np.array([0.3, 0.3001, 0.2999]))
-    assert recipe([1], [alike], [SEEDS]).degrees == pytest.approx(11)  # never more than of these trainings alone
+    assert result.degrees == pytest.approx(degrees)
+    half_width = sps.t.ppf(0.975, degrees) * np.sqrt(lesion + training)
+    assert result.interval() == (pytest.approx(0.3 - half_width), pytest.approx(0.3 + half_width))
+    assert result.pvalue(0.3 - half_width) == pytest.approx(0.05)
+    assert result.trainings == "3 seeds on one partition"
+    equal_layers = LinearEstimate(0.3, influence, estimate.stratum, by_layer=np.array([0.3, 0.3001, 0.2999]))
+    assert recipe([1], [equal_layers], [SEEDS]).degrees == pytest.approx(11)  # never more than of these trainings alone
 
 
 def test_an_interaction_counts_once_and_no_part_is_undercut():
     rng = np.random.default_rng(0)
     estimate = normal_effects(rng, SEEDS, training=0.05, interaction=2.0, lesions=4000)
-    again = recipe([1], [estimate], [SEEDS])
-    assert again.shared == pytest.approx(2**2 / 3 / 4000, rel=0.1)
-    assert again.variance == max(again.lesion + again.training - again.shared, again.lesion, again.training)
+    result = recipe([1], [estimate], [SEEDS])
+    assert result.shared == pytest.approx(2**2 / 3 / 4000, rel=0.1)
+    assert result.variance == max(result.lesion + result.training - result.shared, result.lesion, result.training)
     without = recipe(
         [1], [LinearEstimate(0.0, estimate.influence, estimate.stratum, by_layer=estimate.by_layer)], [SEEDS]
     )
-    assert without.variance == pytest.approx(again.lesion + again.training)
+    assert without.variance == pytest.approx(result.lesion + result.training)
 
 
 @pytest.mark.parametrize(("trainings", "old"), [(SEEDS, 0.92), (PARTITIONS, 0.92)])
@@ -100,7 +102,7 @@ def estimates(models, seed=0, trainings=SEEDS):
     common = rng.normal(size=120)[lesion]
     metrics = ["balanced_accuracy", "accuracy", "macro_auc"]
     return [
-        influences(labels, predictions(rng, trainings, labels, common), lesion, metrics, TWO, by_layer=True)
+        influences(labels, predictions(rng, trainings, labels, common), lesion, metrics, TWO_CLASSES, by_layer=True)
         for _ in range(models)
     ]
 
@@ -115,13 +117,13 @@ def test_the_same_trainings_are_paired_in_any_order_and_others_add_up():
     shuffled = LinearEstimate(
         b.value, b.influence, b.stratum, by_layer=b.by_layer[order], layer_influence=b.layer_influence[order]
     )
-    again = recipe([-1, 1], [a, shuffled], [SEEDS, [SEEDS[i] for i in order]])
-    assert (again.variance, again.degrees) == (pytest.approx(paired.variance), pytest.approx(paired.degrees))
+    permuted = recipe([-1, 1], [a, shuffled], [SEEDS, [SEEDS[i] for i in order]])
+    assert (permuted.variance, permuted.degrees) == (pytest.approx(paired.variance), pytest.approx(paired.degrees))
     others = [(0, 7), (0, 8), (0, 9)]
-    apart = recipe([-1, 1], [a, b], [SEEDS, others])
-    assert apart.training == pytest.approx((a.by_layer.var(ddof=1) + b.by_layer.var(ddof=1)) / 3)
-    assert apart.lesion == pytest.approx(paired.lesion)
-    assert apart.shared == pytest.approx(recipe([1], [a], [SEEDS]).shared + recipe([1], [b], [others]).shared)
+    unpaired = recipe([-1, 1], [a, b], [SEEDS, others])
+    assert unpaired.training == pytest.approx((a.by_layer.var(ddof=1) + b.by_layer.var(ddof=1)) / 3)
+    assert unpaired.lesion == pytest.approx(paired.lesion)
+    assert unpaired.shared == pytest.approx(recipe([1], [a], [SEEDS]).shared + recipe([1], [b], [others]).shared)
     mirrored = recipe([-1, 1], [b, a], [SEEDS, SEEDS])
     assert mirrored.interval() == (pytest.approx(-paired.interval()[1]), pytest.approx(-paired.interval()[0]))
 
@@ -140,27 +142,27 @@ def test_a_model_of_one_training_has_no_training_part():
 def test_a_models_own_metric_keeps_its_scale():
     model = estimates(1)[0]
     for metric, scale in {"accuracy": "proportion", "macro_auc": "logit"}.items():
-        again = recipe([1], [model[metric]], [SEEDS])
-        low, high = again.interval()
-        assert again.estimate.scale == scale
+        result = recipe([1], [model[metric]], [SEEDS])
+        low, high = result.interval()
+        assert result.estimate.scale == scale
         assert 0 < low <= model[metric].interval()[0] < model[metric].interval()[1] <= high < 1
-        assert again.pvalue(low) == pytest.approx(0.05)
+        assert result.pvalue(low) == pytest.approx(0.05)
 
 
 def test_differences_of_differences_pair_what_belongs_together():
     a, b, c, d = (model["balanced_accuracy"] for model in estimates(4))
     leaky = [(1, 0), (1, 1), (1, 2)]
-    again = recipe([-1, 1, 1, -1], [a, b, c, d], [SEEDS, SEEDS, leaky, leaky])
+    result = recipe([-1, 1, 1, -1], [a, b, c, d], [SEEDS, SEEDS, leaky, leaky])
     parts = [(b.by_layer - a.by_layer).var(ddof=1) / 3, (c.by_layer - d.by_layer).var(ddof=1) / 3]
-    assert again.training == pytest.approx(sum(parts))
-    assert again.lesion == pytest.approx(contrast([-1, 1, 1, -1], [a, b, c, d]).variance)
+    assert result.training == pytest.approx(sum(parts))
+    assert result.lesion == pytest.approx(contrast([-1, 1, 1, -1], [a, b, c, d]).variance)
 
 
 def test_what_is_undefined_stays_undefined():
     a = estimates(1)[0]["accuracy"]
     undefined = LinearEstimate(0.5, a.influence, a.stratum, by_layer=a.by_layer, undefined="one lesion: no variance")
-    again = recipe([1], [undefined], [SEEDS])
-    assert np.isnan([again.variance, *again.interval(), again.pvalue()]).all()
+    result = recipe([1], [undefined], [SEEDS])
+    assert np.isnan([result.variance, *result.interval(), result.pvalue()]).all()
 
 
 @pytest.mark.parametrize(
@@ -180,14 +182,14 @@ def test_trainings_in_words(trainings, words):
 def test_a_variance_budget_by_moments():
     a, b = (model["balanced_accuracy"] for model in estimates(2))
     difference = paired_contrast([-1, 1], [a, b])
-    again = recipe([1], [difference], [SEEDS])
+    expected = recipe([1], [difference], [SEEDS])
     by_fold = difference.value + np.array([-0.2, 0.2, 0.0, 0.4, -0.4])
     budget = variance_budget(difference, SEEDS, by_fold)
     assert budget.seed == pytest.approx((b.by_layer - a.by_layer).var(ddof=1))
     assert budget.lesion == pytest.approx(contrast([-1, 1], [a, b]).variance)
     assert budget.fold == pytest.approx(by_fold.var(ddof=1) / 5 - budget.lesion)
-    assert budget.total == again.variance
-    assert (budget.low, budget.high) == again.interval()
+    assert budget.total == expected.variance
+    assert (budget.low, budget.high) == expected.interval()
     single = paired_contrast(
         [-1, 1], [LinearEstimate(m.value, m.influence, m.stratum, by_layer=m.by_layer[:1]) for m in (a, b)]
     )
@@ -199,8 +201,8 @@ def test_a_variance_budget_by_moments():
 def test_a_variance_budget_of_partitions_pools_their_seeds():
     estimate = normal_effects(np.random.default_rng(3), PARTITIONS, training=0.5)
     budget = variance_budget(estimate, PARTITIONS, np.array([0.0]))
-    within = estimate.by_layer.reshape(3, 3).var(axis=1, ddof=1).mean()
-    assert budget.seed == pytest.approx(within)
+    seed_variance = estimate.by_layer.reshape(3, 3).var(axis=1, ddof=1).mean()
+    assert budget.seed == pytest.approx(seed_variance)
 
 
 def test_seeds_needed_are_the_fewest_that_leave_out_zero():
@@ -211,18 +213,18 @@ def test_seeds_needed_are_the_fewest_that_leave_out_zero():
         by_layer=estimate.by_layer + shift, layer_influence=estimate.layer_influence,
     )  # fmt: skip
     budget = variance_budget(estimate, SEEDS, np.array([0.2]))
-    rest = budget.lesion - recipe([1], [estimate], [SEEDS]).shared
+    lesion_variance = budget.lesion - recipe([1], [estimate], [SEEDS]).shared
 
     def excludes_zero(seeds):
         part = budget.seed / seeds
-        degrees = (rest + part) ** 2 / (rest**2 / 1999 + part**2 / (seeds - 1))
-        return sps.t.ppf(0.975, degrees) * np.sqrt(rest + part) < 0.2
+        degrees = (lesion_variance + part) ** 2 / (lesion_variance**2 / 1999 + part**2 / (seeds - 1))
+        return sps.t.ppf(0.975, degrees) * np.sqrt(lesion_variance + part) < 0.2
 
     assert budget.seeds_needed >= 2
     assert excludes_zero(budget.seeds_needed)
     assert budget.seeds_needed == 2 or not excludes_zero(budget.seeds_needed - 1)
-    hopeless = LinearEstimate(
+    no_effect = LinearEstimate(
         0.001, estimate.influence, estimate.stratum,
         by_layer=estimate.by_layer, layer_influence=estimate.layer_influence,
     )  # fmt: skip
-    assert variance_budget(hopeless, SEEDS, np.zeros(5)).seeds_needed is None
+    assert variance_budget(no_effect, SEEDS, np.zeros(5)).seeds_needed is None

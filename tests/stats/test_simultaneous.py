@@ -36,8 +36,8 @@ def test_three_correlated_tests_by_the_multivariate_normal_distribution():
     correlation = np.array([[1, 0.5, 0.2], [0.5, 1, -0.4], [0.2, -0.4, 1]])
     p = np.array([0.01, 0.03, 0.2])
     result = simultaneous(p, np.full(3, 1e6), correlation)
-    for adjusted, own in zip(result.adjusted, p, strict=True):
-        z = sps.norm.isf(own / 2)
+    for adjusted, unadjusted in zip(result.adjusted, p, strict=True):
+        z = sps.norm.isf(unadjusted / 2)
         inside = sps.multivariate_normal(np.zeros(3), correlation).cdf(np.full(3, z), lower_limit=np.full(3, -z))
         assert adjusted == pytest.approx(1 - inside, abs=0.004)
     inside = sps.multivariate_normal(np.zeros(3), correlation).cdf(result.critical, lower_limit=-result.critical)
@@ -60,9 +60,9 @@ def test_adjusted_values_and_levels_agree_whatever_the_data(seed, count, alpha):
     assert (np.diff(result.adjusted[np.argsort(p)]) >= 0).all()
     # At the limit itself, and just above it.
     edge = np.resize([result.level, np.nextafter(result.level, 1)], count)
-    again = simultaneous(edge, np.full(count, 20.0), covariance * np.outer(scale, scale), 1 - alpha, draws=999)
-    assert again.level == result.level
-    assert ((again.adjusted <= alpha) == (edge <= result.level)).all()
+    at_limit = simultaneous(edge, np.full(count, 20.0), covariance * np.outer(scale, scale), 1 - alpha, draws=999)
+    assert at_limit.level == result.level
+    assert ((at_limit.adjusted <= alpha) == (edge <= result.level)).all()
 
 
 def test_the_family_wise_error_rate_is_kept_and_not_far_undercut():
@@ -81,11 +81,11 @@ def test_tiny_p_values_are_not_held_up_by_the_number_of_draws():
 
 def test_the_seed_alone_decides():
     p, degrees = np.array([0.01, 0.02]), np.array([9.0, 9.0])
-    first, again, other = (
+    first, second, third = (
         simultaneous(p, degrees, equicorrelated(2, 0.3), seed=seed, draws=2000) for seed in (0, 0, 1)
     )
-    assert (first.adjusted == again.adjusted).all()
-    assert (first.adjusted != other.adjusted).any()
+    assert (first.adjusted == second.adjusted).all()
+    assert (first.adjusted != third.adjusted).any()
 
 
 @pytest.mark.parametrize(

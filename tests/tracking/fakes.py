@@ -1,4 +1,4 @@
-"""Modules that stand in for trackers and remember what they were told, in a list with one entry per run."""
+"""Modules that replace trackers and record their calls, in a list with one entry per run."""
 
 import os
 import types
@@ -22,32 +22,32 @@ def log_metrics(values, step): told(step)
 """
 
 
-def mlflow(kept):
+def mlflow(runs):
     module = types.ModuleType("mlflow")
     module.set_experiment = lambda title: None
 
     @contextmanager
     def start_run(run_name):
-        kept.append({"name": run_name, "epochs": [], "ended": None})
-        one = kept[-1]
+        runs.append({"name": run_name, "epochs": [], "ended": None})
+        current = runs[-1]
         try:
             yield
         except BaseException as error:
-            one["ended"] = type(error).__name__
+            current["ended"] = type(error).__name__
             raise
-        one["ended"] = "well"
+        current["ended"] = "well"
 
     module.start_run = start_run
-    module.log_params = lambda values: kept[-1].update(settings=values)
-    module.log_metrics = lambda values, step: kept[-1]["epochs"].append((step, values))
+    module.log_params = lambda values: runs[-1].update(settings=values)
+    module.log_metrics = lambda values, step: runs[-1]["epochs"].append((step, values))
     return module
 
 
-def wandb(kept):
+def wandb(runs):
     class Run:
         def __init__(self, project, name, config):
             self.one = {"name": name, "settings": config, "epochs": [], "ended": None}
-            kept.append(self.one)
+            runs.append(self.one)
 
         def log(self, metrics, step):
             self.one["epochs"].append((step, metrics))
@@ -60,13 +60,13 @@ def wandb(kept):
     return module
 
 
-def dvclive(kept):
+def dvclive(runs):
     class Live:
         def __init__(self, **given):
             self.one = {"name": given["dir"].rpartition("/")[2], "given": given, "epochs": [], "ended": None}
             self.one["sees_dvc"] = bool({"DVC_ROOT", "DVC_EXP_BASELINE_REV"} & set(os.environ))
             self.metrics, self.step = {}, 0
-            kept.append(self.one)
+            runs.append(self.one)
 
         def log_params(self, values):
             self.one["settings"] = values

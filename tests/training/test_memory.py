@@ -26,14 +26,16 @@ libc.fflush(stdout)
 """
 
 
-def heaps(asked):
-    own = {name: value for name, value in os.environ.items() if name not in ("MALLOC_ARENA_MAX", "GLIBC_TUNABLES")}
+def heap_count(asked):
+    environment = {
+        name: value for name, value in os.environ.items() if name not in ("MALLOC_ARENA_MAX", "GLIBC_TUNABLES")
+    }
     command = [sys.executable, "-c", PROGRAM.format(asked=asked)]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, env=own)
-    return done.stdout.count("<heap nr=")
+    completed = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+    return completed.stdout.count("<heap nr=")
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another C library")
 def test_all_threads_share_one_heap_when_asked():
-    assert heaps(asked=True) == 1
-    assert heaps(asked=False) > 1
+    assert heap_count(asked=True) == 1
+    assert heap_count(asked=False) > 1

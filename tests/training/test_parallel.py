@@ -1,4 +1,4 @@
-"""Tasks in parallel: in order, not far ahead, and what goes wrong is not swallowed."""
+"""Tasks in parallel: in order, not far ahead, and errors are raised."""
 
 import threading
 import time
@@ -24,12 +24,12 @@ def test_results_come_in_order_however_long_each_takes():
 
 
 def test_nothing_runs_far_ahead_of_what_was_taken():
-    begun = []
-    found = in_parallel(lambda number: begun.append(number), range(100))
-    next(found)
+    started = []
+    results = in_parallel(lambda number: started.append(number), range(100))
+    next(results)
     time.sleep(0.1)
-    assert len(begun) <= 2 * 4 + 1
-    found.close()
+    assert len(started) <= 2 * 4 + 1
+    results.close()
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("in-parallel")]
 
 
@@ -44,8 +44,8 @@ def test_an_error_of_the_work_reaches_the_caller():
 
 
 def test_cores_are_shared_out():
-    own = torch.get_num_threads()
+    thread_count = torch.get_num_threads()
     assert list(in_parallel(lambda _: torch.get_num_threads(), [0])) == [4]
     assert set(in_parallel(lambda _: torch.get_num_threads(), range(9))) == {1}
-    assert torch.get_num_threads() == own
+    assert torch.get_num_threads() == thread_count
     assert list(in_parallel(lambda task: task, [])) == []

@@ -24,10 +24,10 @@ SETTINGS = PretrainSettings(epochs=3, lr=1e-3, batch_size=16, temperature=0.2, s
 def images(count=40):
     """Images (N, 32, 32, 3) uint8, each of a colour and a gradient of its own."""
     rng = np.random.default_rng(0)
-    tones = rng.integers(0, 200, (count, 1, 1, 3)) + np.linspace(0, 50, 32)[:, None, None] * rng.random(
+    colours = rng.integers(0, 200, (count, 1, 1, 3)) + np.linspace(0, 50, 32)[:, None, None] * rng.random(
         (count, 1, 1, 3)
     )
-    return (tones + rng.normal(0, 2, (count, 32, 32, 3))).clip(0, 255).astype(np.uint8)
+    return (colours + rng.normal(0, 2, (count, 32, 32, 3))).clip(0, 255).astype(np.uint8)
 
 
 def pretrained(pixels, rows, folder, settings=SETTINGS, **others):
@@ -39,8 +39,8 @@ def pretrained(pixels, rows, folder, settings=SETTINGS, **others):
     )  # fmt: skip
 
 
-def equal(one, other):
-    return list(one) == list(other) and all(torch.equal(one[name], other[name]) for name in one)
+def equal(first, second):
+    return list(first) == list(second) and all(torch.equal(first[name], second[name]) for name in first)
 
 
 def test_the_loss_falls_and_the_backbone_given_is_left_alone(tmp_path):
@@ -64,20 +64,20 @@ def test_only_the_rows_given_are_read(tmp_path):
 
 
 def test_a_pretraining_that_was_cut_off_ends_in_the_same_weights(tmp_path):
-    class Cut(Exception):
+    class Interrupted(Exception):
         pass
 
-    def cut(row):
+    def interrupt(row):
         if row["epoch"] == 2:
-            raise Cut
+            raise Interrupted
 
     whole, history = pretrained(images(), np.arange(40), tmp_path / "whole")
-    with pytest.raises(Cut):
-        pretrained(images(), np.arange(40), tmp_path / "cut", report=cut)
+    with pytest.raises(Interrupted):
+        pretrained(images(), np.arange(40), tmp_path / "cut", report=interrupt)
     rows = []
-    resumed, again = pretrained(images(), np.arange(40), tmp_path / "cut", report=rows.append)
+    resumed, resumed_history = pretrained(images(), np.arange(40), tmp_path / "cut", report=rows.append)
     assert [row["epoch"] for row in rows] == [3]
-    assert again == history
+    assert resumed_history == history
     assert equal(whole, resumed)
 
 
@@ -109,11 +109,11 @@ def test_the_command_writes_a_file_for_train_in_the_same_bytes_whatever_the_othe
     split = pd.read_csv(workspace_folder / "data/splits/lesion.csv").set_index("image_id")
     prepared = workspace_folder / "data/prepared"
     table = pd.read_csv(prepared / "metadata.csv")
-    seen = roles(split.loc[table["image_id"], "part"].to_numpy(), 1) == "train"
+    trained_on = roles(split.loc[table["image_id"], "part"].to_numpy(), 1) == "train"
     for name in ("one", "two", "three"):
-        if name == "three":  # the other images are blotted out; prepared.json still has the hash that is recorded
+        if name == "three":  # the other images are inverted; prepared.json still has the hash that is recorded
             pixels = np.load(prepared / "images.npy", mmap_mode="r+")
-            pixels[~seen] = 255 - pixels[~seen]
+            pixels[~trained_on] = 255 - pixels[~trained_on]
             pixels.flush()
         outcome = run(*COMMAND, "--out", f"pre/{name}.safetensors", cwd=workspace_folder)
         assert outcome.code == 0, outcome.err
@@ -123,7 +123,7 @@ def test_the_command_writes_a_file_for_train_in_the_same_bytes_whatever_the_othe
         assert len({(folder / f"{name}.{suffix}").read_bytes() for name in ("one", "two", "three")}) == 1
     record = json.loads((folder / "one.json").read_text())["pretraining"]
     assert (record["method"], record["fold"], record["protocol"], record["repeat"]) == ("SimCLR", 1, "lesion", 0)
-    assert record["trained_on"] == seen.sum()
+    assert record["trained_on"] == trained_on.sum()
     assert {"settings", "split", "images", "code", "versions", "backbone", "history"} <= set(record)
 
     stored = load_file(folder / "one.safetensors")
@@ -134,9 +134,9 @@ def test_the_command_writes_a_file_for_train_in_the_same_bytes_whatever_the_othe
     assert loaded.weights_sha256 != load_backbone(TINY, "none", 32).weights_sha256
 
     flags = ("train", "--weights", "pre/one.safetensors", "--set", "epochs=1", "--fold")
-    refused = run(*flags, "0", cwd=workspace_folder)
-    assert refused.code == 2
-    assert refused.err.startswith("error: train.weights: pre/one.safetensors was pretrained on images that fold 0")
+    rejected = run(*flags, "0", cwd=workspace_folder)
+    assert rejected.code == 2
+    assert rejected.err.startswith("error: train.weights: pre/one.safetensors was pretrained on images that fold 0")
     trained = run(*flags, "1", cwd=workspace_folder)
     assert trained.code == 0, trained.err
 

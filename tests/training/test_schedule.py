@@ -9,7 +9,7 @@ from skinlesion.errors import UserError
 from skinlesion.training.schedule import learning_rate_factor, side_of_epoch
 
 
-def torchs(make, epochs):
+def torch_factors(make, epochs):
     parameter = torch.nn.Parameter(torch.zeros(1))
     optimizer = torch.optim.SGD([parameter], lr=1.0)
     scheduler = make(optimizer)
@@ -22,7 +22,7 @@ def torchs(make, epochs):
 
 
 def test_cosine_is_torchs():
-    expected = torchs(lambda optimizer: torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=20), 20)
+    expected = torch_factors(lambda optimizer: torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=20), 20)
     assert [learning_rate_factor("cosine", epoch, 20) for epoch in range(20)] == pytest.approx(expected, abs=1e-12)
     assert learning_rate_factor("cosine", 20, 20) == pytest.approx(0)
 
@@ -32,8 +32,8 @@ def test_warm_restarts_are_torchs(length):
     def make(optimizer):
         return torch.optim.lr_scheduler.CosineAnnealingWarmRestarts(optimizer, T_0=length, T_mult=2)
 
-    found = [learning_rate_factor("warm_restarts", epoch, 40, restart_epochs=length) for epoch in range(40)]
-    assert found == pytest.approx(torchs(make, 40), abs=1e-9)
+    factors = [learning_rate_factor("warm_restarts", epoch, 40, restart_epochs=length) for epoch in range(40)]
+    assert factors == pytest.approx(torch_factors(make, 40), abs=1e-9)
 
 
 def test_warm_up_is_linear_and_shifts_the_rest():

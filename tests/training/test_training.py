@@ -34,15 +34,15 @@ def images():
     return np.random.default_rng(0).integers(0, 255, (40, 32, 32, 3), dtype=np.uint8)
 
 
-def counting_forward(monkeypatch, die_after=None):
+def counting_forward(monkeypatch, interrupt_after=None):
     calls = []
-    whole = features_module.forward
+    original = features_module.forward
 
     def forward(*args):
-        if die_after is not None and len(calls) == die_after:
+        if interrupt_after is not None and len(calls) == interrupt_after:
             raise KeyboardInterrupt
         calls.append(len(args[1]))
-        return whole(*args)
+        return original(*args)
 
     monkeypatch.setattr(features_module, "forward", forward)
     return calls
@@ -52,9 +52,9 @@ def test_features_are_computed_once(images, backbone, tmp_path, monkeypatch):
     calls = counting_forward(monkeypatch)
     first = cached_features(images, "a", backbone, REQUEST, tmp_path)
     assert sum(calls) == 41  # one image more, for the shape
-    again = cached_features(images, "a", backbone, REQUEST, tmp_path)
+    second = cached_features(images, "a", backbone, REQUEST, tmp_path)
     assert sum(calls) == 41
-    np.testing.assert_array_equal(first.array, again.array)
+    np.testing.assert_array_equal(first.array, second.array)
 
 
 def test_the_key_follows_images_weights_and_preprocessing(images, backbone, tmp_path):
@@ -74,16 +74,16 @@ def test_the_key_follows_images_weights_and_preprocessing(images, backbone, tmp_
 
 
 def test_a_view_is_the_features_of_the_changed_images(images, backbone, tmp_path):
-    plain = cached_features(np.rot90(images, 1, axes=(1, 2)).copy(), "turned", backbone, REQUEST, tmp_path)
-    viewed = cached_features(images, "a", backbone, FeatureRequest("fp32", "cpu", view=View("test", 1)), tmp_path)
-    np.testing.assert_allclose(viewed.array, plain.array, atol=1e-5)
+    expected = cached_features(np.rot90(images, 1, axes=(1, 2)).copy(), "turned", backbone, REQUEST, tmp_path)
+    with_view = cached_features(images, "a", backbone, FeatureRequest("fp32", "cpu", view=View("test", 1)), tmp_path)
+    np.testing.assert_allclose(with_view.array, expected.array, atol=1e-5)
 
 
 def test_augmented_views_differ_and_are_drawn_the_same_again(images, backbone, tmp_path):
     requests = [FeatureRequest("fp32", "cpu", view=View("augmented", k, PRESETS["dermoscopy"])) for k in (0, 1)]
     first, second = (cached_features(images, "a", backbone, request, tmp_path / "x").array for request in requests)
-    again = cached_features(images, "a", backbone, requests[0], tmp_path / "y").array
-    np.testing.assert_array_equal(first, again)
+    redrawn = cached_features(images, "a", backbone, requests[0], tmp_path / "y").array
+    np.testing.assert_array_equal(first, redrawn)
     assert np.abs(first - second).max() > 1e-3
 
 
@@ -92,7 +92,7 @@ def test_an_extraction_that_was_cut_off_goes_on(images, backbone, tmp_path, monk
     monkeypatch.setitem(features_module.FEATURES, "cpu", 8)
     monkeypatch.setattr(features_module, "_FLUSH_EVERY", 16)
     with monkeypatch.context() as patch:
-        counting_forward(patch, die_after=4)
+        counting_forward(patch, interrupt_after=4)
         with pytest.raises(KeyboardInterrupt):
             cached_features(images, "a", backbone, REQUEST, tmp_path / "cut")
     calls = counting_forward(monkeypatch)
@@ -148,9 +148,9 @@ def test_a_resumed_run_ends_in_the_same_bits(tmp_path, epoch):
     whole = run_fit(tmp_path, name="whole.safetensors")
     short = SETTINGS.model_copy(update={"epochs": epoch})
     run_fit(tmp_path, short, name="cut.safetensors")  # leaves the checkpoint of its last epoch
-    kept = load_checkpoint(tmp_path / "cut.safetensors", "f", torch.device("cpu"))
-    assert kept is not None
-    assert kept.epoch == epoch
+    checkpoint = load_checkpoint(tmp_path / "cut.safetensors", "f", torch.device("cpu"))
+    assert checkpoint is not None
+    assert checkpoint.epoch == epoch
     assert same(whole, run_fit(tmp_path, name="cut.safetensors"))
 
 
@@ -206,9 +206,9 @@ def test_a_loss_is_divided_by_weights_or_by_images(tmp_path):
             model, by_hand = FeatureClassifier(chosen, 12, ()), FeatureClassifier(chosen, 12, ())
         by_hand.load_state_dict(model.state_dict())
         weights = counts.sum() / (7 * counts.float())
-        of_images = weights[train.records.labels]
+        image_weights = weights[train.records.labels]
         log_p = by_hand(train.views[0], None).log_softmax(1).gather(1, train.records.labels[:, None])[:, 0]
-        expected = -(of_images * log_p).sum() / (of_images.sum() if divisor == "weights" else 70)
+        expected = -(image_weights * log_p).sum() / (image_weights.sum() if divisor == "weights" else 70)
         fitted = fit(
             model, phases_of(chosen)[0], train, blobs(35, 1), make_loss(chosen, counts), chosen, seed=(0, 0),
             checkpoint=tmp_path / f"{divisor}.safetensors", fingerprint=divisor,
@@ -250,15 +250,15 @@ def test_runs_have_folders_by_repeat_and_those_not_asked_for_are_removed(tmp_pat
 
 
 def test_a_fingerprint_is_of_one_run_and_not_of_the_list_of_runs():
-    one, more = TrainParams(), TrainParams(folds=[0, 1, 2, 3, 4], seeds=[0, 1], repeats=[0, 1])
-    assert fingerprint(one, Run(0, 0), {}) == fingerprint(more, Run(0, 0), {})
-    prints = {fingerprint(one, run, {}) for run in runs_of(more)}
+    default, many_runs = TrainParams(), TrainParams(folds=[0, 1, 2, 3, 4], seeds=[0, 1], repeats=[0, 1])
+    assert fingerprint(default, Run(0, 0), {}) == fingerprint(many_runs, Run(0, 0), {})
+    prints = {fingerprint(default, run, {}) for run in runs_of(many_runs)}
     assert len(prints) == 20
     for field, value in (("select", "last"), ("injected", 0)):
-        assert fingerprint(TrainParams(**{field: value}), Run(0, 0), {}) != fingerprint(one, Run(0, 0), {})
+        assert fingerprint(TrainParams(**{field: value}), Run(0, 0), {}) != fingerprint(default, Run(0, 0), {})
 
 
-def test_a_loss_that_is_never_a_number_is_the_users_to_mend(tmp_path):
+def test_a_loss_that_is_always_nan_is_a_user_error(tmp_path):
     broken = blobs(70, 0)
     broken.views[0][:] = float("nan")
     with pytest.raises(UserError, match=r"train\.lr"):
@@ -275,8 +275,8 @@ class MixedRecords(Records):
 @pytest.mark.parametrize("wrong", [0, 7])
 def test_training_accuracy_is_the_share_of_training_images_answered_right(tmp_path, kind, wrong):
     labels = torch.arange(70) % 7
-    answered = torch.cat([(labels[:wrong] + 1) % 7, labels[wrong:]])
-    train = FeatureExamples([torch.eye(7)[answered]], kind(labels, torch.arange(70), torch.arange(70)))
+    predicted = torch.cat([(labels[:wrong] + 1) % 7, labels[wrong:]])
+    train = FeatureExamples([torch.eye(7)[predicted]], kind(labels, torch.arange(70), torch.arange(70)))
     model = torch.nn.Linear(7, 7, bias=False)  # answers what its input says; the rate is too low to change that
     model.forward = lambda image, metadata: torch.nn.functional.linear(image, model.weight)
     torch.nn.init.eye_(model.weight)

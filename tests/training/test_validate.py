@@ -31,10 +31,10 @@ def two_classes():
 @pytest.mark.parametrize("monitor", [name for name in MONITORED if name != "macro_auc"])
 def test_every_monitored_value_is_that_of_metrics_json(monitor):
     labels, logits = two_classes()
-    found = values(labels, logits, monitor)
-    assert np.isfinite(found[monitor])
+    monitored = values(labels, logits, monitor)
+    assert np.isfinite(monitored[monitor])
     if monitor != "loss":
-        assert found[monitor] == pytest.approx(
+        assert monitored[monitor] == pytest.approx(
             metric_value(monitor, labels, logits.double().softmax(1).numpy()), abs=1e-12
         )
 
@@ -47,20 +47,20 @@ def test_the_loss_has_class_weights_and_nll_has_none():
     counts = torch.tensor([10, 10, 10, 10, 10, 400, 10])
     rows = torch.arange(len(labels))
     examples = FeatureExamples([torch.zeros(len(labels), 1)], Records(torch.tensor(labels), rows, rows))
-    found = validation_values(logits, examples, make_loss(settings, counts), "nll")
-    assert found["nll"] == pytest.approx(log_loss(labels, logits.double().softmax(1).numpy(), labels=range(7)))
+    monitored = validation_values(logits, examples, make_loss(settings, counts), "nll")
+    assert monitored["nll"] == pytest.approx(log_loss(labels, logits.double().softmax(1).numpy(), labels=range(7)))
     weights = (460 / (7 * counts))[labels].numpy()
     weighted = log_loss(labels, logits.double().softmax(1).numpy(), labels=range(7), sample_weight=weights)
-    assert found["loss"] == pytest.approx(weighted, rel=1e-5)
+    assert monitored["loss"] == pytest.approx(weighted, rel=1e-5)
 
 
 def test_monitored_macro_f1_counts_classes_that_are_predicted_but_absent():
     labels, logits = two_classes()
     predicted = logits.argmax(1).numpy()
     present = f1_score(labels, predicted, average="macro", labels=[4, 5])
-    found = values(labels, logits, "macro_f1")["macro_f1"]
-    assert found == pytest.approx(f1_score(labels, predicted, average="macro"), abs=1e-12)
-    assert found < present - 0.3
+    monitored = values(labels, logits, "macro_f1")["macro_f1"]
+    assert monitored == pytest.approx(f1_score(labels, predicted, average="macro"), abs=1e-12)
+    assert monitored < present - 0.3
 
 
 def test_monitored_macro_auc_leaves_out_absent_classes():
