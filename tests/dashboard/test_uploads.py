@@ -62,7 +62,9 @@ def test_every_form_of_a_table_gives_the_same_predictions(predictions, tmp_path)
 
 def test_the_workspaces_table_is_not_read_where_the_file_is_complete(predictions, tmp_path):
     (tmp_path / "metadata.csv").write_text("image_id,dx,lesion_id\nimage00000,vasc,other\n")
-    assert len(read("a.csv", csv(table_of(predictions)), metadata=tmp_path / "metadata.csv").predictions.labels)
+    uploaded = read("a.csv", csv(table_of(predictions)), metadata=tmp_path / "metadata.csv").predictions
+    np.testing.assert_array_equal(uploaded.labels, predictions.labels)
+    np.testing.assert_array_equal(uploaded.lesions, predictions.lesions)
 
 
 def test_arrays_of_probabilities_and_of_answers(predictions):
@@ -143,7 +145,7 @@ def test_a_table_that_is_wrong_is_one_line_that_names_the_upload(name, content, 
 def test_larger_files_are_refused(predictions):
     content = csv(table_of(predictions))
     with pytest.raises(UserError, match=r"a\.csv: larger than"):
-        read("a.csv", content, most=len(content) - 1)
+        read("a.csv", content, max_bytes=len(content) - 1)
 
 
 def scored(app, folder, content, name="a.csv", truth=None):

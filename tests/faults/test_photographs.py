@@ -63,6 +63,7 @@ def test_whole_jpegs_are_decoded_as_pillow_decodes_them(name):
         expected = np.asarray(image.convert("RGB"))
     side = min(expected.shape[:2])
     decoded = decode(JPEGS[name], PrepareParams(image_size=max(32, side))).pixels
+    assert min(decoded.shape[:2]) == max(32, side)  # the tiny one is enlarged
     if side >= 32:
         np.testing.assert_array_equal(decoded[: len(expected)], expected[: len(decoded)])
 
