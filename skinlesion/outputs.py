@@ -29,7 +29,7 @@ def check_outputs(paths: Iterable[Path], option: str, is_own: Callable[[Path], b
         if path.is_dir():
             raise UserError(f"{option}: {path} is a folder; choose another path")
         if path.is_symlink() or not path.is_file() or not is_own(path):
-            raise UserError(f"{option}: {path} is there already and not of this command; choose another path")
+            raise UserError(f"{option}: {path} already exists and was not written by this command; choose another path")
 
 
 def first_bytes(path: Path, most: int) -> bytes:

@@ -125,7 +125,7 @@ def main() -> None:
     })  # fmt: skip
     settings = params.experiment(names[0])
     lines = [
-        "# Why p3 says that metadata hurt",
+        "# Why p3 says that metadata hurts",
         "",
         f"Written by `python examples/p3/parts.py` from the runs of [examples/p3](../examples/p3/params.yaml): "
         f"{settings.backbone} at {settings.input_size} px in the place of ResNet50 at 224, all layers trained, "

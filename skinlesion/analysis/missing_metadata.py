@@ -1,4 +1,4 @@
-"""Performance of a multimodal model when metadata are missing, and the Shapley value of each field.
+"""Performance of a multimodal model when metadata is missing, and the Shapley value of each field.
 
 With a share r of metadata missing, an image's answer is drawn from the answers with and without them. Counts are
 linear in such draws, so the expected sensitivity, balanced accuracy and accuracy are mixtures of the estimates with

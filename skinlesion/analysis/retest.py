@@ -1,4 +1,4 @@
-"""Published predictions judged again: what the images are, every published figure recomputed, and paired comparisons.
+"""Reanalysis of published predictions: what the images are, every published figure recomputed, and paired comparisons.
 
 Nothing is fitted: there is no validation part to fit on.
 """
@@ -120,7 +120,7 @@ def retest(
     plan: Plan,
     evaluate: EvaluateParams,
 ) -> Retest:
-    """Judge models on the same images again.
+    """Compare models again on the same images.
 
     Args:
         models: by name; the images of all are the same.

@@ -1,4 +1,4 @@
-"""`retest`: published predictions of HAM10000 judged again, from Python."""
+"""`retest`: a reanalysis of published predictions on HAM10000, from Python."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -64,7 +64,7 @@ def retest(
     metric: str = "balanced_accuracy",
     logits: bool = False,
 ) -> Retested:
-    """Judge anyone's predictions of HAM10000 again: files as they were published, or a folder that holds them.
+    """Reanalyse anyone's predictions on HAM10000: files as they were published, or a folder that holds them.
 
     Args:
         files: prediction files of one model each, or one folder.

@@ -38,7 +38,7 @@ def compare(
     seed: Annotated[int, typer.Option(min=0, max=LARGEST_SEED, help="Seed of the bootstrap.")] = 0,
     margin: Annotated[
         float | None,
-        typer.Option(min=1e-9, max=1, help="The smallest difference that matters, of the primary metric."),
+        typer.Option(min=1e-9, max=1, help="Smallest relevant difference in the primary metric."),
     ] = None,
     permutations: Annotated[
         int, typer.Option(min=0, max=MOST_REPLICATES, help="Swaps of the permutation test; 0 leaves it out.")
@@ -48,7 +48,7 @@ def compare(
         bool, typer.Option("--json", help="Print JSON; its schema is docs/compare.schema.json.")
     ] = False,
 ) -> None:
-    """Compare classifiers on their own prediction files: intervals that respect lesions, verdicts, flips."""
+    """Compare classifiers from their prediction files: lesion-clustered intervals, verdicts and answers that change."""
     from skinlesion import console
     from skinlesion.stages import compare as stage
 
@@ -99,7 +99,7 @@ def score(
         bool, typer.Option("--json", help="Print JSON: values, and reasons for what is undefined.")
     ] = False,
 ) -> None:
-    """Every metric of a prediction file, with intervals; with --validation also calibration, decisions and the rest."""
+    """Metrics of a prediction file, with intervals; with --validation also calibration, decisions and subgroups."""
     import json
 
     from skinlesion import console

@@ -36,7 +36,7 @@ def retest(
     metric: Annotated[str, typer.Option(help="The metric that pairs are compared by.")] = "balanced_accuracy",
     logits: Annotated[bool, typer.Option("--logits", help="Scores are logits.")] = False,
 ) -> None:
-    """Judge anyone's predictions of HAM10000 again: shared lesions, published figures recomputed, paired tests."""
+    """Reanalyse published predictions on HAM10000: shared lesions, published figures recomputed, paired tests."""
     from skinlesion.stages import retest as stage
 
     stage.check_out(out)
@@ -53,7 +53,7 @@ def registry(
     name: Annotated[str | None, typer.Argument(help="An entry; all of them by default.")] = None,
     folder: Annotated[Path | None, typer.Option(help="Entries of one's own, one YAML file each.")] = None,
 ) -> None:
-    """Published results of HAM10000: where they are from, and every figure recomputed from the counts of answers."""
+    """Published results on HAM10000: where they are from, and every figure recomputed from the counts of answers."""
     from skinlesion.stages import registry as stage
 
     _show_registry(stage.registry(folder, name), in_full=name is not None)

@@ -33,7 +33,7 @@ def assess(
 
 @command(PIPELINE, "skinlesion metadata", "skinlesion metadata --params examples/phantom/params.yaml")
 def metadata(params: ParamsOption = Path("params.yaml")) -> None:
-    """What metadata add: fields hidden, records exchanged, 0 to 100% missing, Shapley values, image-only models."""
+    """What metadata adds: fields hidden, records exchanged, 0 to 100% missing, Shapley values, image-only models."""
     from skinlesion import console
     from skinlesion.stages import metadata as stage
 
@@ -43,7 +43,7 @@ def metadata(params: ParamsOption = Path("params.yaml")) -> None:
 
 @command(PIPELINE, "skinlesion stats", "skinlesion stats --params examples/phantom/params.yaml")
 def stats(params: ParamsOption = Path("params.yaml")) -> None:
-    """Compare the experiments pair by pair: differences with lesion-clustered intervals, McNemar, Holm."""
+    """Compare experiments in pairs: lesion-clustered intervals, tests, p-values adjusted for multiple comparisons."""
     from skinlesion import console
     from skinlesion.stages import stats as stage
 
@@ -104,7 +104,7 @@ def verify(
     ] = False,
     params: ParamsOption = Path("params.yaml"),
 ) -> None:
-    """Recompute every figure of report, cards and README from the predictions; fail where one differs."""
+    """Recompute every figure of the report and the model cards from the predictions; fail if one differs."""
     from skinlesion.numbers import count
     from skinlesion.stages import verify as stage
 

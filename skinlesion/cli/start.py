@@ -10,7 +10,7 @@ from skinlesion.cli.app import START, command
 
 @command(START, "skinlesion init my-benchmark --git", "skinlesion init my-benchmark --example offline --dvc")
 def init(
-    folder: Annotated[Path, typer.Argument(help="The new workspace; made where it is not there.")],
+    folder: Annotated[Path, typer.Argument(help="The new workspace; created if it does not exist.")],
     example: Annotated[
         str, typer.Option(help="phantom (drawn images), offline (HAM10000, no GPU) or ham10000 (HAM10000, CUDA).")
     ] = "phantom",

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 @command(PIPELINE, "skinlesion experiments", "skinlesion experiments | xargs -n 1 skinlesion train")
 def experiments(params: ParamsOption = Path("params.yaml")) -> None:
-    """Print the names of the experiments of params.yaml, one a line: for job arrays and loops."""
+    """Print the names of the experiments of params.yaml, one per line: for job arrays and loops."""
     loaded, _ = load(params)
     for name in loaded.experiments:
         print(name)
@@ -41,16 +41,16 @@ def experiments(params: ParamsOption = Path("params.yaml")) -> None:
 )
 def pretrain(
     out: Annotated[Path, typer.Option(help="The .safetensors file; a .json beside it says what it has seen.")],
-    fold: Annotated[int, typer.Option(help="The fold whose training images are used, and no others.")] = 0,
+    fold: Annotated[int, typer.Option(help="Fold; only its training images are used.")] = 0,
     protocol: Annotated[str | None, chosen(Protocol, "The split; else that of train.")] = None,
     repeat: Annotated[int, typer.Option(help="The partition that has the fold.")] = 0,
-    epochs: Annotated[int, typer.Option(max=MOST_EPOCHS, help="Times that every image is shown.")] = 100,
-    lr: Annotated[float, typer.Option(help="Largest learning rate.")] = 3e-4,
+    epochs: Annotated[int, typer.Option(max=MOST_EPOCHS, help="Number of epochs.")] = 100,
+    lr: Annotated[float, typer.Option(help="Peak learning rate.")] = 3e-4,
     batch_size: Annotated[int, typer.Option(max=LARGEST_BATCH, help="Images per step, each in two views.")] = 128,
-    temperature: Annotated[float, typer.Option(help="What cosines are divided by in the loss.")] = 0.1,
-    seed: Annotated[int, typer.Option(max=LARGEST_SEED, help="Of everything random.")] = 0,
+    temperature: Annotated[float, typer.Option(help="Temperature of the contrastive loss.")] = 0.1,
+    seed: Annotated[int, typer.Option(max=LARGEST_SEED, help="Random seed.")] = 0,
     backbone: Annotated[str | None, typer.Option(help="A timm model name; else that of train.")] = None,
-    weights: Annotated[str, typer.Option(help="First weights: imagenet or none.")] = "imagenet",
+    weights: Annotated[str, typer.Option(help="Initial weights: imagenet or none.")] = "imagenet",
     params: ParamsOption = Path("params.yaml"),
 ) -> None:
     """Pretrain a backbone on one fold's training images without labels (SimCLR, extra `pretrain`)."""
@@ -85,8 +85,8 @@ def train(
     backbone: Annotated[str | None, typer.Option(help="A timm model name.")] = None,
     weights: Annotated[str | None, typer.Option(help="imagenet, none, or a .safetensors file.")] = None,
     regime: Annotated[str | None, chosen(Regime, "What is trained.")] = None,
-    fusion: Annotated[str | None, chosen(Fusion, "How metadata join the image.")] = None,
-    metadata: Annotated[str | None, chosen(MetadataEncoding, "How metadata become numbers.")] = None,
+    fusion: Annotated[str | None, chosen(Fusion, "How metadata joins the image.")] = None,
+    metadata: Annotated[str | None, chosen(MetadataEncoding, "How metadata becomes numbers.")] = None,
     protocol: Annotated[str | None, chosen(Protocol, "The split.")] = None,
     fold: Annotated[list[int] | None, typer.Option(help=f"Test fold 0 to {FOLDS - 1}; repeat for several.")] = None,
     seed: Annotated[list[int] | None, typer.Option(help="Training seed; repeat for several.")] = None,
@@ -98,7 +98,7 @@ def train(
     ] = False,
     params: ParamsOption = Path("params.yaml"),
 ) -> None:
-    """Train an experiment of params.yaml, or whatever the flags say (into runs/, no DVC needed)."""
+    """Train an experiment of params.yaml into models/NAME, or one given by options into runs/ (no DVC needed)."""
     from skinlesion import console
     from skinlesion.params_file import parse_setting
 

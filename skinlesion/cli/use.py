@@ -23,7 +23,8 @@ def predict(
     experiment: Annotated[
         str | None,
         typer.Option(
-            help="Which model; by default the best by validation: with metadata where any are known, else without."
+            help="Experiment to use. Default: the one with the best validation result, "
+            "with metadata if any field is given."
         ),
     ] = None,
     fold: Annotated[int | None, typer.Option(help="The models of one fold; by default the mean over all.")] = None,
@@ -35,7 +36,10 @@ def predict(
     ] = None,
     unlike: Annotated[
         bool | None,
-        typer.Option("--unlike/--no-unlike", help="Say which are unlike the training images; default: if under 5 min."),
+        typer.Option(
+            "--unlike/--no-unlike",
+            help="Report photographs that are unlike the training images. Default: only if it takes under 5 minutes.",
+        ),
     ] = None,
     cam: Annotated[Path | None, typer.Option(help="A folder for pictures of where one fold's model looks.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object per line.")] = False,

@@ -40,7 +40,7 @@ PAGES: dict[str, Callable[[Results], None]] = {
 _FIRST = next(iter(PAGES))
 
 #: What stands on every page, once.
-NOTICE = "Research software, not for diagnosis. It is no medical device; no figure here is about a patient."
+NOTICE = "Research software, not for diagnosis. It is not a medical device; no figure here is about a patient."
 
 
 def main() -> None:

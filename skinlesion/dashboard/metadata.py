@@ -20,9 +20,9 @@ def show(results: Results) -> None:
     st.header("Metadata")
     with part(results, "Does metadata help?"):
         _effect(results)
-    with part(results, "What metadata add to each multimodal experiment"):
+    with part(results, "What metadata adds to each multimodal experiment"):
         _value(results)
-    with part(results, "Where metadata are missing"):
+    with part(results, "Where metadata is missing"):
         _missing(results)
     with part(results, "What each field adds"):
         _fields(results)

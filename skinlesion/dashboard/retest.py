@@ -1,4 +1,4 @@
-"""The Retest page: published predictions that `retest` judged again, and the registry of published results."""
+"""The Retest page: published predictions that `retest` reanalysed, and the registry of published results."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ _PRIMARY = "balanced_accuracy"
 def show(results: Results) -> None:
     """Draw the page."""
     st.header("Retest")
-    with part(results, "Published predictions, judged again"):
+    with part(results, "Reanalysis of published predictions"):
         _retests(results)
     with part(results, "Registry of published results"):
         _registry()
@@ -42,7 +42,7 @@ def _retests(results: Results) -> None:
     show_figures([
         ("Images", count(certificate["images"]), f"of {count(certificate['lesions'], 'lesion')}"),
         ("Lesion seen elsewhere", percent(outside / max(certificate["images"], 1)), "of the images"),
-        ("Figures recomputed", f"{count(equal)} of {count(len(content['figures']))}", "to 0.0001"),
+        ("Figures recomputed", f"{count(equal)} of {count(len(content['figures']))}", "to within 0.0001"),
         ("Pairs that differ", f"{count(differing)} of {count(len(pairs))}", f"p < {LEVEL}, Holm"),
     ])  # fmt: skip
     trained = certificate["images_of_trained_lesions"]

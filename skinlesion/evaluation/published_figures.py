@@ -55,7 +55,7 @@ def read_figures(path: Path, dataset: str = "ham") -> list[PublishedFigure]:
         table = table[table[names["dataset"]].str.lower().str.contains(dataset, regex=False)]
     columns = {name: metric for name in table.columns if (metric := _metric_of(str(name))) is not None}
     if table.empty or not columns:
-        raise UserError(f"{path}: no figures of HAM10000; {remedy}")
+        raise UserError(f"{path}: no figures on HAM10000; {remedy}")
     figures = []
     for row in table.to_dict("records"):
         model = str(row[names["model"]]).strip()
@@ -66,7 +66,7 @@ def read_figures(path: Path, dataset: str = "ham") -> list[PublishedFigure]:
             match = _CELL.fullmatch(cell)
             if match is None:
                 problem = f"{column} of {name_some([model])} is {name_some([cell])}"
-                raise UserError(f"{path}: {problem}, no figure; correct it")
+                raise UserError(f"{path}: {problem}, not a number; correct it")
             low, high = (None if match[side] is None else float(match[side]) for side in ("low", "high"))
             p = _p_value(path, table, row, column)
             figures.append(PublishedFigure(model, str(column), metric, float(match["value"]), low, high, p))
@@ -86,4 +86,4 @@ def _p_value(path: Path, table: pd.DataFrame, row: dict[Any, Any], column: str) 
     try:
         return float(row[p_column])
     except ValueError:
-        raise UserError(f"{path}: {p_column} is {name_some([row[p_column]])}, no p-value; correct it") from None
+        raise UserError(f"{path}: {p_column} is {name_some([row[p_column]])}, not a p-value; correct it") from None

@@ -251,7 +251,7 @@ def _check_labels(
     read = [by_code.get(code) or _class_named(code) for code in raw_labels]
     unread = {code for code, dx in zip(raw_labels, read, strict=True) if dx is None}
     if unread:
-        raise UserError(f"{path}: labels that are no diagnosis: {name_some(sorted(unread), 5)}; correct them")
+        raise UserError(f"{path}: labels that are not diagnoses: {name_some(sorted(unread), 5)}; correct them")
     differ = np.array(read) != truth
     if differ.mean() > 1 - _AGREEING:
         raise UserError(

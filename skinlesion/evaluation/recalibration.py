@@ -154,7 +154,7 @@ def restore_calibrator(state: dict[str, Any]) -> Calibrator:
     """
     method = state.get("method")
     if not isinstance(method, str) or method not in _STATES:
-        raise UserError(f"calibrator: method {shown(method)} is none")
+        raise UserError(f"calibrator: {shown(method)} is not a method")
     fitting(state, _STATES[method], "calibrator", "not as `assess` writes it")
     if method == "temperature":
         return TemperatureScaling(state["temperature"])

@@ -80,7 +80,7 @@ class Params(Section):
             UserError: there is no such experiment.
         """
         if name not in self.experiments:
-            raise UserError(f"{name_some([name])}: no experiment of params.yaml; {choices(self.experiments, name)}")
+            raise UserError(f"{name_some([name])}: not an experiment in params.yaml; {choices(self.experiments, name)}")
         return self.resolve({**(self.experiments[name] or {}), **(changes or {})}, f"experiments.{name}")
 
     def resolve(self, changes: Mapping[str, Any], where: str) -> TrainParams:

@@ -161,7 +161,7 @@ class TrainParams(Section):
     )
     injected: Annotated[int, Field(ge=0, le=3)] | None = Field(
         None,
-        description="The price of the leak: test one image of each lesion that has several, and train on up to this "
+        description="The effect of leakage: test one image of each lesion that has several, and train on up to this "
         "many of the lesion's others, in the place of as many images of its class; null tests and trains on all.",
     )
 

@@ -55,9 +55,9 @@ def answer(row: ComparisonRow, confidence: float) -> str:
         return f"{b} and {a} are equivalent within {margin}: {size}."
     text = f"No difference between {b} and {a} is shown: {size}"
     if row.verdict == "not lower by the margin":
-        return f"{text}; {b} is not worse by {margin}."
+        return f"{text}; {b} is not inferior to {a} by {margin} or more."
     if row.verdict == "not higher by the margin":
-        return f"{text}; {b} is not better by {margin}."
+        return f"{text}; {b} is not superior to {a} by {margin} or more."
     return f"{text}{f'; a difference beyond {margin} is not excluded' if margin else ''}."
 
 
@@ -175,5 +175,6 @@ def methods_paragraph(report: ComparisonReport) -> str:
     if MCNEMAR_METHODS["clustered"] in used:
         beside.append("McNemar's test of accuracy for clustered data [yang2010]")
     if beside:
-        text.append(f"Beside these stand {', '.join(beside[:-1])}{' and ' if len(beside) > 1 else ''}{beside[-1]}.")
+        listed = f"{', '.join(beside[:-1])}{' and ' if len(beside) > 1 else ''}{beside[-1]}"
+        text.append(f"In addition, the following were computed: {listed}.")
     return " ".join(text)

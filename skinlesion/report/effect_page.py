@@ -21,9 +21,9 @@ _RATE = 0.05
 
 #: Where the intervals of these tables are known to miss their level; rows carry no caution of their own.
 APPROXIMATE = (
-    f"Approximate are means over classes of which one has fewer than {FEW_FOR_MEAN} lesions, figures of a class with "
-    f"fewer than {FEW_FOR_CLASS} (AUCs of one model: {FEW_FOR_AUC}), and whatever trainings change more than twice as "
-    "much as lesions: benchmarks/validity.md says by how much."
+    f"Intervals are approximate for means over classes if one class has fewer than {FEW_FOR_MEAN} lesions, for single "
+    f"classes with fewer than {FEW_FOR_CLASS} (AUCs of one model: {FEW_FOR_AUC}), and where the standard deviation "
+    "between trainings is more than twice that between lesions; benchmarks/validity.md gives their coverage."
 )
 
 
@@ -111,7 +111,7 @@ _TABLES = {
     ),
     "effort": (
         "Equal effort",
-        "Both arms with the same grid of learning rates and penalties, chosen by each run's validation part.",
+        "Both arms are tuned over the same grid of learning rates and weight decays, on each run's validation part.",
     ),
 }
 
@@ -146,10 +146,10 @@ class Answers:
         """Return what a gain's interval says of metadata."""
         row = self._rows[question, group, _PRIMARY]
         if is_missing(row["low"]):
-            return f"are not judged: {row['note']}"
+            return f"is not judged: {row['note']}"
         if row["low"] > 0:
-            return "help"
-        return "hurt" if row["high"] < 0 else "are not shown to help or to hurt"
+            return "helps"
+        return "hurts" if row["high"] < 0 else "is not shown to help or to hurt"
 
     def over(self, question: str, group: str) -> str:
         """Return what a row's interval allows for."""
@@ -222,8 +222,8 @@ def _noise_table(noise: pd.DataFrame) -> EffectTable:
     ]  # fmt: skip
     return EffectTable(
         "Wrong labels",
-        "Labels that histology did not confirm made wrong, lesion by lesion, at a rate and among diagnoses that look "
-        "alike; the range holds 95% of the draws and is no confidence interval.",
+        "Labels not confirmed by histology are changed at random, lesion by lesion, at the given rate, to diagnoses "
+        "that look similar. The range covers 95% of the draws; it is not a confidence interval.",
         ["rate", "of", "metric", "as labelled", "mean", "range"],
         rows,
     )

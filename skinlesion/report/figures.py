@@ -100,7 +100,7 @@ def compared_metrics(compared: Sequence[Mapping[Any, Any]], title: str, width: i
 
 
 def gains(groups: Mapping[str, Sequence[Mapping[Any, Any]]], title: str, margin: float | None, width: int) -> str:
-    """Return what metadata add to image-only models, by the data that the two are compared on.
+    """Return what metadata adds to image-only models, by the data that the two are compared on.
 
     Args:
         groups: heading → rows with `a` (image), `b` (image and metadata), `difference`, `low`, `high` and `verdict`.

@@ -36,7 +36,7 @@ def model_card(results: Results, name: str, exported: Sequence[int] | None = Non
     rarest = min((dx for dx in CLASSES if images.get(dx)), key=lambda dx: images[dx])
     protocol = SPLIT_BY[settings.protocol]
     if settings.protocol != "lesion":
-        protocol += " (images of one lesion stand on both sides: leaky)"
+        protocol += " (leaky: puts images of one lesion into both the training and the test set)"
     return render_text(
         "card.md.j2",
         name=name,

@@ -20,13 +20,13 @@ def warnings_of(row: Mapping[str, Any]) -> list[str]:
     warnings = []
     if row["unlike_training"]:
         warnings.append(
-            f"UNLIKE THE TRAINING IMAGES (farther from them than {percent(row['unlike'] / 100, 1)} of them are from "
-            "each other): the answer below should not be relied on"
+            "UNLIKE THE TRAINING IMAGES (its nearest training images are farther away than for "
+            f"{percent(row['unlike'] / 100, 1)} of the training images themselves): do not rely on the answer below"
         )
     if row["synthetic"]:
         warnings.append(SYNTHETIC)
     if row["sees"] != "image" and not row["record"]:
-        warnings.append("the model expects age, sex and localization and was told none of them: it answers worse so")
+        warnings.append("the model expects age, sex and localization; none was given, so its answer is less reliable")
     return warnings
 
 
@@ -89,4 +89,7 @@ def likeness_text(row: Mapping[str, Any]) -> str:
     """Return how far a photograph is from the training images, or that nobody looked."""
     if row["unlike"] is None:
         return "not compared with the training images"
-    return f"farther from the training images than {number(row['unlike'], 0)}% of them are from each other"
+    return (
+        f"its nearest training images are farther away than for {number(row['unlike'], 0)}% of the training images "
+        "themselves"
+    )

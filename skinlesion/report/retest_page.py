@@ -1,4 +1,4 @@
-"""The page of `retest`: published predictions judged again."""
+"""The page of `retest`: a reanalysis of published predictions."""
 
 import re
 from typing import Any

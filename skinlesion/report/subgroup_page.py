@@ -1,4 +1,4 @@
-"""The page of subgroups: the best experiment of each kind by groups of patients, and what metadata add."""
+"""The page of subgroups: the best experiment of each kind by groups of patients, and what metadata adds."""
 
 from functools import partial
 from typing import Any

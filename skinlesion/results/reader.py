@@ -296,7 +296,7 @@ class Results:
 
     @property
     def metadata_value(self) -> dict[str, dict[str, float]]:
-        """Return metadata.json: what metadata add to each multimodal experiment."""
+        """Return metadata.json: what metadata adds to each multimodal experiment."""
         path = self.workspace.metadata_value / names.METADATA_VALUE_NAME
         content = self._json(path, _METADATA, dict[str, FIGURES])
         return {name: Figures(figures, path, _METADATA) for name, figures in content.items()}

@@ -34,7 +34,7 @@ def diff(root: Path, first: str, second: str, plan: Plan) -> tuple[dict[str, Com
     """
     for revision in (first, second):
         if not revision.strip() or not revision.isprintable():
-            raise UserError(f"diff: {shown(revision)} is no revision; see `git log --oneline`")
+            raise UserError(f"diff: {shown(revision)} is not a revision; see `git log --oneline`")
     try:
         repo = Repo(str(root))
     except DvcException as error:

@@ -83,7 +83,7 @@ def export_to_hub(params: Params, workspace: Workspace, name: str, fold: int, fo
     """
     check_output_folder(folder.parent, "DIR", folder)
     if os.path.lexists(folder) and (folder.is_symlink() or not folder.is_dir() or not _may_be_replaced(folder)):
-        raise UserError(f"{folder}: is there already and not of this command; choose another folder")
+        raise UserError(f"{folder}: already exists and was not written by this command; choose another folder")
     predictor = Predictor.open(params, workspace, name, fold)
     run, fitted = predictor.runs[0], predictor.fitted[0]
     if predictor.inputs.backbone is None:

@@ -94,7 +94,7 @@ def _read_masked(folder: Path, remedy: str, whole: Predictions) -> dict[str, Pre
     )  # fmt: skip
     answers = table[list(PROBABILITY_COLUMNS)]
     if not answers.ge(0).all(axis=None) or not answers.sum(axis=1).gt(0).all():
-        raise UserError(f"{path}: probabilities that are none; {remedy}")
+        raise UserError(f"{path}: values that are not probabilities; {remedy}")
     table = with_run_columns(table)
     versions: dict[str, Predictions] = {}
     for version, rows in table.groupby("shown"):

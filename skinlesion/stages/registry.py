@@ -1,4 +1,4 @@
-"""registry: published results of HAM10000, and whether their figures follow from their counts."""
+"""registry: published results on HAM10000, and whether their figures follow from their counts."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""retest: published predictions of HAM10000's images judged again; one page and its figures as JSON."""
+"""retest: a reanalysis of published predictions on HAM10000; one page and its figures as JSON."""
 
 import os
 from collections.abc import Sequence
@@ -59,7 +59,7 @@ def retest_files(
     ours: Sequence[Path] = (),
     logits: bool = False,
 ) -> Retest:
-    """Judge prediction files again; nothing is written.
+    """Reanalyse prediction files; nothing is written.
 
     Args:
         files: prediction files of one model each, or one folder of them; in a folder a class table and published

@@ -23,7 +23,7 @@ def resolve_device(name: str) -> torch.device:
         # With its index: a thread of this process starts on device 0, whatever device the process works on.
         return torch.device("cuda", torch.cuda.current_device())
     if name == "cuda":
-        raise UserError(f"train.device: cuda is asked for, but {reason}; take auto or cpu (--set device=cpu)")
+        raise UserError(f"train.device: cuda was requested, but {reason}; use auto or cpu (--set device=cpu)")
     return torch.device("cpu")
 
 

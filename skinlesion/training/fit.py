@@ -86,7 +86,7 @@ def fit(
     if now.best_epoch == 0 or (phase.select == "last" and now.best_epoch < phase.epochs):
         raise UserError(
             f"train.lr: the validation {settings.monitor} was never a number at lr {phase.lr:g}, or did not stay one; "
-            "take a lower one"
+            "use a lower one"
         )
     if world.writes and saved < now.epoch and settings.regime == "two_stage":
         save_checkpoint(checkpoint, loop.store(now), fingerprint)

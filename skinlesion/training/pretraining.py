@@ -130,7 +130,7 @@ def pretrain_backbone(
                 total += float(value.detach())
         row = {"epoch": epoch, "loss": total / len(batches)}
         if not math.isfinite(row["loss"]):
-            raise UserError(f"--lr {settings.lr:g}: the loss is not a number in epoch {epoch}; take a lower one")
+            raise UserError(f"--lr {settings.lr:g}: the loss is not a number in epoch {epoch}; use a lower one")
         now.epoch, now.history = epoch, [*now.history, row]
         now.model, now.optimizer = model.state_dict(), optimizer.state_dict()
         save_checkpoint(checkpoint, now, fingerprint)

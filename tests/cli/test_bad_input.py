@@ -71,7 +71,7 @@ def test_params_that_are_no_yaml_or_not_there(tmp_path, run):
 @pytest.mark.parametrize(
     ("args", "parts"),
     [
-        (["--experiment", "imgae"], ["imgae: no experiment", "did you mean image"]),
+        (["--experiment", "imgae"], ["imgae: not an experiment", "did you mean image"]),
         (["--backbone", "resnet5O"], ["train.backbone", "'resnet5O'", "resnet50"]),
         (["--backbone", "resnet50.made_up"], ["train.backbone", "made_up"]),
         (["--fusion", "sum"], ["train.fusion", "'sum'", "none, concat"]),

@@ -12,7 +12,7 @@ LONG = "x" * 5000
 
 REFUSED = [
     (["train", "--experiment", ""], "an argument is empty"),
-    (["train", "--experiment", LONG], "no experiment of params.yaml; valid: concat"),
+    (["train", "--experiment", LONG], "not an experiment in params.yaml; valid: concat"),
     (["train", "--experiment", "a\x1b[2J"], "a\\x1b[2J"),
     (["train", "--backbone", LONG], "train.backbone"),
     (["train", "--backbone", "a\x1b[31m"], "train.backbone"),

@@ -82,7 +82,7 @@ def test_every_question_is_asked_and_the_page_says_what_the_tables_say(controlle
     assert set(noise["rate"]) == {0.01, 0.05, 0.1}
     page = effect_page(Results.open(controlled / "params.yaml"))
     assert "SYNTHETIC DATA" in page
-    assert "Approximate are means over classes of which one has fewer than 15 lesions" in page
+    assert "Intervals are approximate for means over classes if one class has fewer than 15 lesions" in page
     assert [line[:2] for line in page.splitlines() if line[:1].isdigit()] == [f"{number}." for number in range(1, 7)]
     assert f"from {metrics['image']:.3f} to {metrics['concat']:.3f}" in page
     assert not re.search(r"\b(None|nan)\b", page)

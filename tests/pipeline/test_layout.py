@@ -109,16 +109,17 @@ def test_the_readmes_comparison_is_what_the_command_prints(capsys, monkeypatch):
 
 
 def test_the_readmes_shares_of_false_alarms_are_those_of_the_simulation():
-    """The last column: HAM10000's number of lesions, images of a lesion alike."""
+    """The last columns: HAM10000's number of lesions; of the noise of a lesion's images 0.6, and all, is shared."""
     table = (ROOT / "benchmarks/published_tests.md").read_text()
-    last = {
-        line.split("|")[1].strip(): line.split("|")[-2].strip() for line in table.splitlines() if line.startswith("|")
-    }
+    rows = [[cell.strip() for cell in line.split("|")] for line in table.splitlines() if line.startswith("|")]
+    assert [cell.partition(", ")[2] for cell in rows[0][-3:-1]] == ["ρ = 0.6", "ρ = 1"]
+    partly, last = ({row[1]: row[column] for row in rows} for column in (-3, -2))
     readme = " ".join((ROOT / "README.md").read_text().split())
     by_image, by_lesion = last["McNemar, by image"], last["McNemar, by lesion (here)"]
-    assert f"different in {by_image} of data sets at a level of 5%, by lesion in {by_lesion};" in readme
+    level = f"at a level of 5% ({partly['McNemar, by image']} at ρ = 0.6), and by lesion in {by_lesion};"
+    assert f"different in {by_image} of data sets {level}" in readme
     replicates = float(last["Mann–Whitney between 1,000 bootstrap replicates each"].rstrip("%"))
-    assert f"between bootstrap replicates, as some papers use them, in {replicates:.0f}%" in readme
+    assert f"between 1,000 bootstrap replicates, as some papers use them, do so in {replicates:.0f}%" in readme
 
 
 def _has_the_committed_figures(table, names):

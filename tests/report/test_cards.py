@@ -106,7 +106,7 @@ def test_an_export_replaces_its_own_folder_and_no_other(reported, run, tmp_path)
     (foreign / "thesis.txt").write_text("mine")
     outcome = run("export", "image", "--to", "hf", str(foreign), cwd=reported)
     assert outcome.code == 2
-    assert "is there already and not of this command" in outcome.err
+    assert "already exists and was not written by this command" in outcome.err
     (exported / "notes.txt").write_text("mine")
     assert run("export", "image", "--to", "hf", str(exported), cwd=reported).code == 2
     assert (exported / "notes.txt").read_text() == "mine"

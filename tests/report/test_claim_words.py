@@ -65,7 +65,7 @@ def test_a_claim_without_an_answer_says_why(params):
 
 
 def test_a_claim_that_no_project_makes_names_no_project(params):
-    sentence = claim_sentence(row(source="asked of p3: both at 1e-4"), params, read_projects())
+    sentence = claim_sentence(row(source="follow-up to p3: both at 1e-4"), params, read_projects())
     assert sentence.startswith("The claim “")
     assert "published" not in sentence
 
@@ -110,7 +110,7 @@ def test_projects_name_entries_that_there_are_and_differences_that_follow_from_t
     assert unit == "image"
     gains, _ = published_gain(projects["p3"], ["accuracy", "macro_auc"])
     assert gains == {"accuracy": pytest.approx(printed["p3_multimodal"] - printed["p3_image"], abs=1e-4)}
-    assert projects_named(["asked of p3", "p1: x", "p10"], projects) == ["p1", "p3"]
+    assert projects_named(["follow-up to p3", "p1: x", "p10"], projects) == ["p1", "p3"]
 
 
 @pytest.mark.parametrize(

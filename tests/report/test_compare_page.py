@@ -26,7 +26,7 @@ def row(**changed):
 def test_the_answer_is_a_sentence_in_points():
     assert answer(row(), 0.95) == (
         "No difference between y and x is shown: y − x is +4.8 points of balanced accuracy (−0.1 to +9.8, 95%); "
-        "y is not worse by the margin of 2 points."
+        "y is not inferior to x by the margin of 2 points or more."
     )
     negative = row(difference=-0.001, low_adjusted=-0.03, high_adjusted=0.028, margin=0.01, verdict="inconclusive")
     assert answer(negative, 0.95) == (
@@ -101,7 +101,7 @@ def test_the_page_is_complete_in_itself_and_holds_its_json(folder, run):  # noqa
 def test_no_other_file_is_written_over(folder, run):  # noqa: F811
     outcome = run("compare", "weak.csv", "strong.csv", "--html", "third.csv", cwd=folder)
     assert (outcome.code, outcome.out) == (2, "")
-    assert "third.csv is there already and not of this command" in outcome.err
+    assert "third.csv already exists and was not written by this command" in outcome.err
 
 
 def test_the_first_line_answers_and_cautions_stand_once(folder, run):  # noqa: F811

@@ -152,11 +152,11 @@ def test_cards_say_what_the_model_must_not_be_used_for(reported):
         "TRIPOD+AI",
         "Worst group",
         "Not a medical device",
-        "What metadata add",
+        "What metadata adds",
     ):
         assert words in text
     assert "{{" not in text
-    assert "What metadata add" not in (reported / "reports/cards/image.md").read_text()
+    assert "What metadata adds" not in (reported / "reports/cards/image.md").read_text()
     assert not (reported / "reports/cards/both.md").exists()
 
 
@@ -172,7 +172,7 @@ def test_figures_and_tables_are_written_beside_the_report(reported):
         "Where the models look",
         "Training",
         "Limits and licence",
-        "What metadata add",
+        "What metadata adds",
     ):
         assert words in page
 

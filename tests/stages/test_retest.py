@@ -213,7 +213,7 @@ def test_published_rows_without_predictions_are_named(archive, published, tmp_pa
         (lambda file: _scaled(file, 0.9), "do not sum to one at ISIC_0000002"),
         (lambda file: file.mask(file == file.iloc[7, 3]), "a score is missing or infinite at ISIC_0000009"),
         (lambda file: file.astype(object).mask(file == file.iloc[7, 3], "x"), "line 9: probability_class_1 is 'x'"),
-        (lambda file: file.assign(true_label=[9, *file["true_label"][1:]]), "labels that are no diagnosis: 9"),
+        (lambda file: file.assign(true_label=[9, *file["true_label"][1:]]), "labels that are not diagnoses: 9"),
     ],
 )  # fmt: skip
 def test_wrong_files_are_refused_in_one_line(archive, published, tmp_path, change, words):
@@ -288,7 +288,7 @@ def test_cells_of_published_tables(tmp_path):
         ("n", "macro_f1", 1.0, None, None),
     ]  # fmt: skip
     (tmp_path / "f.csv").write_text("Model,Accuracy\nm,good\n")
-    with pytest.raises(UserError, match="Accuracy of m is good, no figure"):
+    with pytest.raises(UserError, match="Accuracy of m is good, not a number"):
         read_figures(tmp_path / "f.csv")
 
 

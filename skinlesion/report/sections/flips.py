@@ -17,4 +17,4 @@ def flips(results: Results) -> Section:
         lambda row: f"{MINUS}{count(row['lost'])} +{count(row['gained'])}",
     )
     html = render("flips.html.j2", rows=rows, classes=CLASSES, csv=embedded_csv("flips", table))
-    return Section("What changes for people", html)
+    return Section("Answers that change between models", html)

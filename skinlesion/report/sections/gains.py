@@ -1,4 +1,4 @@
-"""What metadata add to image-only models: at home, in the split by image, and on external data."""
+"""What metadata adds to image-only models: at home, in the split by image, and on external data."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -25,7 +25,7 @@ def gains(results: Results) -> Section | None:
         lambda width: figures.gains(groups, title_of(stats.primary), stats.margins.get(stats.primary), width),
         f"Gain in {title_of(stats.primary)} from metadata, by the data that it is measured on",
     )
-    return Section("From image to image + metadata", render("gains.html.j2", drawn=drawn), {"gains": svg})
+    return Section("Gain from adding metadata", render("gains.html.j2", drawn=drawn), {"gains": svg})
 
 
 def _groups(results: Results) -> dict[str, list[dict[str, Any]]]:

@@ -1,4 +1,4 @@
-"""What metadata add to each multimodal experiment."""
+"""What metadata adds to each multimodal experiment."""
 
 from skinlesion.evaluation.registry import title_of
 from skinlesion.numbers import figure
@@ -24,4 +24,4 @@ def metadata(results: Results) -> Section | None:
         rows=rows,
         csv=embedded_csv("missing", results.metadata_table("missing")),
     )
-    return Section("What metadata add", html)
+    return Section("What metadata adds", html)

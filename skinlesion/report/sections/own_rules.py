@@ -34,4 +34,4 @@ def own_rules(results: Results) -> Section:
     judged = compared[compared["verdict"] != ""]
     pairs = judged.assign(metric=judged["metric"].map(title_of)).to_dict("records")
     html = render("own_rules.html.j2", header=header, rows=rows, pairs=pairs)
-    return Section("Each system at its own best", html)
+    return Section("Systems with their own decision rules", html)

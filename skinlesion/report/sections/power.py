@@ -19,4 +19,4 @@ def power(results: Results) -> Section:
         csv=embedded_csv("detectable", table),
         lesions=dict(zip(table["dx"], table["lesions"], strict=True)),
     )
-    return Section("What this test set can show", html)
+    return Section("Smallest detectable gain per class", html)

@@ -27,7 +27,8 @@ def published(results: Results) -> Section | None:
         UserError: an entry that is named is not in the registry.
     """
     rows = [_row(place, system, results) for place, system in enumerate(results.params.published)]
-    return Section("Published, reproduced, honest", render("published.html.j2", rows=rows)) if rows else None
+    title = "Published systems: as reported, reproduced, and split by lesion"
+    return Section(title, render("published.html.j2", rows=rows)) if rows else None
 
 
 def _row(place: int, system: PublishedParams, results: Results) -> dict[str, Any]:
