@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 from skinlesion.code_version import stage_versions
+from skinlesion.errors import UserError
 from skinlesion.files import write_json, write_text
 from skinlesion.params import DataParams, Params
 from skinlesion.results.names import CODE_NAME
@@ -17,11 +18,15 @@ def code(params: Params, workspace: Workspace) -> dict[str, str]:
     DVC refuses a dependency that does not exist, and stages depend on some folders even where they are empty (no
     external data set, no ensemble, a phantom that reads nothing, an archive still to be fetched): those are made, and
     a list of known pairs without any.
+
+    Raises:
+        UserError: a folder of images is not there, and nothing fetches it.
     """
-    versions = stage_versions()
-    write_json(workspace.root / CODE_NAME, versions)
     # Not Path.resolve, which Python 3.11 and 3.12 end with RuntimeError at a link that leads to itself.
     root = Path(os.path.realpath(workspace.root))
+    _check_sources(params, root)
+    versions = stage_versions()
+    write_json(workspace.root / CODE_NAME, versions)
     may_be_empty = [data for data in (params.data, *params.external) if data.source == "phantom" or _fetches(data)]
     sources = [Path(os.path.realpath(root / data.path)) for data in may_be_empty]
     folders = [root / "data" / "external", workspace.reports / "ensembles"]
@@ -32,6 +37,18 @@ def code(params: Params, workspace: Workspace) -> dict[str, str]:
     if not workspace.known_pairs.exists():
         write_text(workspace.known_pairs, ",".join(PAIR_COLUMNS) + "\n")
     return versions
+
+
+def _check_sources(params: Params, root: Path) -> None:
+    """Check that the images of every data set are there, before DVC says that a dependency is missing."""
+    remedies = [("data.path", params.data, "put the images there, or link the folder that holds them")]
+    remedies += [
+        (f"external.{place}.path", data, f"put the images of {data.name} there, or leave it out of external")
+        for place, data in enumerate(params.external)
+    ]
+    for field, data, remedy in remedies:
+        if data.source != "phantom" and not _fetches(data) and not os.path.lexists(root / data.path):
+            raise UserError(f"{field}: {data.path}: no such folder; {remedy}")
 
 
 def _fetches(data: DataParams) -> bool:

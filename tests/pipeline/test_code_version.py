@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from skinlesion.code_version import NOT_COMPUTING, PACKAGE, canonical, closure, code_version, stage_versions
 from tests.conftest import ROOT
@@ -207,7 +208,7 @@ def test_an_installed_package_writes_code_json_where_only_params_lie(package, tm
     """No repository and no tests around it; no torch and no pandas before every `dvc repro`."""
     project = tmp_path / "project"
     project.mkdir()
-    shutil.copy(ROOT / "examples/offline/params.yaml", project)
+    shutil.copy(ROOT / "examples/fine_tuned/params.yaml", project)
     script = (
         "import sys; sys.argv = ['skinlesion', 'code']; from skinlesion import cli, code_version\n"
         "try: cli.main()\n"
@@ -223,3 +224,24 @@ def test_an_installed_package_writes_code_json_where_only_params_lie(package, tm
     files = {path.relative_to(project).as_posix() for path in project.rglob("*") if path.is_file()}
     expected = {"code.json", "data/external/.gitkeep", "data/known_pairs.csv", "reports/ensembles/.gitkeep"}
     assert files == {"params.yaml", *expected}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"external": [{"name": "elsewhere", "source": "isic_challenge", "path": "absent"}]},
+            "external.0.path: absent",
+        ),
+        ({"data": {"source": "folder", "path": "absent"}}, "data.path: absent"),
+    ],
+)
+def test_images_that_are_not_there_are_named_before_dvc_misses_them(tmp_path, run, changes, message):
+    params = yaml.safe_load((ROOT / "examples/fine_tuned/params.yaml").read_text())
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(params | changes))
+    outcome = run("code", cwd=tmp_path)
+    assert outcome.code == 2
+    assert f"{message}: no such folder; " in outcome.err
+    assert not (tmp_path / "code.json").exists()
+    (tmp_path / "absent").mkdir()
+    assert run("code", cwd=tmp_path).code == 0
