@@ -5,7 +5,11 @@ from pathlib import Path
 
 from skinlesion.atomic import replacing
 from skinlesion.errors import UserError
+from skinlesion.evaluation.decision_rules import OBJECTIVES
+from skinlesion.evaluation.figure_names import at_own_rule_name
+from skinlesion.evaluation.registry import title_of
 from skinlesion.files import write_csv, write_text
+from skinlesion.numbers import figure
 from skinlesion.params import Params
 from skinlesion.reading import read_text
 from skinlesion.report.effect_page import effect_answer, effect_page
@@ -56,9 +60,15 @@ def report(params: Params, workspace: Workspace) -> Path:
 
 
 def _headline(results: Results) -> str:
-    """Return what a README shows: the answer of `effect` in two sentences, and a few systems' figures."""
+    """Return what a README shows: the answer of `effect` in two sentences, and a few systems' figures, at their own
+    decision rules as well.
+    """
     systems = [results.system(name) for name in results.params.report.headline or results.shown]
-    table = markdown(results_table(systems), describe(systems, results.prepared))
+    at_own_rules = {
+        title_of(name): [figure(results.assessment(system.name), name) for system in systems]
+        for name in map(at_own_rule_name, OBJECTIVES)
+    }
+    table = markdown(results_table(systems).assign(**at_own_rules), describe(systems, results.prepared))
     sentences = effect_answer(results)[:2]
     return "\n\n".join([*sentences, table])
 

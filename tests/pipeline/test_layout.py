@@ -1,5 +1,6 @@
 """The repository keeps its own rules: stage dependencies, parameters spelled out, a README that recomputes."""
 
+import json
 import re
 
 import pytest
@@ -7,6 +8,7 @@ import yaml
 from ruamel.yaml import YAML
 
 from skinlesion.code_version import PACKAGE
+from skinlesion.numbers import figure
 from skinlesion.params import (
     AugmentParams,
     ClaimParams,
@@ -82,16 +84,24 @@ def test_constraints_hold_names_and_versions_only():
     assert all(re.fullmatch(r"[A-Za-z0-9_.-]+==[A-Za-z0-9_.+!-]+", line) for line in lines if not line.startswith("#"))
 
 
-def test_the_readmes_table_is_the_one_the_report_stage_writes():
+@pytest.mark.parametrize(
+    ("example", "page", "whole"),
+    [("offline", "README.md", "docs/RESULTS.md"), ("fine_tuned", "examples/fine_tuned/README.md", None)],
+)
+def test_a_pages_table_is_the_one_the_report_stage_writes(example, page, whole):
     """Every figure in the README comes from committed results; this recomputes the numbers of its table."""
-
-    params = load_params(ROOT / "examples/offline/params.yaml")
-    results = Results(params, Workspace(ROOT / "examples/offline"))
-    readme = (ROOT / "README.md").read_text()
-    shown = readme.partition("<!-- results:begin -->")[2].partition("<!-- results:end -->")[0]
-    whole = (ROOT / "docs/RESULTS.md").read_text()
-    for table, names in ((shown, params.report.headline), (whole, results.shown)):
-        _has_the_committed_figures(table, names)
+    params, workspace = load_params(ROOT / f"examples/{example}/params.yaml"), Workspace(ROOT / f"examples/{example}")
+    text = (ROOT / page).read_text()
+    table = text.partition("<!-- results:begin -->")[2].partition("<!-- results:end -->")[0]
+    rows = _rows_with_committed_figures(table, params, workspace)
+    assert list(rows) == params.report.headline
+    for name, line in rows.items():
+        assessment = json.loads((workspace.assessment(name) / "assessment.json").read_text())
+        assert f"| {figure(assessment, 'balanced_accuracy_at_own_rule')} |" in line
+        assert line.endswith(f"| {figure(assessment, 'macro_f1_at_own_rule')} |")
+    if whole:
+        rows = _rows_with_committed_figures((ROOT / whole).read_text(), params, workspace)
+        assert list(rows) == Results(params, workspace).shown
 
 
 def test_the_readmes_comparison_is_what_the_command_prints(capsys, monkeypatch):
@@ -122,15 +132,11 @@ def test_the_readmes_shares_of_false_alarms_are_those_of_the_simulation():
     assert f"between 1,000 bootstrap replicates, as some papers use them, do so in {replicates:.0f}%" in readme
 
 
-def _has_the_committed_figures(table, names):
-    import json
-
+def _rows_with_committed_figures(table, params, workspace):
+    """Return the rows of a table by experiment, after a check that they hold the figures of metrics.json."""
     rows = {line.split("|")[1].strip(" `"): line for line in table.splitlines() if line.startswith("| `")}
-    params = load_params(ROOT / "examples/offline/params.yaml")
-    assert list(rows) == names
     for name, line in rows.items():
-        folder = Workspace(ROOT / "examples/offline").system(params, name)
-        metrics = json.loads((folder / "metrics.json").read_text())
+        metrics = json.loads((workspace.system(params, name) / "metrics.json").read_text())
         for metric in ("balanced_accuracy", "macro_f1", "macro_auc", "sensitivity_mel", "accuracy"):
-            low, high = metrics[f"{metric}_low"], metrics[f"{metric}_high"]
-            assert f"{metrics[metric]:.3f} ({low:.3f} to {high:.3f})" in line
+            assert f"| {figure(metrics, metric)} |" in line
+    return rows
