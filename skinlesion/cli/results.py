@@ -75,10 +75,13 @@ def explain(
     console.show_figures_of(stage.explain_best(loaded, workspace), workspace.reports / "explanations")
 
 
-@command(PIPELINE, "skinlesion report", "skinlesion report --readme README.md")
+@command(PIPELINE, "skinlesion report --readme README.md", "skinlesion report --public docs/report.html")
 def report(
     readme: Annotated[
         Path | None, typer.Option(help="Also write the results table between this file's markers.")
+    ] = None,
+    public: Annotated[
+        Path | None, typer.Option(help="Also write the page without photographs here, to publish it.")
     ] = None,
     params: ParamsOption = Path("params.yaml"),
 ) -> None:
@@ -88,7 +91,7 @@ def report(
     loaded, workspace = load(params)
     if readme is not None:
         stage.check_readme(readme)
-    page = stage.report(loaded, workspace)
+    page = stage.report(loaded, workspace, public)
     if readme is not None:
         stage.write_readme_table(workspace, readme)
     print(f"open {page}")

@@ -10,6 +10,7 @@ from skinlesion.evaluation.figure_names import at_own_rule_name
 from skinlesion.evaluation.registry import title_of
 from skinlesion.files import write_csv, write_text
 from skinlesion.numbers import figure
+from skinlesion.outputs import check_outputs, first_bytes
 from skinlesion.params import Params
 from skinlesion.reading import read_text
 from skinlesion.report.effect_page import effect_answer, effect_page
@@ -21,22 +22,39 @@ from skinlesion.results.names import EFFECT_PAGE_NAME, HEADLINE_NAME, REPORT_PAG
 from skinlesion.results.reader import Results
 from skinlesion.results.workspace import Workspace
 
+#: What a page of this command begins with.
+_MARK = b'content="skinlesion report"'
+_MOST_HEAD = 4096  # bytes before it at most
+
 BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
 
 
-def report(params: Params, workspace: Workspace) -> Path:
+class _WithoutPhotographs(Results):
+    """What the stages wrote but photographs, whose licence may forbid to publish them."""
+
+    def map_pictures(self, name: str, kind: str) -> list[Path]:
+        return []
+
+
+def report(params: Params, workspace: Workspace, public: Path | None = None) -> Path:
     """Write report.html, subgroups.html, cards/, figures/, results.{md,csv,tex}, headline.md and effect/metadata.md.
+
+    Args:
+        public: where the page without photographs is written as well.
 
     Returns:
         The path of report.html.
 
     Raises:
-        UserError: a file of an earlier stage is missing.
+        UserError: a file of an earlier stage is missing, or something else lies at `public`.
     """
+    if public is not None:
+        check_outputs([public], "--public", lambda path: _MARK in first_bytes(path, _MOST_HEAD))
     results = Results(params, workspace)
     out = workspace.reports
     systems = results.systems()  # first: where nothing was evaluated, that is what to say
     page, subgroups = report_page(results), subgroup_page(results)
+    without = None if public is None else report_page(_WithoutPhotographs(params, workspace))
     cards = {name: model_card(results, name) for name in params.experiments}
     table, described = results_table(systems), describe(systems, results.prepared)
     effect = effect_page(results)
@@ -56,6 +74,8 @@ def report(params: Params, workspace: Workspace) -> Path:
     write_text(workspace.effect / EFFECT_PAGE_NAME, effect)
     write_text(out / SUBGROUP_PAGE_NAME, subgroups)
     write_text(out / REPORT_PAGE_NAME, page.html)
+    if public is not None and without is not None:
+        write_text(public, without.html)
     return out / REPORT_PAGE_NAME
 
 

@@ -51,6 +51,8 @@ WRITE = {
     "out of retest": "retest predictions.csv --out {}",
     "out of fetch": "fetch ham10000 --out {}",
     "cam of predict": "predict photo.png --cam {}",
+    "public of report": "report --public {}",
+    "page of compare": "compare predictions.csv other.csv --html {}",
 }
 
 #: What stands in the place of a file to be read.

@@ -3,6 +3,7 @@
 import base64
 import io
 import re
+import shutil
 import xml.etree.ElementTree as ElementTree
 from html.parser import HTMLParser
 
@@ -90,3 +91,22 @@ def test_figures_follow_the_page_s_colours_and_their_files_have_their_own(report
         text = path.read_text()
         assert "var(--" not in text
         ElementTree.fromstring(text)
+
+
+def test_the_public_page_has_everything_but_photographs(reported, run, tmp_path):
+    folder = tmp_path / "workspace"
+    shutil.copytree(reported, folder)
+    for _ in range(2):  # its own page is replaced
+        outcome = run("report", "--public", "public.html", cwd=folder)
+        assert outcome.code == 0, outcome.err
+    own, public = parsed(folder / "reports/report.html"), parsed(folder / "public.html")
+    pictures = [target for _, _, target in own.links if target.startswith("data:image/")]
+    assert pictures
+    assert not [target for _, _, target in public.links if target.startswith("data:image/")]
+    assert (public.ids, public.svgs) == (own.ids, own.svgs)
+    text = (folder / "public.html").read_text()
+    assert "Where the models look" in text
+    assert "Left: the photograph" not in text
+    (folder / "thesis.html").write_text("mine")
+    assert "was not written by this command" in run("report", "--public", "thesis.html", cwd=folder).err
+    assert (folder / "thesis.html").read_text() == "mine"
