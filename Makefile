@@ -79,10 +79,8 @@ $(DOCS_STAMP): $(STAMP)
 # installed wheel, the pages of the phantom, and the documentation.
 BROWSER_STAMP := .venv/.browser
 .PHONY: pages
-pages: $(BROWSER_STAMP) demo
-	@test -f build/wheel/page.html || $(MAKE) wheel
-	@test -f build/site/index.html || $(MAKE) docs
-	@$(BIN)/python tests/browser.py build/wheel/page.html examples/phantom/reports/*.html examples/retest/retest.html build/site
+pages: $(BROWSER_STAMP) wheel demo docs
+	@$(BIN)/python tests/browser.py build/wheel/page.html examples/phantom/reports/*.html examples/retest/retest.html docs/fine_tuned/report.html build/site
 
 $(BROWSER_STAMP): $(STAMP)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[browser]'

@@ -10,6 +10,7 @@ from typing import Any
 _MOST_SHOWN = 80  # characters of a value that somebody gave
 _MOST_CHOICES = 12
 _MOST_FILES = 5000  # of a folder, compared with a name
+_LIKE = 0.85  # similarity of a misspelt file name; those of one stage's files are less alike
 _LONGEST_MESSAGE = 300 - len("error: ")
 _LONGEST_LIST = 2000  # a screen
 
@@ -44,7 +45,7 @@ def nearby(path: Path) -> str:
         names = sorted(os.listdir(path.parent))[:_MOST_FILES]
     except (OSError, ValueError):
         return ""
-    near = difflib.get_close_matches(path.name, names, n=1)
+    near = difflib.get_close_matches(path.name, names, n=1, cutoff=_LIKE)
     return f"did you mean {shorten(printable(near[0]))}? " if near else ""
 
 

@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import traceback
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -142,7 +143,11 @@ def main(arguments: list[str]) -> int:
     profile = QWebEngineProfile()
     failures = 0
     if arguments[1:] == ["--self-test"]:
-        return _self_test(profile)
+        try:
+            return _self_test(profile)
+        except Exception:
+            traceback.print_exc(file=sys.stdout)
+            return _WRONG
     for argument in arguments[1:]:
         given = Path(argument)
         with tempfile.TemporaryDirectory() as name:

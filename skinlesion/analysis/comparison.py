@@ -178,8 +178,10 @@ def _test_rows(
         {**accuracy, "p": clustered_mcnemar(correct[0], correct[1], units).pvalue, "method": MCNEMAR_METHODS[name]}
         for name, units in clusterings.items()
     ]
+    if not plan.permutations or len(models[0].layers) != len(models[1].layers):
+        return rows
     shares = [_value(labels, model.probabilities, plan.primary, schema) for model in models]
-    if plan.permutations and len(models[0].layers) == len(models[1].layers) and not np.isnan(shares).any():
+    if not np.isnan(shares).any():
         test = permutation_test(
             labels, models[0].probabilities, models[1].probabilities, lesions, [plan.primary], schema,
             permutations=plan.permutations, seed=plan.seed,

@@ -46,7 +46,7 @@ class Retest:
 
     Attributes:
         certificate: which images these are, and what they share with other images of the archive.
-        models: `model` and METRICS with `_low` and `_high`, calibration figures.
+        models: `model`, METRICS and the primary metric with `_low` and `_high`, calibration figures.
         figures: each published figure with `recomputed` and `equal`; where it differs, the mean over bootstrap
             replicates of the images, and whether it is that mean within Monte Carlo error.
         pairs: of every two models, by metric, with the difference and its interval, p adjusted by Holm, the verdict,
@@ -136,7 +136,7 @@ def retest(
     figures = _recomputed(published, values, models)
     return Retest(
         certificate=certificate,
-        models=pd.DataFrame([_model_row(name, metrics) for name, metrics in values.items()]),
+        models=pd.DataFrame([_model_row(name, metrics, plan.primary) for name, metrics in values.items()]),
         figures=figures,
         pairs=_pairs(report, published, plan) if report else pd.DataFrame(),
         groups=_group_table(models, archive, evaluate.confidence),
@@ -193,9 +193,9 @@ def matching_model(published: str, models: Sequence[str]) -> str | None:
     return next((name for name in models if name.startswith(f"{published}_")), None)
 
 
-def _model_row(name: str, values: Mapping[str, float]) -> dict[str, Any]:
+def _model_row(name: str, values: Mapping[str, float], primary: str) -> dict[str, Any]:
     row: dict[str, Any] = {"model": name}
-    for metric in METRICS:
+    for metric in dict.fromkeys([*METRICS, primary]):
         row |= {f"{metric}{part}": values.get(f"{metric}{part}", float("nan")) for part in ("", "_low", "_high")}
     return row | {metric: values.get(metric, float("nan")) for metric in _CALIBRATION}
 

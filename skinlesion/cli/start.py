@@ -12,7 +12,7 @@ from skinlesion.cli.app import START, command
 def init(
     folder: Annotated[Path, typer.Argument(help="The new workspace; created if it does not exist.")],
     example: Annotated[
-        str, typer.Option(help="phantom (drawn images), offline (HAM10000, no GPU) or ham10000 (HAM10000, CUDA).")
+        str, typer.Option(help="phantom (synthetic images), offline (HAM10000, no GPU) or ham10000 (HAM10000, CUDA).")
     ] = "phantom",
     git: Annotated[bool, typer.Option("--git", help="Also `git init` and `dvc init`.")] = False,
     dvc: Annotated[bool, typer.Option("--dvc", help="Also `dvc init`.")] = False,
@@ -31,7 +31,7 @@ def init(
 def demo(
     folder: Annotated[Path, typer.Argument(help="An empty folder, or a workspace.")] = Path("skinlesion-demo"),
 ) -> None:
-    """Run the whole pipeline on drawn images in an empty folder: minutes, no download."""
+    """Run the whole pipeline on synthetic images in an empty folder: minutes, no download."""
     from skinlesion import console
     from skinlesion.stages import demo as stage
 

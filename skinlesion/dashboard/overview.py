@@ -68,7 +68,10 @@ def _leader_board(results: Results) -> None:
     missing = len(results.shown) - len(names)
     text = f"The {count(len(shown))} best of {count(len(ranked), 'system')} by {title_of(primary)} on test images"
     if kind is not None:
-        text += "; those split by image stand last: other images of tested lesions were trained on, which flatters"
+        text += (
+            "; those split by image stand last: other images of tested lesions were trained on, which inflates their "
+            "figures"
+        )
     st.caption(f"{text}; {count(missing, 'system')} not evaluated yet." if missing else f"{text}.")
     show_table(
         pd.DataFrame(

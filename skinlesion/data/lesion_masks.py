@@ -17,7 +17,7 @@ class LesionMasks:
     """The masks `<image_id>_segmentation` below a folder or in its archives."""
 
     def __init__(self, archive: Path, square: str) -> None:
-        """Index a folder; `square` is how the experiment makes frames square: crop, squash or pad."""
+        """Index a folder; `square` is how the experiment makes frames square, as in `frames.to_square`."""
         self._files = ImageIndex(archive, _image_id, lambda path: "segmentation" in path.name.lower())
         self._square = square
 

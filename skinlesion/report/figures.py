@@ -28,11 +28,11 @@ def leader_board(groups: Mapping[str, Sequence[SystemResult]], metric: str, titl
     """
     rows = []
     for heading, systems in groups.items():
-        ordered = sorted(systems, key=lambda system: -system.metrics[metric])
+        ordered = sorted(systems, key=lambda system: -system.metrics.get(metric, -np.inf))
         for place, system in enumerate(ordered):
             low, high = (system.metrics.get(f"{metric}_{end}", np.nan) for end in ("low", "high"))
             honest = system.description["protocol"] == "lesion"
-            value = system.metrics[metric]
+            value = system.metrics.get(metric, np.nan)
             rows.append(
                 Row(
                     system.name, value, low, high, interval(value, low, high), colour=BLUE if honest else GREY,

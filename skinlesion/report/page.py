@@ -16,8 +16,8 @@ class Page:
     figures: dict[str, str]
 
 
-def report_page(results: Results) -> Page:
-    """Return the report.
+def report_page(results: Results, *, public: bool = False) -> Page:
+    """Return the report; `public` marks the one without photographs.
 
     Raises:
         UserError: a file of an earlier stage is missing.
@@ -25,6 +25,7 @@ def report_page(results: Results) -> Page:
     page_sections = [section for make in sections.SECTIONS if (section := make(results)) is not None]
     html = render(
         "page.html.j2",
+        public=public,
         title=results.params.report.title,
         synthetic=results.synthetic,
         margins={title_of(name): margin for name, margin in results.params.stats.margins.items()},

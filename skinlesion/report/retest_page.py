@@ -33,7 +33,7 @@ def retest_pages(result: Retest, plan: Plan, confidence: float) -> dict[str, str
         "certificate": result.certificate,
         "class_names": CLASS_NAMES,
         "confidence": confidence,
-        "metrics": {name: title_of(name) for name in METRICS},
+        "metrics": {name: title_of(name) for name in dict.fromkeys([*METRICS, plan.primary])},
         "models": models.to_dict("records"),
         "title": title_of(plan.primary),
         "forest": forest,

@@ -74,10 +74,10 @@ def audit(params: Params, workspace: Workspace) -> dict[str, Any]:
 
 def auditor(params: Params) -> TrainParams:
     """Return the settings under which features are computed: those of `train`, image alone and frozen."""
-    named = {"backbone": params.audit.backbone, "weights": params.audit.weights}
-    plain = {"fusion": "none", "regime": "frozen", "augment": "none", "views": 1, "protocol": "lesion"}
-    plain |= {"records": "own", "injected": None, "tune": {}}
-    return params.resolve(plain | {name: value for name, value in named.items() if value is not None}, "audit")
+    chosen = {"backbone": params.audit.backbone, "weights": params.audit.weights}
+    plain = {"fusion": "none", "regime": "frozen", "protocol": "lesion", "records": "own", "injected": None}
+    # A copy: settings of training that frozen features do not have, such as resolutions, need not fit them.
+    return params.train.model_copy(update=plain | {name: value for name, value in chosen.items() if value is not None})
 
 
 def _audited(inputs: Inputs, whitening: Whitening | None = None) -> AuditedImages:

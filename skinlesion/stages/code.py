@@ -24,7 +24,7 @@ def code(params: Params, workspace: Workspace) -> dict[str, str]:
     """
     # Not Path.resolve, which Python 3.11 and 3.12 end with RuntimeError at a link that leads to itself.
     root = Path(os.path.realpath(workspace.root))
-    _check_sources(params, root)
+    _check_sources(params, workspace, root)
     versions = stage_versions()
     write_json(workspace.root / CODE_NAME, versions)
     may_be_empty = [data for data in (params.data, *params.external) if data.source == "phantom" or _fetches(data)]
@@ -39,15 +39,24 @@ def code(params: Params, workspace: Workspace) -> dict[str, str]:
     return versions
 
 
-def _check_sources(params: Params, root: Path) -> None:
-    """Check that the images of every data set are there, before DVC says that a dependency is missing."""
-    remedies = [("data.path", params.data, "put the images there, or link the folder that holds them")]
-    remedies += [
-        (f"external.{place}.path", data, f"put the images of {data.name} there, or leave it out of external")
-        for place, data in enumerate(params.external)
+def _check_sources(params: Params, workspace: Workspace, root: Path) -> None:
+    """Check that the images of every data set are there, before DVC says that a dependency is missing.
+
+    What is prepared, such as by `dvc pull`, needs no images.
+    """
+    sources = [
+        ("data.path", params.data, workspace.prepared, "put the images there, or link the folder that holds them")
     ]
-    for field, data, remedy in remedies:
-        if data.source != "phantom" and not _fetches(data) and not os.path.lexists(root / data.path):
+    sources += [
+        (
+            f"external.{place}.path", data, workspace.outside(data.name).prepared,
+            f"put the images of {data.name} there, or leave it out of external",
+        )
+        for place, data in enumerate(params.external)
+    ]  # fmt: skip
+    for field, data, prepared, remedy in sources:
+        needed = data.source != "phantom" and not _fetches(data) and not prepared.exists()
+        if needed and not os.path.lexists(root / data.path):
             raise UserError(f"{field}: {data.path}: no such folder; {remedy}")
 
 

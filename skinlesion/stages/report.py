@@ -22,8 +22,8 @@ from skinlesion.results.names import EFFECT_PAGE_NAME, HEADLINE_NAME, REPORT_PAG
 from skinlesion.results.reader import Results
 from skinlesion.results.workspace import Workspace
 
-#: What a page of this command begins with.
-_MARK = b'content="skinlesion report"'
+#: What a page without photographs begins with; no other file is written over.
+_MARK = b'content="skinlesion report --public"'
 _MOST_HEAD = 4096  # bytes before it at most
 
 BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
@@ -54,7 +54,7 @@ def report(params: Params, workspace: Workspace, public: Path | None = None) -> 
     out = workspace.reports
     systems = results.systems()  # first: where nothing was evaluated, that is what to say
     page, subgroups = report_page(results), subgroup_page(results)
-    without = None if public is None else report_page(_WithoutPhotographs(params, workspace))
+    without = None if public is None else report_page(_WithoutPhotographs(params, workspace), public=True)
     cards = {name: model_card(results, name) for name in params.experiments}
     table, described = results_table(systems), describe(systems, results.prepared)
     effect = effect_page(results)

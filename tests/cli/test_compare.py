@@ -120,6 +120,7 @@ def test_a_test_set_without_a_class_is_compared_as_far_as_it_goes(folder, run):
         (["weak.csv", "weak.csv"], ["given twice"]),
         (["weak.csv", "absent.csv"], ["absent.csv", "no such file"]),
         (["weak.csv", "strong.cvs"], ["strong.cvs: no such file; did you mean strong.csv?"]),
+        (["weak.csv", "other.csv"], ["other.csv: no such file; give a"]),  # not like any
         (["weak.csv", "short.csv"], ["weak and short", "different images", "2 only in weak: I0000, I0001"]),
         (["weak.csv", "relabelled.csv"], ["different diagnoses", "I0003"]),
         (["weak.csv", "strong.csv", "--metric", "balanced_acuracy"], ["--metric", "did you mean balanced_accuracy"]),

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from skinlesion.data.augment import PRESETS, augment, draw
+from skinlesion.data.augment import PRESETS, Augmentation, augment, draw
 from skinlesion.experiment.inputs import Inputs
 from skinlesion.experiment.trained_run import TrainedRun
 from skinlesion.experiment.training_runs import train_experiment
@@ -18,6 +18,10 @@ from skinlesion.training.runs import Run
 from tests.cuda.conftest import PLANNED, SMALL
 
 ON_BOTH = [pytest.param(False, id="pretended"), pytest.param(True, id="real", marks=pytest.mark.gpu)]
+#: What p1i and p2 change, beside flips.
+AS_PUBLISHED = Augmentation(
+    rotation=108, scale=(0.83, 1.25), scale_by_axis=True, brightness_shift=0.2, contrast=0.2, contrast_by_channel=True
+)
 FILM = TrainParams(**(SMALL | PLANNED | {"fusion": "film"}))
 
 
@@ -27,11 +31,11 @@ def train(folder, settings, name):
 
 
 @pytest.mark.parametrize("real", ON_BOTH)
-@pytest.mark.parametrize("preset", ["flips", "dermoscopy"])
-def test_augmentation_is_the_cpus(preset, real, machine):
+@pytest.mark.parametrize("augmentation", [PRESETS["flips"], PRESETS["dermoscopy"], AS_PUBLISHED])
+def test_augmentation_is_the_cpus(augmentation, real, machine):
     generator = torch.Generator().manual_seed(0)
     pixels = torch.randint(0, 256, (8, 3, 32, 32), generator=generator).float()
-    drawn = draw(PRESETS[preset], 8, generator)
+    drawn = draw(augmentation, 8, generator)
     augmented = augment(pixels.to("cuda"), drawn).cpu()
     assert (augmented - augment(pixels, drawn)).abs().max() < 0.01  # grey levels
 

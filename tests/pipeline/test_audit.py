@@ -7,7 +7,9 @@ import pandas as pd
 import pytest
 
 from skinlesion.data.store import hash_images
-from tests.conftest import small_params, write_params
+from skinlesion.params import Params
+from skinlesion.stages.audit import auditor
+from tests.conftest import TINY, small_params, write_params
 
 
 def _change_files(folder, rows, **columns):
@@ -119,3 +121,19 @@ def _write_images(prepared, replaced):
     described = json.loads((prepared / "prepared.json").read_text())
     described["images_sha256"] = hash_images(path)
     (prepared / "prepared.json").write_text(json.dumps(described))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"regime": "full", "resolutions": [32, 64], "augment": "dermoscopy"},
+        {"age": "binned", "metadata": "embedding", "fusion": "concat", "image_hidden": [8]},
+        {"fusion": "metadata_only", "records": "permuted"},
+    ],
+)
+def test_any_settings_of_training_can_be_audited(changes):
+    """A default of every experiment, such as fine-tuning at several resolutions, is none of frozen features."""
+    train = {"backbone": TINY, "weights": "none"} | changes
+    settings = auditor(Params.model_validate({"train": train, "audit": {"weights": "imagenet"}}))
+    assert (settings.fusion, settings.regime, settings.records) == ("none", "frozen", "own")
+    assert (settings.backbone, settings.weights) == (TINY, "imagenet")

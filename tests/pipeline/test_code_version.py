@@ -243,5 +243,8 @@ def test_images_that_are_not_there_are_named_before_dvc_misses_them(tmp_path, ru
     assert outcome.code == 2
     assert f"{message}: no such folder; " in outcome.err
     assert not (tmp_path / "code.json").exists()
-    (tmp_path / "absent").mkdir()
-    assert run("code", cwd=tmp_path).code == 0
+    prepared = "data/external/elsewhere" if "external" in changes else "data/prepared"
+    for name in ("absent", prepared):  # the images, or what was made of them elsewhere
+        (tmp_path / name).mkdir(parents=True)
+        assert run("code", cwd=tmp_path).code == 0
+        (tmp_path / name).rmdir()

@@ -110,3 +110,4 @@ def test_the_public_page_has_everything_but_photographs(reported, run, tmp_path)
     (folder / "thesis.html").write_text("mine")
     assert "was not written by this command" in run("report", "--public", "thesis.html", cwd=folder).err
     assert (folder / "thesis.html").read_text() == "mine"
+    assert "was not written by this command" in run("report", "--public", "reports/report.html", cwd=folder).err

@@ -118,6 +118,15 @@ def test_a_folder_is_judged_again(archive, published, tmp_path):
     assert run(folder, "--archive", archive[0], "--out", out).exit_code == 0  # its own page is written over
 
 
+def test_models_are_compared_by_a_metric_of_one_class(archive, published, tmp_path):
+    out = tmp_path / "out"
+    result = run(published[0], "--archive", archive[0], "--out", out, "--metric", "auc_bcc")
+    assert result.exit_code == 0, result.output
+    summary = json.loads((out / "retest.json").read_text())
+    assert all(0.5 < row["auc_bcc_low"] < row["auc_bcc"] < 1 for row in summary["models"])
+    assert "basal cell carcinoma AUC" in (out / "retest.html").read_text()
+
+
 def test_a_mean_of_bootstrap_replicates_is_told_from_the_figure_of_the_data(archive, published, tmp_path):
     folder, tested = published
     values = softmax(scores(tested, 2.5, 0), axis=1)

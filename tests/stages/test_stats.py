@@ -59,6 +59,6 @@ def test_claims_on_classes_that_external_data_lack_are_left_out_there():
     predictions = {name: simulated(seeds=2, strength=strength) for name, strength in (("a", 1.0), ("b", 1.5))}
     kept_ids = predictions["a"].image_ids[predictions["a"].labels != 3]  # no dermatofibroma
     members = {name: restrict_images(model_predictions, kept_ids) for name, model_predictions in predictions.items()}
-    plan = Plan(("macro_f1",), "macro_f1", further={("b", "a"): ("f1_df", "f1_nv")})
+    plan = Plan(("macro_f1", "sensitivity_df"), "sensitivity_df", further={("b", "a"): ("f1_df", "f1_nv")})
     table = compare_external(members, [("a", "b")], plan)
     assert set(table["metric"]) == {"macro_f1", "f1_nv"}

@@ -58,7 +58,7 @@ def _at_home(results: Results, a: str, b: str) -> dict[str, Any]:
     if row is not None:
         return row
     primary, nan = results.params.stats.primary, float("nan")
-    difference = results.metrics(b)[primary] - results.metrics(a)[primary]
+    difference = results.metrics(b).get(primary, nan) - results.metrics(a).get(primary, nan)
     return {
         "a": a, "b": b, "difference": difference, "low_adjusted": nan, "high_adjusted": nan, "verdict": _UNJUDGED,
     }  # fmt: skip
