@@ -53,7 +53,7 @@ def test_prepare_that_is_terminated_leaves_nothing_and_what_a_killed_one_left_is
     assert set(snapshot(tmp_path / "data/prepared")) == {"images.npy", "metadata.csv", "files.csv", "prepared.json"}
 
 
-@pytest.mark.parametrize("folder", [".", "examples/phantom", "examples/offline"])
+@pytest.mark.parametrize("folder", [".", "examples/phantom", "examples/offline", "examples/fine_tuned"])
 def test_dvc_does_not_see_partial_files(folder):
     assert "*.partial" in (ROOT / folder / ".dvcignore").read_text().splitlines()
 

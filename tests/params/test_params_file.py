@@ -16,7 +16,7 @@ def test_a_value_means_what_it_means_to_dvc(word):
     assert parse_setting(f"lr={word}") == ("lr", loads_yaml(word))
 
 
-@pytest.mark.parametrize("folder", ["", "examples/offline", "examples/phantom"])
+@pytest.mark.parametrize("folder", ["", "examples/offline", "examples/phantom", "examples/fine_tuned"])
 def test_the_files_of_this_repository_mean_what_they_mean_to_dvc(folder):
     text = (ROOT / folder / "params.yaml").read_text()
     assert parse_yaml(text) == loads_yaml(text)

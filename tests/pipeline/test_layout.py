@@ -36,7 +36,8 @@ FOLDER = (FolderParams, FolderColumns)
 def test_there_is_one_pipeline():
     """The phantom and the package link to it. DVC reads no link in another revision: examples/offline has a copy."""
     text = (ROOT / "dvc.yaml").read_text()
-    for path in ("examples/phantom/dvc.yaml", "examples/offline/dvc.yaml", "skinlesion/pipeline.yaml"):
+    copies = [f"examples/{name}/dvc.yaml" for name in ("phantom", "offline", "fine_tuned")]
+    for path in (*copies, "skinlesion/pipeline.yaml"):
         assert (ROOT / path).read_text() == text, f"{path}: run `make pipeline`"
 
 
