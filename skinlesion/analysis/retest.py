@@ -63,7 +63,11 @@ class Retest:
 
 
 def certify(
-    predictions: Predictions, archive: pd.DataFrame, known_pairs: pd.DataFrame, training_ids: np.ndarray | None
+    predictions: Predictions,
+    archive: pd.DataFrame,
+    known_pairs: pd.DataFrame,
+    training_ids: np.ndarray | None,
+    audited_pairs: pd.DataFrame | None = None,
 ) -> dict[str, Any]:
     """Return what is known of the images, and of what they share with others.
 
@@ -71,6 +75,7 @@ def certify(
         archive: the archive's metadata, known pairs joined in `lesion_id`.
         known_pairs: pairs of the archive's images (`first, second`) that show one lesion under two ids.
         training_ids: the images that the models were trained on, None where that is not known.
+        audited_pairs: pairs.csv of the audit, for exact and near-duplicates under two lesion ids; None without audit.
 
     Raises:
         UserError: an image is among the training images, or a training image is not in the archive.
@@ -79,7 +84,6 @@ def certify(
     inside = archive["image_id"].isin(ids)
     elsewhere = set(archive.loc[~inside, "lesion_id"])
     shares = np.isin(predictions.lesions, list(elsewhere))
-    first, second = (known_pairs[side].isin(ids) for side in ("first", "second"))
     by_class = {
         dx: {"images": int((predictions.labels == place).sum()), "archive": int((archive["dx"] == dx).sum())}
         for place, dx in enumerate(CLASSES)
@@ -90,12 +94,14 @@ def certify(
         "archive_images": len(archive),
         "archive_lesions": int(archive["lesion_id"].nunique()),
         "images_of_lesions_with_others_outside": int(shares.sum()),
-        "known_pairs_inside": int((first & second).sum()),
-        "known_pairs_across": int((first ^ second).sum()),
         "by_class": by_class,
         "training_images": None,
         "images_of_trained_lesions": None,
     }
+    duplicates = {"known_pairs": known_pairs} | _duplicates(audited_pairs)
+    for kind, pairs in duplicates.items():
+        first, second = (pairs[side].isin(ids) for side in ("first", "second"))
+        certificate |= {f"{kind}_inside": int((first & second).sum()), f"{kind}_across": int((first ^ second).sum())}
     if training_ids is not None:
         unknown = training_ids[~np.isin(training_ids, archive["image_id"].to_numpy(dtype=str))]
         if len(unknown):
@@ -110,6 +116,15 @@ def certify(
         certificate["training_images"] = len(np.unique(training_ids))
         certificate["images_of_trained_lesions"] = int(np.isin(predictions.lesions, trained.to_numpy(dtype=str)).sum())
     return certificate
+
+
+def _duplicates(pairs: pd.DataFrame | None) -> dict[str, pd.DataFrame]:
+    """Return the audit's exact and near-duplicates whose lesion ids differ; the known pairs are counted apart."""
+    if pairs is None:
+        return {}
+    pairs = pairs[pairs["first_lesion"] != pairs["second_lesion"]]
+    near, known = pairs["kind"] == "near", pairs["kind"].astype(str).str.startswith("known")
+    return {"exact_duplicates": pairs[~near & ~known], "near_duplicates": pairs[near]}
 
 
 def retest(

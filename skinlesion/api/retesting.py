@@ -59,6 +59,7 @@ def retest(
     archive: str | Path | None = None,
     classes: str | Path | None = None,
     train_ids: str | Path | None = None,
+    pairs: str | Path | None = None,
     published: str | Path | None = None,
     ours: Sequence[str | Path] = (),
     metric: str = "balanced_accuracy",
@@ -71,6 +72,7 @@ def retest(
         archive: HAM10000's metadata; by default where `skinlesion prepare` has it.
         classes: a table of class numbers and names.
         train_ids: the images that the models were trained on.
+        pairs: the duplicates that `skinlesion audit` listed, to count those among the images.
         published: published figures, one row for each model.
         ours: this project's out-of-fold predictions of the same images, shown beside.
         metric: the metric that pairs are compared by.
@@ -81,7 +83,8 @@ def retest(
     """
     result = retest_files(
         [Path(file) for file in files], metric, archive=_path(archive), classes=_path(classes),
-        training=_path(train_ids), published=_path(published), ours=[Path(path) for path in ours], logits=logits,
+        training=_path(train_ids), audited=_path(pairs), published=_path(published),
+        ours=[Path(path) for path in ours], logits=logits,
     )  # fmt: skip
     return Retested(result, metric)
 

@@ -29,6 +29,9 @@ def retest(
     ] = None,
     classes: Annotated[Path | None, typer.Option(help="A table of class numbers and names.")] = None,
     train_ids: Annotated[Path | None, typer.Option(help="The images that the models were trained on.")] = None,
+    pairs: Annotated[
+        Path | None, typer.Option(help="Duplicates that `audit` listed.  [default: reports/audit/pairs.csv, if there]")
+    ] = None,
     published: Annotated[Path | None, typer.Option(help="Published figures, one row for each model.")] = None,
     ours: Annotated[
         list[Path] | None, typer.Option(help="This project's out-of-fold predictions, shown beside; repeatable.")
@@ -41,7 +44,7 @@ def retest(
 
     stage.check_out(out)
     result = stage.retest_files(
-        files, metric, archive=archive, classes=classes, training=train_ids, published=published,
+        files, metric, archive=archive, classes=classes, training=train_ids, audited=pairs, published=published,
         ours=ours or (), logits=logits,
     )  # fmt: skip
     stage.write_retest(out, result, metric)

@@ -20,7 +20,9 @@ from skinlesion.evaluation.registry import SCHEMA
 from skinlesion.files import write_json, write_text
 from skinlesion.outputs import check_outputs, first_bytes
 from skinlesion.params import EvaluateParams, StatsParams
+from skinlesion.reading import read_csv
 from skinlesion.report.retest_page import PAGE_MARK, retest_pages, retest_summary
+from skinlesion.results.names import PAIR_COLUMNS, PAIRS_NAME
 from skinlesion.results.retests import RETEST_STEM
 
 #: What is written, by ending.
@@ -28,6 +30,7 @@ OUTPUTS = {ending: f"{RETEST_STEM}.{ending}" for ending in ("html", "md", "svg",
 
 _RAW = Path("ham10000") / "HAM10000_metadata.csv"
 _ARCHIVES = (Path("data/prepared/metadata.csv"), "data/raw" / _RAW)
+_AUDITED = Path("reports/audit") / PAIRS_NAME
 _TABLES = (".csv", ".csv.gz", ".csv.bz2")
 
 
@@ -55,6 +58,7 @@ def retest_files(
     archive: Path | None = None,
     classes: Path | None = None,
     training: Path | None = None,
+    audited: Path | None = None,
     published: Path | None = None,
     ours: Sequence[Path] = (),
     logits: bool = False,
@@ -68,6 +72,7 @@ def retest_files(
         archive: HAM10000's metadata, prepared or as published; looked for where `prepare` has them by default.
         classes: a table of class numbers and names.
         training: the images that were trained on.
+        audited: the pairs that `audit` listed; looked for where it writes them by default.
         published: published figures.
         ours: prediction files of this project for the same images, shown beside.
 
@@ -86,7 +91,7 @@ def retest_files(
     for path in ours:
         models[f"ours: {_name(path)}"] = _ours(path, table, first)
     pairs = present_pairs(read_known_pairs(), table["image_id"])
-    certificate = certify(first, table, pairs, None if training is None else read_ids(training))
+    certificate = certify(first, table, pairs, None if training is None else read_ids(training), _audited(audited))
     certificate |= {"disagreeing": _disagreeing(read), "layouts": {name: item.layout for name, item in read.items()}}
     figures = [] if published is None else read_figures(published)
     certificate["published_without_predictions"] = sorted(
@@ -100,6 +105,13 @@ def _plan(metric: str) -> Plan:
     defaults = StatsParams()
     metrics = tuple(dict.fromkeys([metric, *defaults.metrics, "accuracy", "weighted_f1"]))
     return plan_from(defaults, metrics=metrics, primary=metric, replicates=0, permutations=0, naive=False)
+
+
+def _audited(path: Path | None) -> pd.DataFrame | None:
+    """Return pairs.csv of the audit, None where there is none by default."""
+    if path is None and not _AUDITED.is_file():
+        return None
+    return read_csv(path or _AUDITED, PAIR_COLUMNS, "give pairs.csv of `skinlesion audit`")
 
 
 def read_archive(path: Path | None) -> pd.DataFrame:

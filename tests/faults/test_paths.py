@@ -33,6 +33,7 @@ READ = {
     "truth of compare": "compare predictions.csv other.csv --truth {}",
     "file of retest": "retest {}",
     "archive of retest": "retest predictions.csv --archive {}",
+    "pairs of retest": "retest predictions.csv --pairs {}",
     "image of predict": "predict {}",
     "table of predict": "predict photo.png --table {}",
     "readme of report": "report --readme {}",

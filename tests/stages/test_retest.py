@@ -15,6 +15,7 @@ from skinlesion.cli.app import app
 from skinlesion.errors import UserError
 from skinlesion.evaluation.published_figures import read_figures
 from skinlesion.evaluation.published_predictions import image_ids, read_ids, read_published
+from skinlesion.results.names import PAIR_COLUMNS
 from skinlesion.vocabulary import CLASS_NAMES, CLASSES
 
 IMAGES, PER_LESION = 1400, 2
@@ -275,6 +276,35 @@ def test_training_images_are_counted_by_lesion_and_refused_among_the_tested(arch
                   "--out", str(tmp_path / "none")], catch_exceptions=False, standalone_mode=False,
         )  # fmt: skip
     assert not (tmp_path / "none").exists()
+
+
+def test_duplicates_that_the_audit_listed_are_counted(archive, published, tmp_path):
+    path, table = archive
+    ids, lesions = table["image_id"], table["lesion_id"]  # images 1 to 400 are the set
+    listed = [("near", 5, 9), ("near", 7, 900), ("near", 800, 900), ("near", 10, 11), ("pixels", 3, 700)]
+    listed.append(("known, found", 20, 600))
+    pairs = pd.DataFrame(
+        [
+            {"kind": kind, "first": ids[a], "second": ids[b], "first_lesion": lesions[a], "second_lesion": lesions[b]}
+            for kind, a, b in listed
+        ]
+    ).reindex(columns=list(PAIR_COLUMNS))
+    out, folder = tmp_path / "out", published[0]
+    audited = tmp_path / "audit/pairs.csv"
+    audited.parent.mkdir()
+    pairs.to_csv(audited, index=False)
+    assert run(folder, "--archive", path, "--out", out, "--pairs", audited).exit_code == 0
+    certificate = json.loads((out / "retest.json").read_text())["certificate"]
+    counted = {name: certificate[name] for name in certificate if "duplicates" in name}
+    # Images 10 and 11 show one lesion: that is no duplicate under two ids.
+    assert counted == {
+        "exact_duplicates_inside": 0, "exact_duplicates_across": 1,
+        "near_duplicates_inside": 1, "near_duplicates_across": 1,
+    }  # fmt: skip
+    assert "near-duplicates under two lesion ids" in (out / "retest.html").read_text()
+    result = run(folder, "--archive", path, "--out", out, "--pairs", folder / "good_HAM.csv")
+    assert result.exit_code != 0
+    assert "give pairs.csv of `skinlesion audit`" in str(result.exception)
 
 
 def test_nothing_of_others_is_written_over(archive, published, tmp_path):
