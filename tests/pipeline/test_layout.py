@@ -3,12 +3,13 @@
 import json
 import re
 
+import pandas as pd
 import pytest
 import yaml
 from ruamel.yaml import YAML
 
 from skinlesion.code_version import PACKAGE
-from skinlesion.numbers import figure
+from skinlesion.numbers import figure, interval
 from skinlesion.params import (
     AugmentParams,
     ClaimParams,
@@ -131,6 +132,27 @@ def test_the_readmes_shares_of_false_alarms_are_those_of_the_simulation():
     assert f"different in {by_image} of data sets {level}" in readme
     replicates = float(last["Mann–Whitney between 1,000 bootstrap replicates each"].rstrip("%"))
     assert f"between 1,000 bootstrap replicates, as some papers use them, do so in {replicates:.0f}%" in readme
+
+
+def test_the_readmes_sentence_on_fine_tuned_models_has_the_committed_figures():
+    """Both models at their own decision rules, and what metadata adds: from examples/fine_tuned."""
+    reports = ROOT / "examples/fine_tuned/reports"
+    readme = " ".join((ROOT / "README.md").read_text().split())
+    sentence = readme.partition("**Fine-tuned**")[2].partition("docs/fine_tuned/report.html")[0]
+    for name in ("image", "concat"):
+        assessment = json.loads((reports / f"assessments/{name}/assessment.json").read_text())
+        assert figure(assessment, "balanced_accuracy_at_own_rule") in sentence
+        assert figure(assessment, "macro_f1_at_own_rule") in sentence
+        metrics = json.loads((reports / f"runs/{name}/metrics.json").read_text())
+        assert figure(metrics, "macro_auc") in sentence
+    claims = pd.read_csv(reports / "stats/claims.csv").set_index("metric")
+    for metric in ("accuracy", "macro_auc", "sensitivity_mel"):
+        row = claims[claims["direction"] == "higher"].loc[metric]
+        low, high = row["low_adjusted"], row["high_adjusted"]
+        assert interval(row["difference"], low, high, signed=True) in sentence
+    rules = pd.read_csv(reports / "stats/own_rules.csv").dropna(subset="verdict").set_index(["a", "b", "metric"])
+    assert rules.loc[("image", "concat", "balanced_accuracy"), "verdict"] == "equivalent"
+    assert "equivalent in balanced accuracy" in sentence
 
 
 def _rows_with_committed_figures(table, params, workspace):
