@@ -80,7 +80,7 @@ $(DOCS_STAMP): $(STAMP)
 BROWSER_STAMP := .venv/.browser
 .PHONY: pages
 pages: $(BROWSER_STAMP) wheel demo docs
-	@$(BIN)/python tests/browser.py build/wheel/page.html examples/phantom/reports/*.html examples/retest/retest.html docs/fine_tuned/report.html build/site
+	@$(BIN)/python tests/browser.py build/wheel/page.html examples/phantom/reports/*.html examples/retest/retest.html docs/fine_tuned/*.html build/site
 
 $(BROWSER_STAMP): $(STAMP)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[browser]'
