@@ -154,7 +154,8 @@ def main(arguments: list[str]) -> int:
             root = Path(name).resolve()
             if given.is_dir():
                 shutil.copytree(given, root / "site")
-                pages = sorted((root / "site").rglob("*.html"))
+                # 404.html is shown in the place of any address, by a server alone: its links begin at the root.
+                pages = sorted(page for page in (root / "site").rglob("*.html") if page.name != "404.html")
             else:
                 pages = [Path(shutil.copy(given, root))]
             for path in pages:
