@@ -18,6 +18,7 @@ OUTSIDE = (
     "benchmarks/calibration_validity.md",
     "benchmarks/large_files.md",
     "benchmarks/recipe.md",
+    "examples/fine_tuned/README.md",
     "examples/retest/README.md",
     "examples/retest/retest.md",
 )
