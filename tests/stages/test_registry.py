@@ -61,10 +61,9 @@ def test_figures_of_foundation_models_are_those_of_the_retest():
     summary = json.loads((Path(__file__).parents[2] / "examples" / "retest" / "retest.json").read_text())
     figures = {(row["model"], row["metric"]): row for row in summary["figures"]}
     names = [name for name in NAMES if name.startswith("dermfm_")]
-    assert len(names) == len(summary["models"])
-    models = {
-        re.sub(r"[^a-z0-9]+", "_", row["model"].removesuffix("_HAM").lower()): row["model"] for row in summary["models"]
-    }
+    published = [row["model"] for row in summary["models"] if not row["model"].startswith("ours: ")]
+    assert len(names) == len(published)
+    models = {re.sub(r"[^a-z0-9]+", "_", model.removesuffix("_HAM").lower()): model for model in published}
     for entry in (checked for checked in read_entries() if checked.name in names):
         model = models[entry.name.removeprefix("dermfm_")]
         stated = {
