@@ -1,6 +1,8 @@
 """How much of what p3 lost with metadata is the rate, the scaling, the coding, the leak, and metadata itself.
 
-    python examples/p3/parts.py        # after `train` and `evaluate` of the experiments of params.yaml that it names
+    cd examples/p3 && skinlesion prepare && skinlesion split && python parts.py
+
+It reads the predictions of `train` and `evaluate` where they were run here, else the committed ones.
 
 The fair comparison has both models fine-tuned at 1e-4 on inputs scaled for their weights, metadata one-hot, on tested
 images whose lesions were never trained on. p3's own differs in four things. Each thing's part is the mean, over all
@@ -20,6 +22,7 @@ from skinlesion.evaluation.predictions import Predictions, read_predictions
 from skinlesion.experiment.inputs import Inputs
 from skinlesion.numbers import count, interval, number
 from skinlesion.params_file import load_params
+from skinlesion.results.names import PREDICTIONS_NAME
 from skinlesion.results.workspace import Workspace
 from skinlesion.stats.lesion_bootstrap import Estimate, LesionBootstrap
 
@@ -100,11 +103,17 @@ def draw(rows: list[tuple[str, Estimate]]) -> None:
     figure.savefig(FIGURE, metadata={"Date": None})
 
 
+def predictions_of(name: str, workspace: Workspace) -> Predictions:
+    """Return the predictions of an experiment that was evaluated here, else the committed ones."""
+    evaluated = workspace.results(name) / PREDICTIONS_NAME
+    return read_predictions(evaluated if evaluated.exists() else HERE / "predictions" / f"{name}.csv.gz")[0]
+
+
 def main() -> None:
     params, workspace = load_params(HERE / "params.yaml"), Workspace(HERE)
     sets = [frozenset(chosen) for size in range(len(FACTORS) + 1) for chosen in combinations(FACTORS, size)]
     names = sorted({name for changed in sets for name in experiments(changed)})
-    predictions = {name: read_predictions(workspace.results(name) / "predictions.csv")[0] for name in names}
+    predictions = {name: predictions_of(name, workspace) for name in names}
     first = predictions[names[0]]
     inputs = Inputs(workspace, params.experiment(names[0]), params.split)
     trained = set(inputs.table["lesion_id"].to_numpy()[inputs.rows(0, "train")])
