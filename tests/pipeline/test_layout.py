@@ -9,7 +9,7 @@ import yaml
 from ruamel.yaml import YAML
 
 from skinlesion.code_version import PACKAGE
-from skinlesion.numbers import figure, interval
+from skinlesion.numbers import figure, interval, points
 from skinlesion.params import (
     AugmentParams,
     ClaimParams,
@@ -153,6 +153,23 @@ def test_the_readmes_sentence_on_fine_tuned_models_has_the_committed_figures():
     rules = pd.read_csv(reports / "stats/own_rules.csv").dropna(subset="verdict").set_index(["a", "b", "metric"])
     assert rules.loc[("image", "concat", "balanced_accuracy"), "verdict"] == "equivalent"
     assert "equivalent in balanced accuracy" in sentence
+
+
+def test_what_the_fine_tuned_page_says_of_its_limits_follows_from_committed_results():
+    reports = ROOT / "examples/fine_tuned/reports"
+    page = " ".join((ROOT / "examples/fine_tuned/README.md").read_text().split()).partition("**What limits it.**")[2]
+    for name in ("image", "concat", "ensemble"):
+        assessment = json.loads((reports / f"assessments/{name}/assessment.json").read_text())
+        assert assessment["macro_f1_at_own_rule"] < 0.72
+        assert assessment["balanced_accuracy_at_own_rule"] < 0.76
+    values = {name: json.loads((reports / f"runs/{name}/metrics.json").read_text()) for name in ("image", "concat")}
+    assert values["image"]["macro_auc"] < 0.96 < values["concat"]["macro_auc"]
+    recipe = [json.loads(line) for line in (ROOT / "benchmarks/recipe.jsonl").read_text().splitlines()]
+    chosen = next(row for row in recipe if row["name"] == "96, 128, 160 px")
+    assert f"({chosen['macro_f1_at_own_rule']:.3f} and {chosen['balanced_accuracy_at_own_rule']:.3f})" in page
+    rules = pd.read_csv(reports / "stats/own_rules.csv").dropna(subset="verdict").set_index(["a", "b", "metric"])
+    gains = [rules.loc[("concat", "ensemble", metric), "difference"] for metric in ("balanced_accuracy", "macro_f1")]
+    assert f"adds {points(gains[0])} points of balanced accuracy and {points(gains[1])} of macro F1" in page
 
 
 def _rows_with_committed_figures(table, params, workspace):
