@@ -4,12 +4,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
 from skinlesion.analysis.retest import Retest
+from skinlesion.evaluation.registry import title_of
 from skinlesion.numbers import count, figure
-from skinlesion.report.retest_page import forest_figure
+from skinlesion.report.retest_page import published_values
+from skinlesion.report.svg import BLUE, GREY, INK, row_axes
 from skinlesion.stages.retest import retest_files
 
 
@@ -36,7 +39,7 @@ class Retested:
     def plot(self) -> Figure:
         """Return the models with their intervals, published values beside."""
         ordered = self.result.models.sort_values(self.metric, ascending=False)
-        return forest_figure(ordered, self.result.figures, self.metric)
+        return _figure(ordered, self.result.figures, self.metric)
 
     def __repr__(self) -> str:
         content = self.result.certificate
@@ -91,3 +94,26 @@ def retest(
 
 def _path(path: str | Path | None) -> Path | None:
     return None if path is None else Path(path)
+
+
+def _figure(models: pd.DataFrame, figures: pd.DataFrame, primary: str) -> Figure:
+    """Return the primary metric of every model with its interval, and the published value with its own."""
+    rows = models.to_dict("records")[::-1]
+    published = published_values(figures, primary)
+    figure, axes = row_axes(len(rows))
+    for place, row in enumerate(rows):
+        axes.plot([row[f"{primary}_low"], row[f"{primary}_high"]], [place, place], color=BLUE, lw=2.4)
+        axes.plot(row[primary], place, "o", color=BLUE, ms=6)
+        axes.annotate(
+            f"{row[primary]:.3f} [{row[f'{primary}_low']:.3f}, {row[f'{primary}_high']:.3f}]", (1.01, place),
+            xycoords=("axes fraction", "data"), va="center", fontsize=8, color=INK, annotation_clip=False,
+        )  # fmt: skip
+        stated = published.get(row["model"])
+        if stated is not None:
+            if not np.isnan(float(stated["published_low"] or np.nan)):
+                limits = [stated["published_low"], stated["published_high"]]
+                axes.plot(limits, [place - 0.25] * 2, color=GREY, lw=1)
+            axes.plot(stated["published"], place - 0.25, "|", color=GREY, ms=8)
+    axes.set_yticks(range(len(rows)), [row["model"] for row in rows], fontsize=8)
+    axes.set_xlabel(f"{title_of(primary)}; grey: as published")
+    return figure

@@ -3,14 +3,14 @@
 import re
 from typing import Any
 
-import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
 
 from skinlesion.analysis.plan import Plan
 from skinlesion.analysis.retest import LEVEL, METRICS, Retest
 from skinlesion.evaluation.registry import title_of
-from skinlesion.report.svg import BLUE, GREY, INK, row_axes, to_svg
+from skinlesion.numbers import interval, number
+from skinlesion.report.forest import WIDE, Line, Row, both_widths, forest, linear
+from skinlesion.report.svg import BLUE
 from skinlesion.report.templates import render, render_text
 from skinlesion.vocabulary import CLASS_NAMES
 
@@ -27,7 +27,10 @@ def retest_pages(result: Retest, plan: Plan, confidence: float) -> dict[str, str
     """Return the page as HTML, complete in itself, and as Markdown with the figure it shows: by ending of the file."""
     models = result.models.sort_values(plan.primary, ascending=False)
     figures = result.figures.to_dict("records")
-    forest = to_svg(forest_figure(models, result.figures, plan.primary))
+    svg, drawn = both_widths(
+        lambda width: models_forest(models, result.figures, plan.primary, width),
+        "Every model with its interval, and what was published",
+    )
     values = {
         "mark": PAGE_MARK,
         "certificate": result.certificate,
@@ -36,7 +39,7 @@ def retest_pages(result: Retest, plan: Plan, confidence: float) -> dict[str, str
         "metrics": {name: title_of(name) for name in dict.fromkeys([*METRICS, plan.primary])},
         "models": models.to_dict("records"),
         "title": title_of(plan.primary),
-        "forest": forest,
+        "forest": drawn,
         "figures": figures,
         "columns": list(dict.fromkeys(result.figures.get("column", []))),
         "by_model": _by_model(result.figures),
@@ -49,7 +52,7 @@ def retest_pages(result: Retest, plan: Plan, confidence: float) -> dict[str, str
         "best": models["model"].iloc[0],
         "shown_ids": _SHOWN_IDS,
     }
-    return {"html": render("retest.html.j2", **values), "md": render_text("retest.md.j2", **values), "svg": forest}
+    return {"html": render("retest.html.j2", **values), "md": render_text("retest.md.j2", **values), "svg": svg}
 
 
 def retest_summary(result: Retest) -> dict[str, Any]:
@@ -104,27 +107,27 @@ def _groups(groups: pd.DataFrame, best: str) -> list[dict[Any, Any]]:
     return [row | {"column": _GROUP_WORDS.get(row["column"], row["column"])} for row in rows.to_dict("records")]
 
 
-def forest_figure(models: pd.DataFrame, figures: pd.DataFrame, primary: str) -> Figure:
-    """Return the primary metric of every model with its interval, and the published value with its own."""
-    rows = models.to_dict("records")[::-1]
-    published = {}
-    if len(figures):
-        primary_rows = figures[figures["metric"] == primary]
-        published = {row["model"]: row for row in primary_rows.drop_duplicates("model").to_dict("records")}
-    figure, axes = row_axes(len(rows))
-    for place, row in enumerate(rows):
-        axes.plot([row[f"{primary}_low"], row[f"{primary}_high"]], [place, place], color=BLUE, lw=2.4)
-        axes.plot(row[primary], place, "o", color=BLUE, ms=6)
-        axes.annotate(
-            f"{row[primary]:.3f} [{row[f'{primary}_low']:.3f}, {row[f'{primary}_high']:.3f}]", (1.01, place),
-            xycoords=("axes fraction", "data"), va="center", fontsize=8, color=INK, annotation_clip=False,
-        )  # fmt: skip
+def models_forest(models: pd.DataFrame, figures: pd.DataFrame, primary: str, width: int = WIDE) -> str:
+    """Return the primary metric of every model with its interval, and the published value and its own below."""
+    published = published_values(figures, primary)
+    rows = []
+    for row in models.to_dict("records"):
+        value, low, high = (row[f"{primary}{part}"] for part in ("", "_low", "_high"))
         stated = published.get(row["model"])
-        if stated is not None:
-            if not np.isnan(float(stated["published_low"] or np.nan)):
-                limits = [stated["published_low"], stated["published_high"]]
-                axes.plot(limits, [place - 0.25] * 2, color=GREY, lw=1)
-            axes.plot(stated["published"], place - 0.25, "|", color=GREY, ms=8)
-    axes.set_yticks(range(len(rows)), [row["model"] for row in rows], fontsize=8)
-    axes.set_xlabel(f"{title_of(primary)}; grey: as published")
-    return figure
+        rows.append(
+            Row(
+                row["model"], value, low, high, interval(value, low, high), colour=BLUE,
+                words="" if stated is None else f"published: {number(stated['published'])}",
+                thin=() if stated is None else (Line(stated["published_low"], stated["published_high"]),),
+            )
+        )  # fmt: skip
+    ends = [end for row in rows for end in (row.low, row.value, row.high)]
+    return forest(rows, linear(ends), title_of(primary), lambda tick: f"{tick:.2f}", width, zero=False)
+
+
+def published_values(figures: pd.DataFrame, primary: str) -> dict[str, dict[Any, Any]]:
+    """Return the published primary metric by model, with its limits where they were published."""
+    if not len(figures):
+        return {}
+    rows = figures[figures["metric"] == primary].drop_duplicates("model")
+    return {row["model"]: row for row in rows.to_dict("records")}
