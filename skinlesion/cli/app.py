@@ -29,6 +29,9 @@ START, PIPELINE, PREDICTIONS, SHARE = "Start", "Pipeline", "Your predictions", "
 #: The name of an experiment, where a command takes it; `--experiment` is how dvc.yaml spells it.
 HiddenExperiment = Annotated[str | None, typer.Option("--experiment", hidden=True)]
 
+PublicOption = Annotated[
+    Path | None, typer.Option("--public", help="Also write the page without photographs here, to publish it.")
+]
 ParamsOption = Annotated[Path, typer.Option("--params", help="The params.yaml to read; its folder is the workspace.")]
 
 

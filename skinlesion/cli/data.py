@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from skinlesion.cli.app import PIPELINE, START, ParamsOption, app, command, load
+from skinlesion.cli.app import PIPELINE, START, ParamsOption, PublicOption, app, command, load
 from skinlesion.errors import UserError, name_some
 from skinlesion.outputs import check_output_folder
 
@@ -65,30 +65,39 @@ def split(params: ParamsOption = Path("params.yaml")) -> None:
     console.show_splits(stage.split(*load(params)))
 
 
-@command(PIPELINE, "skinlesion describe", "skinlesion describe --params examples/phantom/params.yaml")
-def describe(params: ParamsOption = Path("params.yaml")) -> None:
+@command(PIPELINE, "skinlesion describe", "skinlesion describe --public docs/dataset.html")
+def describe(
+    public: PublicOption = None,
+    params: ParamsOption = Path("params.yaml"),
+) -> None:
     """Write the data set's page: classes, ages, sexes, sites, sources, missing values, a contact sheet per class."""
     from skinlesion.stages import describe as stage
 
     loaded, workspace = load(params)
-    print(f"open {stage.describe(loaded, workspace)}")
+    print(f"open {stage.describe(loaded, workspace, public)}")
 
 
 @command(PIPELINE, "skinlesion audit", "skinlesion audit --page")
 def audit(
     page: Annotated[bool, typer.Option("--page", help="Write the page alone, from tables that are there.")] = False,
     tables: Annotated[bool, typer.Option("--tables", help="Write the tables alone, without the page.")] = False,
+    public: PublicOption = None,
     params: ParamsOption = Path("params.yaml"),
 ) -> None:
     """Look for duplicates, near-duplicates across parts, overlap with external data, and shortcuts to the diagnosis."""
     from skinlesion import console
+    from skinlesion.report.public_page import check_public
     from skinlesion.stages import audit as stage
     from skinlesion.stages import audit_page as page_stage
 
     if page and tables:
         raise UserError("audit: give --page or --tables, or neither for both")
+    if tables and public is not None:
+        raise UserError("audit: --public writes a page; leave out --tables")
     loaded, workspace = load(params)
+    if public is not None:
+        check_public(public, "audit")  # before minutes of work
     if not page:
         console.show_audit(stage.audit(loaded, workspace))
     if not tables:
-        print(f"open {page_stage.audit_page(loaded, workspace)}")
+        print(f"open {page_stage.audit_page(loaded, workspace, public)}")

@@ -6,7 +6,17 @@ from typing import Annotated
 import typer
 
 from skinlesion.choices import Tracker
-from skinlesion.cli.app import PIPELINE, SHARE, HiddenExperiment, ParamsOption, bar, command, load, name_given
+from skinlesion.cli.app import (
+    PIPELINE,
+    SHARE,
+    HiddenExperiment,
+    ParamsOption,
+    PublicOption,
+    bar,
+    command,
+    load,
+    name_given,
+)
 from skinlesion.errors import UserError, name_some
 
 
@@ -80,9 +90,7 @@ def report(
     readme: Annotated[
         Path | None, typer.Option(help="Also write the results table between this file's markers.")
     ] = None,
-    public: Annotated[
-        Path | None, typer.Option(help="Also write the page without photographs here, to publish it.")
-    ] = None,
+    public: PublicOption = None,
     params: ParamsOption = Path("params.yaml"),
 ) -> None:
     """Write reports/report.html (self-contained) and reports/results.md from what the other stages wrote."""

@@ -24,7 +24,7 @@ def dataset_page(
     prepared: Mapping[str, Any],
     tables: Mapping[str, pd.DataFrame],
     ages: Mapping[str, np.ndarray],
-    sheets: Mapping[str, list[tuple[str, np.ndarray]]],
+    sheets: Mapping[str, list[tuple[str, np.ndarray]]] | None,
 ) -> str:
     """Return the page.
 
@@ -32,7 +32,7 @@ def dataset_page(
         prepared: content of prepared.json.
         tables: of data.description.describe_tables.
         ages: class → ages in years, missing ones left out.
-        sheets: class → (image id, pixels (S, S, 3) uint8) of some images.
+        sheets: class → (image id, pixels (S, S, 3) uint8) of some images; None makes the page without photographs.
     """
     classes = tables["classes"]
     return render(
@@ -49,7 +49,9 @@ def dataset_page(
         ],
         csvs=[embedded_csv(name, table) for name, table in tables.items()],
         per_lesion=tables["images_per_lesion"].to_dict("records"),
+        public=sheets is None,
         sheets={
-            dx: [(image_id, thumbnail(pixels, _SIDE)) for image_id, pixels in images] for dx, images in sheets.items()
+            dx: [(image_id, thumbnail(pixels, _SIDE)) for image_id, pixels in images]
+            for dx, images in (sheets or {}).items()
         },
     )

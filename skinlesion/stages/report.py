@@ -10,21 +10,17 @@ from skinlesion.evaluation.figure_names import at_own_rule_name
 from skinlesion.evaluation.registry import title_of
 from skinlesion.files import write_csv, write_text
 from skinlesion.numbers import figure
-from skinlesion.outputs import check_outputs, first_bytes
 from skinlesion.params import Params
 from skinlesion.reading import read_text
 from skinlesion.report.effect_page import effect_answer, effect_page
 from skinlesion.report.model_card import model_card
 from skinlesion.report.page import report_page
+from skinlesion.report.public_page import check_public
 from skinlesion.report.subgroup_page import subgroup_page
 from skinlesion.report.tables import describe, latex, markdown, results_numbers, results_table
 from skinlesion.results.names import EFFECT_PAGE_NAME, HEADLINE_NAME, REPORT_PAGE_NAME, SUBGROUP_PAGE_NAME, TABLE_NAME
 from skinlesion.results.reader import Results
 from skinlesion.results.workspace import Workspace
-
-#: What a page without photographs begins with; no other file is written over.
-_MARK = b'content="skinlesion report --public"'
-_MOST_HEAD = 4096  # bytes before it at most
 
 BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
 
@@ -49,7 +45,7 @@ def report(params: Params, workspace: Workspace, public: Path | None = None) -> 
         UserError: a file of an earlier stage is missing, or something else lies at `public`.
     """
     if public is not None:
-        check_outputs([public], "--public", lambda path: _MARK in first_bytes(path, _MOST_HEAD))
+        check_public(public, "report")
     results = Results(params, workspace)
     out = workspace.reports
     systems = results.systems()  # first: where nothing was evaluated, that is what to say

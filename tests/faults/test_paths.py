@@ -53,6 +53,8 @@ WRITE = {
     "out of fetch": "fetch ham10000 --out {}",
     "cam of predict": "predict photo.png --cam {}",
     "public of report": "report --public {}",
+    "public of describe": "describe --public {}",
+    "public of audit": "audit --public {}",
     "page of compare": "compare predictions.csv other.csv --html {}",
 }
 

@@ -93,21 +93,37 @@ def test_figures_follow_the_page_s_colours_and_their_files_have_their_own(report
         ElementTree.fromstring(text)
 
 
-def test_the_public_page_has_everything_but_photographs(reported, run, tmp_path):
-    folder = tmp_path / "workspace"
+@pytest.mark.parametrize(
+    ("command", "page", "kept", "gone"),
+    [
+        ("report", "reports/report.html", "Where the models look", "Left: the photograph"),
+        ("describe", "reports/dataset/dataset.html", "Localization", "holds photographs"),
+        ("audit --page", "reports/audit/audit.html", "Near-duplicates under different", "These are photographs"),
+    ],
+)
+def test_the_public_page_has_everything_but_photographs(reported, run, tmp_path, command, page, kept, gone):
+    folder, command = tmp_path / "workspace", command.split()
     shutil.copytree(reported, folder)
+    if command[0] == "audit":  # the phantom has no pair
+        pairs = pd.read_csv(folder / "reports/audit/pairs.csv")
+        ids = pd.read_csv(folder / "data/prepared/metadata.csv")["image_id"]
+        row = {"kind": "near", "first": ids[0], "second": ids[1], "hash_distance": 1, "cosine": 0.99}
+        pairs = pd.DataFrame([row]).reindex(columns=pairs.columns)
+        pairs.to_csv(folder / "reports/audit/pairs.csv", index=False)
     for _ in range(2):  # its own page is replaced
-        outcome = run("report", "--public", "public.html", cwd=folder)
+        outcome = run(*command, "--public", "public.html", cwd=folder)
         assert outcome.code == 0, outcome.err
-    own, public = parsed(folder / "reports/report.html"), parsed(folder / "public.html")
+    own, public = parsed(folder / page), parsed(folder / "public.html")
     pictures = [target for _, _, target in own.links if target.startswith("data:image/")]
     assert pictures
     assert not [target for _, _, target in public.links if target.startswith("data:image/")]
     assert (public.ids, public.svgs) == (own.ids, own.svgs)
     text = (folder / "public.html").read_text()
-    assert "Where the models look" in text
-    assert "Left: the photograph" not in text
+    assert kept in text
+    assert gone not in text
+    assert gone in (folder / page).read_text()
     (folder / "thesis.html").write_text("mine")
-    assert "was not written by this command" in run("report", "--public", "thesis.html", cwd=folder).err
-    assert (folder / "thesis.html").read_text() == "mine"
-    assert "was not written by this command" in run("report", "--public", "reports/report.html", cwd=folder).err
+    for other in ("thesis.html", page):
+        before = (folder / other).read_bytes()
+        assert "was not written by this command" in run(*command, "--public", other, cwd=folder).err
+        assert (folder / other).read_bytes() == before
