@@ -155,7 +155,7 @@ class Results:
     @property
     def shortcuts(self) -> pd.DataFrame:
         """Return shortcuts.csv: what predicts the diagnosis without the lesion."""
-        return self._csv(self.workspace.audit / names.SHORTCUTS_NAME, _SHORTCUT_COLUMNS, _AUDIT)
+        return self._csv(self.workspace.audit / names.SHORTCUTS_NAME, _SHORTCUT_COLUMNS, _AUDIT, empty=("note",))
 
     # Systems: experiments and ensembles
 

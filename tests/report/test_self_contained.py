@@ -122,6 +122,7 @@ def test_the_public_page_has_everything_but_photographs(reported, run, tmp_path,
     assert kept in text
     assert gone not in text
     assert gone in (folder / page).read_text()
+    assert ">nan<" not in text
     (folder / "thesis.html").write_text("mine")
     for other in ("thesis.html", page):
         before = (folder / other).read_bytes()
