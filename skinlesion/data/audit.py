@@ -149,13 +149,18 @@ def _pairs(
 ) -> pd.DataFrame:
     ids, lesions = audited.ids, audited.metadata["lesion_id"].to_numpy()
     first, second = candidates["first"].to_numpy(), candidates["second"].to_numpy()
-    named = candidates.assign(first=ids[first], second=ids[second])
     exact = exact_duplicates(audited.files).rename(columns={"equal": "kind"})
-    suspicious = (lesions[first] != lesions[second]) & (named["cosine"] >= calibration.threshold)
-    near = named[suspicious].assign(kind="near").sort_values("cosine", ascending=False)
+
+    def named(chosen: np.ndarray) -> pd.DataFrame:
+        rows = candidates[chosen]
+        return rows.assign(first=ids[rows["first"]], second=ids[rows["second"]])
+
+    suspicious = (lesions[first] != lesions[second]) & (candidates["cosine"] >= calibration.threshold).to_numpy()
+    near = named(suspicious).assign(kind="near").sort_values("cosine", ascending=False)
 
     known = pd.DataFrame(_sorted_pairs(known), columns=["first", "second"])
-    known = known.merge(named, how="left", on=["first", "second"])
+    listed = pd.Index(ids).isin(known.to_numpy().ravel())  # before pairs are named: of a large set there are millions
+    known = known.merge(named(listed[first] & listed[second]), how="left", on=["first", "second"])
     known["kind"] = np.where(known["cosine"] >= calibration.threshold, "known, found", "known, not found")
 
     table = pd.concat([part for part in (exact, known, near) if len(part)] or [near], ignore_index=True)

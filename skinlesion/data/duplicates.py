@@ -134,9 +134,10 @@ def candidate_pairs(
         blocks.append(
             pd.DataFrame(
                 {
-                    "first": (start + first)[near],
-                    "second": second[near],
-                    "hash_distance": bits[near].astype(int),
+                    # Small integers: of 100,000 images there may be tens of millions of pairs.
+                    "first": (start + first)[near].astype(np.int32),
+                    "second": second[near].astype(np.int32),
+                    "hash_distance": bits[near].astype(np.int8),
                     "cosine": cosine[first[near], second[near]].astype(float),
                 }
             )
