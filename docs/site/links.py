@@ -17,6 +17,7 @@ OUTSIDE = (
     "benchmarks/published_tests.md",
     "benchmarks/calibration_validity.md",
     "benchmarks/large_files.md",
+    "benchmarks/large_pipeline.md",
     "benchmarks/recipe.md",
     "examples/fine_tuned/README.md",
     "examples/retest/README.md",
