@@ -7,6 +7,7 @@ import math
 import os
 import stat
 from pathlib import Path
+from tokenize import TokenError
 from typing import TYPE_CHECKING, Any
 
 from skinlesion.atomic import system_reason
@@ -213,7 +214,17 @@ def open_array(path: Path, remedy: str) -> np.ndarray:
     try:
         array: np.ndarray = np.lib.format.open_memmap(path, mode="r")
     # NumPy evaluates the header as Python text: what it raises on damage depends on where the damage lies.
-    except (ValueError, OSError, EOFError, OverflowError, TypeError, KeyError, SyntaxError, RecursionError) as error:
+    except (
+        ValueError,
+        OSError,
+        EOFError,
+        OverflowError,
+        TypeError,
+        KeyError,
+        SyntaxError,
+        RecursionError,
+        TokenError,
+    ) as error:
         raise UserError(f"{path}: not a whole .npy array ({shown_problem(error)}); {remedy}") from None
     return array
 

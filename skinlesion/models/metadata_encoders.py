@@ -20,7 +20,9 @@ from skinlesion.vocabulary import LOCALIZATIONS, SEXES, UNKNOWN
 FIELDS = ("age", "sex", "localization")
 _CATEGORIES = {"sex": (*SEXES, UNKNOWN), "localization": (*LOCALIZATIONS, UNKNOWN)}
 
-_Positive = Annotated[float, pydantic.Field(gt=0)]
+#: Of ages in years, and of codes; what is standardised by others may be too large for float32.
+_Mean = Annotated[float, pydantic.Field(ge=0, le=1_000)]
+_Deviation = Annotated[float, pydantic.Field(ge=1e-6, le=1_000)]
 
 _BIN_YEARS = 10
 _BINS = 10  # 0–9, 10–19, …, 90 and older
@@ -232,8 +234,8 @@ def fit_encoder(name: str, table: pd.DataFrame, age: str = "continuous") -> Meta
 
 
 class _AgeState(TypedDict):
-    age_mean: float
-    age_std: _Positive
+    age_mean: _Mean
+    age_std: _Deviation
 
 
 class _OneHotState(_AgeState):
@@ -242,9 +244,9 @@ class _OneHotState(_AgeState):
 
 
 class _OrdinalState(TypedDict):
-    age_median: float
-    means: Annotated[list[float], pydantic.Field(min_length=3, max_length=3)]
-    stds: Annotated[list[_Positive], pydantic.Field(min_length=3, max_length=3)]
+    age_median: _Mean
+    means: Annotated[list[_Mean], pydantic.Field(min_length=3, max_length=3)]
+    stds: Annotated[list[_Deviation], pydantic.Field(min_length=3, max_length=3)]
 
 
 class _EmbeddingState(_AgeState):

@@ -106,7 +106,7 @@ def model_name(path: Path) -> str:
 def _names(files: Sequence[Path]) -> list[str]:
     """Return the shortest ends of the paths that tell the files apart, without `predictions.csv`."""
     parts = [
-        (path.parent if path.name == "predictions.csv" else path.with_name(model_name(path))).absolute().parts
+        (path.parent if path.name == "predictions.csv" else path.parent / model_name(path)).absolute().parts
         for path in files
     ]
     for length in range(1, max(map(len, parts)) + 1):

@@ -327,6 +327,10 @@ def test_the_whole_tables_are_accepted(tmp_path, run, source):
     assert (tmp_path / "data/prepared/prepared.json").exists()
 
 
+def test_an_endless_number_in_a_table_of_diagnoses(tmp_path, run):
+    check_damaged_table(tmp_path, run, "isic_challenge", [("cell", 0.999, b"9" * 400)], "stop")
+
+
 @pytest.mark.parametrize(
     "content",
     ["null", "3", "{}", '{"results": 3}', "[1]", '[{"isic_id": null}]', '[{"isic_id": 3}]', "[" * 100_000,

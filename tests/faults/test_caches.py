@@ -57,6 +57,7 @@ DAMAGE = {
     "another width": lambda path: np.save(path, np.load(path)[:, :-1]),
     "pickled": lambda path: np.save(path, np.array(["text", None] * 100, dtype=object), allow_pickle=True),
     "text": lambda path: path.write_text("features"),
+    "open bracket": lambda path: path.write_bytes(path.read_bytes().replace(b" \n", b"(\n", 1)),
     "empty": lambda path: path.write_bytes(b""),
     "cut off": lambda path: path.write_bytes(path.read_bytes()[:-1000]),
 }

@@ -60,7 +60,8 @@ WRITE = {
 
 #: What stands in the place of a file to be read.
 NO_FILE = (
-    "folder", "pipe", "loop", "file/below", "/dev/null/x", "/dev/zero", "missing/file", "n" * 300, "\x00", "\udcff",
+    "folder", "folder/..", "pipe", "loop", "file/below", "/dev/null/x", "/dev/zero", "missing/file", "n" * 300, "\x00",
+    "\udcff",
 )  # fmt: skip
 #: What cannot be written to, neither as a file nor as a folder.
 NO_PLACE = ("file/below", "loop/x", "/dev/null/x", "/proc/x/y", "n" * 300 + "/x", "nowhere/x", "a\x00b/x", "pipe/x")

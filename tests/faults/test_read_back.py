@@ -204,7 +204,10 @@ def test_calibrators_that_are_none_are_refused(state):
     [
         ("onehot", {}), ("onehot", {"age_mean": float("nan"), "age_std": 0.0, "sexes": [], "localizations": []}),
         ("onehot", {"age_mean": 1.0, "age_std": -1.0, "sexes": ["male"], "localizations": []}),
+        ("onehot", {"age_mean": 1.0, "age_std": 1e-300, "sexes": ["male"], "localizations": ["back"]}),
+        ("onehot", {"age_mean": 1e300, "age_std": 1.0, "sexes": ["male"], "localizations": ["back"]}),
         ("ordinal", {"age_median": 1.0, "means": [0.0], "stds": [1.0]}),
+        ("ordinal", {"age_median": 1.0, "means": [0.0, 1.0, -1e300], "stds": [1.0, 1.0, 1.0]}),
         ("embedding", {"age_mean": "1", "age_std": 1.0, "binned": False}),
     ],
 )  # fmt: skip

@@ -1,12 +1,15 @@
 """SIGKILL at any moment, then the same command again: the same weights, byte for byte."""
 
+import contextlib
 import os
 import random
+import resource
 import signal
 import subprocess
 import sys
 import time
 
+import psutil
 import pytest
 
 from tests.conftest import small_params, write_params
@@ -102,9 +105,25 @@ def start(step, folder):
 
 
 def finish(step, folder):
+    """Run a step to its end; return the seconds of processor time that it took."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     process = start(step, folder)
     _, errors = process.communicate()
     assert process.returncode == 0, errors.decode()
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def kill_after(seconds, process):
+    """Kill a step when it has used so much processor time; return whether it was still at work."""
+    with contextlib.suppress(psutil.Error):
+        while sum(psutil.Process(process.pid).cpu_times()[:2]) < seconds and process.poll() is None:
+            time.sleep(0.005)
+    at_work = process.poll() is None
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    return at_work
 
 
 def results(folder):
@@ -123,16 +142,10 @@ def test_a_pipeline_that_is_killed_at_every_stage_ends_in_the_same_bytes(tmp_pat
         folder.mkdir()
         write_params(folder, params)
     for step in STEPS:
-        began = time.monotonic()
-        finish(step, whole)
-        seconds = time.monotonic() - began
-        process = start(step, killed)
-        time.sleep(rng.uniform(0.2, 1.0) * seconds)
-        inside += process.poll() is None
-        os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
+        seconds = finish(step, whole)
+        inside += kill_after(rng.uniform(0.2, 0.9) * seconds, start(step, killed))
         finish(step, killed)
         leftover = [name for name in snapshot(killed) if name.endswith((".partial", ".lock")) or "checkpoint" in name]
         assert leftover == []
-    assert inside >= 4
+    assert inside == len(STEPS)
     assert results(killed) == results(whole)

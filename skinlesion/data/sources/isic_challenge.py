@@ -48,7 +48,7 @@ def _read_truth(path: Path) -> pd.DataFrame:
         raise UserError(f"{path}: has none of the columns {', '.join(sorted(_TRUTHS))}; use the challenge's own file")
     try:
         answers = table[columns].astype(float)
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         raise UserError(
             f"{path}: a diagnosis is no number ({shown_problem(error)}); use the challenge's own file"
         ) from None
