@@ -327,6 +327,10 @@ def test_the_whole_tables_are_accepted(tmp_path, run, source):
     assert (tmp_path / "data/prepared/prepared.json").exists()
 
 
+def test_a_table_whose_diagnoses_are_all_empty(tmp_path, run):
+    check_damaged_table(tmp_path, run, "derm7pt", [("insert", 0.0, b",,,,,,,,,,,")], "stop")
+
+
 def test_an_endless_number_in_a_table_of_diagnoses(tmp_path, run):
     check_damaged_table(tmp_path, run, "isic_challenge", [("cell", 0.999, b"9" * 400)], "stop")
 

@@ -44,6 +44,6 @@ def map_sexes(values: pd.Series) -> pd.Series:
 def drop_unmapped(table: pd.DataFrame, raw: pd.Series, words: Mapping[str, str]) -> tuple[pd.DataFrame, dict[str, int]]:
     """Return `table` with dx mapped from `raw`, without unmapped rows, and the number of these by raw diagnosis."""
     dx = map_words(raw, words)
-    unmapped = raw[dx.isna()].fillna("no diagnosis").astype(str).value_counts()
+    unmapped = raw[dx.isna()].astype("string").fillna("no diagnosis").astype(str).value_counts()
     mapped = table.assign(dx=dx)[dx.notna()].reset_index(drop=True)
     return mapped.astype({"dx": str}), {str(name): int(count) for name, count in unmapped.items()}
