@@ -153,6 +153,15 @@ def test_the_readmes_sentence_on_fine_tuned_models_has_the_committed_figures():
     rules = pd.read_csv(reports / "stats/own_rules.csv").dropna(subset="verdict").set_index(["a", "b", "metric"])
     assert rules.loc[("image", "concat", "balanced_accuracy"), "verdict"] == "equivalent"
     assert "equivalent in balanced accuracy" in sentence
+    leaky = claims.reset_index().set_index(["a", "b"])
+    leak = readme.partition("Split by image")[2].partition(").")[0]
+    for name in ("image", "concat"):
+        row = leaky.loc[(name, f"{name}_leaky")]
+        assert row["verdict"].startswith("higher")
+        assert interval(row["difference"], row["low_adjusted"], row["high_adjusted"], signed=True) in leak
+        assessment = json.loads((reports / f"assessments/{name}_leaky/assessment.json").read_text())
+        assert assessment["balanced_accuracy_at_own_rule"] >= 0.76
+        assert assessment["macro_f1_at_own_rule"] >= 0.72
 
 
 def test_what_the_fine_tuned_page_says_of_its_limits_follows_from_committed_results():
@@ -167,6 +176,14 @@ def test_what_the_fine_tuned_page_says_of_its_limits_follows_from_committed_resu
     recipe = [json.loads(line) for line in (ROOT / "benchmarks/recipe.jsonl").read_text().splitlines()]
     chosen = next(row for row in recipe if row["name"] == "96, 128, 160 px")
     assert f"({chosen['macro_f1_at_own_rule']:.3f} and {chosen['balanced_accuracy_at_own_rule']:.3f})" in page
+    for name in ("image_leaky", "concat_leaky"):
+        assessment = json.loads((reports / f"assessments/{name}/assessment.json").read_text())
+        assert f"{assessment['macro_f1_at_own_rule']:.3f}" in page
+        assert f"{assessment['balanced_accuracy_at_own_rule']:.3f}" in page
+        assert f"{json.loads((reports / f'runs/{name}/metrics.json').read_text())['macro_auc']:.3f}" in page
+    effect = pd.read_csv(reports / "effect/effect.csv").set_index(["question", "group", "metric"])
+    leak = effect.loc[("leak", "difference", "balanced_accuracy")]
+    assert f"by {interval(leak['value'], leak['low'], leak['high'], signed=True)} of balanced accuracy" in page
     rules = pd.read_csv(reports / "stats/own_rules.csv").dropna(subset="verdict").set_index(["a", "b", "metric"])
     gains = [rules.loc[("concat", "ensemble", metric), "difference"] for metric in ("balanced_accuracy", "macro_f1")]
     assert f"adds {points(gains[0])} points of balanced accuracy and {points(gains[1])} of macro F1" in page
