@@ -11,6 +11,7 @@ from typing import Annotated, Any, NotRequired
 import pydantic
 from typing_extensions import TypedDict
 
+from skinlesion.choices import Protocol
 from skinlesion.errors import UserError, shown
 
 #: metrics.json, assessment.json and the figures of one data set: flat, name → value.
@@ -36,7 +37,7 @@ class System(TypedDict):
 
     backbone: str
     input: str
-    protocol: str
+    protocol: Protocol
     training: str
 
 

@@ -183,8 +183,8 @@ def wrong_for(value: Any, keys: tuple) -> list[Any]:
     """Return values that may not stand in the place of one that does."""
     if keys[-1] == "metadata_batch_norm":  # true, or a number of layers
         return [candidate for candidate in NOT_BOOLEANS if not isinstance(candidate, int)]
-    if isinstance(value, bool):
-        return NOT_BOOLEANS
+    if isinstance(value, bool):  # of `augment` each may be left open
+        return [candidate for candidate in NOT_BOOLEANS if "augment" not in keys or candidate is not None]
     if isinstance(value, int | float):
         return NOT_NUMBERS
     if isinstance(value, str):

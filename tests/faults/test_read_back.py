@@ -216,6 +216,19 @@ def test_encoders_that_are_none_are_refused(name, state):
         restore_encoder(name, state)
 
 
+@pytest.mark.parametrize("folder", ["runs/image", "ensembles/both"])
+def test_notes_of_an_unknown_protocol_are_refused(whole, folder):
+    path = whole / "reports" / folder / "notes.json"
+    text = path.read_text()
+    try:
+        path.write_text(text.replace('"protocol": "lesion"', '"protocol": "\\u001b[31mred"'))
+        with pytest.raises(UserError, match="protocol") as refused:
+            tables(Results(load_params(whole / "params.yaml"), Workspace(whole)))
+        check_message(refused.value)
+    finally:
+        path.write_text(text)
+
+
 @pytest.mark.parametrize("text", [*ODD_TEXTS, '{"a.csv": 3}', '{"a.csv": null}'])
 def test_a_damaged_list_of_checksums_is_refused(tmp_path, text):
     (tmp_path / "checksums.json").write_text(text)
