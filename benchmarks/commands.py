@@ -42,7 +42,7 @@ def phantom_rate() -> float:
 
 
 def main() -> None:
-    times = {"pass": [], "help": [], "repro": []}
+    times: dict[str, list[float]] = {"pass": [], "help": [], "repro": []}
     seconds("dvc", "repro", folder=ROOT / "examples" / "phantom")
     for _ in range(ROUNDS):
         times["pass"].append(seconds(sys.executable, "-c", "pass"))

@@ -51,7 +51,7 @@ def extraction_rate(backbone_name: str, pixels: np.ndarray) -> float:
     with tempfile.TemporaryDirectory() as cache:
         backbone = load_backbone(backbone_name, "imagenet")
         began = time.perf_counter()
-        features._extract(pixels, backbone, request, torch.device("cpu"), Path(cache) / "x.npy")
+        features._extract(pixels, backbone, request, torch.device("cpu"), Path(cache) / "x.npy", {})
         return len(pixels) / (time.perf_counter() - began)
 
 

@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from skinlesion.data.decode import decode
+from skinlesion.data.decode import decode, frame_of
 from skinlesion.data.sources.images import ImageIndex
 from skinlesion.data.store import build_images, cores
 from skinlesion.params import PrepareParams
@@ -44,13 +44,17 @@ def bare_rate(images: list[bytes]) -> float:
 def prepare_rate(index: ImageIndex, ids: list[str], repeats: int, settings: PrepareParams) -> float:
     """Return images/s of everything between files and the finished array."""
     names = [f"{image_id} {turn}" for turn in range(repeats) for image_id in ids]
+
+    def data(name: str) -> bytes:
+        return index.read(name.partition(" ")[0])
+
     with tempfile.TemporaryDirectory() as folder:
         began = time.perf_counter()
         build_images(
             Path(folder) / "images.npy",
             names,
-            lambda name: decode(index.read(name.partition(" ")[0]), settings),
-            settings.image_size,
+            lambda name: decode(data(name), settings),
+            lambda name: frame_of(data(name), settings.image_size),
         )
         return len(names) / (time.perf_counter() - began)
 
@@ -77,7 +81,7 @@ def main() -> None:
     print(f"decoding alone          {statistics.median(bare):7.0f}")
     print(f"prepare                 {statistics.median(whole):7.0f}   ratio {ratio:.2f}  (limit 0.8)")
     for field, value in (("color_constancy", "shades_of_gray"), ("hair_removal", "dullrazor")):
-        rate = prepare_rate(index, ids, 2, PrepareParams(**{field: value}))
+        rate = prepare_rate(index, ids, 2, PrepareParams.model_validate({field: value}))
         print(f"prepare, {value:<14} {rate:7.0f}   ratio {rate / statistics.median(bare):.2f}")
 
 

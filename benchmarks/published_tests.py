@@ -55,7 +55,7 @@ def rejections(regime: Regime, lesions: Lesions, simulations: int) -> dict[str, 
         data = simulate(regime, lesions, rng)
         right = data.probabilities.argmax(axis=2) == data.labels
         pvalues = dict(p_values(right, rng))
-        pvalues["McNemar, by lesion (here)"] = clustered_mcnemar(*right, data.lesions, "yang").pvalue
+        pvalues["McNemar, by lesion (here)"] = clustered_mcnemar(right[0], right[1], data.lesions, "yang").pvalue
         models = [influences(data.labels, p[None], data.lesions, ["accuracy"], SCHEMA) for p in data.probabilities]
         pvalues["t test, by lesion (here)"] = contrast([-1, 1], [model["accuracy"] for model in models]).pvalue()
         for name, p in pvalues.items():

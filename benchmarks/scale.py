@@ -21,6 +21,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -77,6 +78,7 @@ def child(stage: str, folder: Path) -> None:
     """Run a stage in `folder` on one core; print its processor seconds and the peak of its memory in bytes."""
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:1])
     params = Params.model_validate_json((folder / "params.json").read_text())
+    run: Callable[[Params, Workspace], object]
     if stage == "prepare":
         from skinlesion.stages.prepare import prepare as run
     else:

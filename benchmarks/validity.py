@@ -70,11 +70,16 @@ def outcomes(data: DataSet, numbers: LesionNumbers, true: dict[str, float], naiv
     """Yield (kind, method, rejected at 5 % or covered at 95 %) of one data set; None where the tool gives nothing."""
     labels, lesions = data.labels, data.lesions
     yield from t_outcomes(data, numbers, true, METRICS)
-    right = data.probabilities.argmax(axis=2) == labels
+    first, second = data.probabilities
+    right = [model.argmax(axis=1) == labels for model in (first, second)]
     for method in CLUSTERED_MCNEMAR:
-        yield "type I error", f"McNemar, {method}", clustered_mcnemar(*right, lesions, method).pvalue <= 0.05
+        yield (
+            "type I error",
+            f"McNemar, {method}",
+            clustered_mcnemar(right[0], right[1], lesions, method).pvalue <= 0.05,
+        )
     swapped = permutation_test(
-        labels, *data.probabilities, lesions, ["balanced_accuracy"], SCHEMA,
+        labels, first, second, lesions, ["balanced_accuracy"], SCHEMA,
         permutations=PERMUTATIONS, seed=seed, threads=1,
     )  # fmt: skip
     yield "type I error", "balanced_accuracy, permutation", swapped["balanced_accuracy"].pvalue <= 0.05
