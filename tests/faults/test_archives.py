@@ -17,7 +17,7 @@ from skinlesion.errors import UserError
 from skinlesion.files import sha256_file
 from tests.archive import jpeg, records, write_archive
 from tests.conftest import small_params, write_params
-from tests.faults.harness import cases, check_ended, check_refused, snapshot
+from tests.faults.harness import LONGEST_LIST, cases, check_ended, check_refused, snapshot
 
 ZIP = "HAM10000_images_part_1.zip"
 TABLE = "HAM10000_metadata.csv"
@@ -221,7 +221,7 @@ def check_damaged_zip(folder, run, archive, damages, on_error):
     raw = place(folder, archive, **{ZIP: content})
     before = snapshot(raw)
     outcome = prepare(folder, run, on_error)
-    check_ended(outcome)
+    check_ended(outcome, LONGEST_LIST)
     assert snapshot(raw) == before
     names = {path.name for path in (folder / "data/prepared").glob("*")} if outcome.code == 0 else set()
     assert names <= {"images.npy", "metadata.csv", "files.csv", "prepared.json"}
@@ -299,7 +299,7 @@ def check_damaged_table(folder, run, source, damages, on_error):
     data = {"source": source, "path": "raw", "download": False}
     write_params(folder, small_params(data=data, prepare={"on_error": on_error}))
     before = snapshot(raw)
-    check_ended(run("prepare", cwd=folder))
+    check_ended(run("prepare", cwd=folder), LONGEST_LIST)
     assert snapshot(raw) == before
     assert not list(folder.rglob("*.partial"))
 
@@ -327,8 +327,10 @@ def test_the_whole_tables_are_accepted(tmp_path, run, source):
     assert (tmp_path / "data/prepared/prepared.json").exists()
 
 
-def test_a_table_whose_diagnoses_are_all_empty(tmp_path, run):
-    check_damaged_table(tmp_path, run, "derm7pt", [("insert", 0.0, b",,,,,,,,,,,")], "stop")
+@pytest.mark.parametrize("commas", [1, 2, 11])
+@pytest.mark.parametrize("source", sorted(LAYOUTS))
+def test_a_table_with_columns_that_are_all_empty(tmp_path, run, source, commas):
+    check_damaged_table(tmp_path, run, source, [("insert", 0.0, b"," * commas)], "stop")
 
 
 def test_an_endless_number_in_a_table_of_diagnoses(tmp_path, run):

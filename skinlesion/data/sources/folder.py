@@ -36,7 +36,7 @@ def open_source(data: DataParams, root: Path) -> TableSource:
     table = pd.DataFrame(
         {
             "image_id": image_ids,
-            "lesion_id": column("lesion_id").astype("string").fillna(image_ids).astype(str),
+            "lesion_id": column("lesion_id").astype("string").fillna(image_ids.astype("string")).astype(str),
             "age": pd.to_numeric(column("age"), errors="coerce"),
             "sex": map_sexes(column("sex")),
             "localization": map_sites(column("localization"), settings.localizations),
