@@ -113,13 +113,12 @@ def table(stages: list[Stage]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--images", type=int, default=100_000)
-    parser.add_argument("--folder", type=Path, help="Where the workspace is made; it stays. By default one that goes.")
+    parser.add_argument("--folder", type=Path, help="The new workspace, which is kept. Default: a temporary folder.")
     parser.add_argument("--write", action="store_true", help="Write large_pipeline.md.")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         folder = options.folder or Path(temporary) / "workspace"
-        if not (folder / "params.yaml").exists():
-            make_workspace(folder, options.images)
+        make_workspace(folder, options.images)  # `init` refuses one that is there
         stages = reproduce(folder)
     text = table(stages)
     print(text)

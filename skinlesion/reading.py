@@ -201,6 +201,17 @@ def check_words(path: Path, table: pd.DataFrame, columns: tuple[str, ...], remed
                 raise UserError(f"{path}: line {place + 2}: {name} is {shown(value)}, not a word; {remedy}")
 
 
+def check_choices(path: Path, table: pd.DataFrame, column: str, valid: tuple[str, ...], remedy: str) -> None:
+    """Check that a column, where a CSV has it, holds only `valid` words.
+
+    Raises:
+        UserError: it does not; the message names the word and ends with `remedy`.
+    """
+    for value in table.get(column, ()):
+        if value not in valid:
+            raise UserError(f"{path}: {column} is {shown(value)}, not one of {', '.join(valid)}; {remedy}")
+
+
 def open_array(path: Path, remedy: str) -> np.ndarray:
     """Return a .npy file as a read-only memory map; nothing is ever unpickled.
 

@@ -11,11 +11,14 @@ five digits; the metrics computed from them must be those of metrics.json, which
 import argparse
 import gzip
 import math
+import shutil
+import sys
+import tempfile
 from pathlib import Path
 
 import pandas as pd
 
-from skinlesion.errors import UserError
+from skinlesion.errors import UserError, one_line
 from skinlesion.files import write_json
 from skinlesion.params_file import load_params
 from skinlesion.reading import read_json
@@ -34,7 +37,8 @@ from skinlesion.results.workspace import Workspace
 
 HERE = Path(__file__).parent
 KEPT = HERE / "predictions"
-#: What `evaluate` writes and cannot be computed from the rest → what follows the experiment's name in predictions/.
+#: What `evaluate` writes and cannot be computed from the rest → what follows the experiment's name in predictions/. The
+#: training curves and masked predictions of the runs by lesion are not kept.
 FILES = {
     PREDICTIONS_NAME: ".csv.gz",
     VALIDATION_NAME: "_validation.csv.gz",
@@ -62,16 +66,18 @@ def restore(folder: Path, name: str) -> None:
     Raises:
         UserError: the metrics of its predictions are not those of metrics.json.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    for file, ending in FILES.items():
-        kept = KEPT / f"{name}{ending}"
-        if kept.exists():
-            (folder / file).write_bytes(gzip.decompress(kept.read_bytes()))
-    write_json(folder / EXTERNAL_FOLDER / EXTERNAL_NOTES_NAME, {})
     written = read_json(folder / METRICS_NAME, "take it from git", dict[str, float])
-    for metric, value in write_results(folder, load_params(HERE / "params.yaml").evaluate)[0].items():
-        if not math.isclose(value, written.get(metric, math.nan), rel_tol=0, abs_tol=1e-5):
-            raise UserError(f"{name}: {metric} is {value}, not that of {METRICS_NAME}; take both from one commit")
+    with tempfile.TemporaryDirectory() as temporary:
+        checked = Path(temporary)
+        for file, ending in FILES.items():
+            kept = KEPT / f"{name}{ending}"
+            if kept.exists():
+                (checked / file).write_bytes(gzip.decompress(kept.read_bytes()))
+        for metric, value in write_results(checked, load_params(HERE / "params.yaml").evaluate)[0].items():
+            if not math.isclose(value, written.get(metric, math.nan), rel_tol=0, abs_tol=1e-5):
+                raise UserError(f"{name}: {metric} is {value}, not that of {METRICS_NAME}; take both from one commit")
+        shutil.copytree(checked, folder, dirs_exist_ok=True)
+    write_json(folder / EXTERNAL_FOLDER / EXTERNAL_NOTES_NAME, {})
 
 
 def main() -> None:
@@ -84,4 +90,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except UserError as error:
+        sys.exit(f"error: {one_line(error)}")

@@ -20,9 +20,10 @@ from skinlesion.vocabulary import LOCALIZATIONS, SEXES, UNKNOWN
 FIELDS = ("age", "sex", "localization")
 _CATEGORIES = {"sex": (*SEXES, UNKNOWN), "localization": (*LOCALIZATIONS, UNKNOWN)}
 
-#: Of ages in years, and of codes; what is standardised by others may be too large for float32.
+#: Of ages in years, and of codes. With values outside these limits, standardised ones may exceed float32.
+_SMALLEST = 1e-6
 _Mean = Annotated[float, pydantic.Field(ge=0, le=1_000)]
-_Deviation = Annotated[float, pydantic.Field(ge=1e-6, le=1_000)]
+_Deviation = Annotated[float, pydantic.Field(ge=_SMALLEST, le=1_000)]
 
 _BIN_YEARS = 10
 _BINS = 10  # 0–9, 10–19, …, 90 and older
@@ -77,8 +78,7 @@ class OneHotEncoder:
             UserError: no training row has an age.
         """
         ages = _known_ages(table)
-        # A constant age carries nothing: divide by one instead of by zero.
-        return cls(age_mean=float(np.mean(ages)), age_std=float(np.std(ages)) or 1.0)
+        return cls(age_mean=float(np.mean(ages)), age_std=_divisor(float(np.std(ages))))
 
     @property
     def fields(self) -> tuple[Field, ...]:
@@ -149,8 +149,8 @@ class OrdinalEncoder:
         """
         median = float(np.median(_known_ages(table)))
         raw = _codes_and_age(table, median)
-        stds = np.nanstd(raw, axis=0)
-        return cls(median, _triple(np.nanmean(raw, axis=0)), _triple(np.where(stds > 0, stds, 1.0)))
+        stds = np.array([_divisor(std) for std in np.nanstd(raw, axis=0)])
+        return cls(median, _triple(np.nanmean(raw, axis=0)), _triple(stds))
 
     @property
     def fields(self) -> tuple[Field, ...]:
@@ -185,7 +185,7 @@ class EmbeddingEncoder:
             UserError: no training row has an age.
         """
         ages = _known_ages(table)
-        return cls(float(np.mean(ages)), float(np.std(ages)) or 1.0, age == "binned")
+        return cls(float(np.mean(ages)), _divisor(float(np.std(ages))), age == "binned")
 
     @property
     def fields(self) -> tuple[Field, ...]:
@@ -290,6 +290,11 @@ def _known_ages(table: pd.DataFrame) -> np.ndarray:
     if np.isnan(ages).all():
         raise UserError("train.metadata: no training image has an age; take fusion: none")
     return ages[~np.isnan(ages)]
+
+
+def _divisor(deviation: float) -> float:
+    """Return 1 in place of the standard deviation of a constant, which rounding may leave above 0."""
+    return deviation if deviation >= _SMALLEST else 1.0
 
 
 def _texts(table: pd.DataFrame, name: str) -> np.ndarray:

@@ -1,10 +1,10 @@
 """Sections of params.yaml about results: evaluation, assessment, explanations, statistics and the report."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from skinlesion.choices import MOST_REPLICATES, Calibration, CamMethod, EnsembleMethod
+from skinlesion.choices import MOST_REPLICATES, Calibration, CamMethod, Direction, EnsembleMethod
 from skinlesion.params.section import Cost, Distinct, Fold, Line, MetricName, Replicates, Section, Seed, check_costs
 from skinlesion.vocabulary import CLASSES
 
@@ -131,7 +131,7 @@ class ClaimParams(Section):
         "balanced_accuracy",
         description="The metric it is answered with; of a class, as in sensitivity_mel, where it is about one.",
     )
-    direction: Literal["higher", "lower", "equal"] = Field(description="What it says of b against a.")
+    direction: Direction = Field(description="What it says of b against a.")
     source: Line = Field(min_length=1, description="Who says so.")
 
 

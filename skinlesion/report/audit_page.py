@@ -51,7 +51,7 @@ def audit_page(
         audit=audit,
         chance=chance,
         public=pixels is None,
-        csvs=[embedded_csv(name, table) for name, table in tables.items()],
+        csvs=[embedded_csv(name, table) for name, table in tables.items()] if pixels is None else [],
         shortcuts=tables["shortcuts"].to_dict("records"),
         exact=cards(pairs[pairs["kind"].isin(["bytes", "pixels"])]),
         near=cards(near),

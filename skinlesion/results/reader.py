@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import numpy as np
 import pandas as pd
 
+from skinlesion import choices
 from skinlesion.analysis.columns import CLAIM_COLUMNS, COMPARISON_COLUMNS
 from skinlesion.analysis.effect.contrasts import EFFECT_COLUMNS
 from skinlesion.analysis.effect.label_noise import COLUMNS as LABEL_NOISE_COLUMNS
@@ -31,7 +32,7 @@ from skinlesion.evaluation.metrics import confusion_matrix
 from skinlesion.evaluation.predictions import Predictions, read_predictions, read_validation
 from skinlesion.params import Params
 from skinlesion.params_file import load_params
-from skinlesion.reading import check_numbers, check_readable, check_words, fitting, read_csv, read_json
+from skinlesion.reading import check_choices, check_numbers, check_readable, check_words, fitting, read_csv, read_json
 from skinlesion.results import names
 from skinlesion.results.selection import best_of_each_kind, mean_balanced_accuracy
 from skinlesion.results.shapes import (
@@ -63,6 +64,7 @@ _SUBGROUP_COLUMNS = (
 )  # fmt: skip
 _EXPLAIN = "run `skinlesion explain` first"
 
+_OFTEN_EMPTY = ("verdict", "family", "adjustment", "caution")
 #: Tables of reports/stats and the columns that their readers rely on.
 _STATISTICS_COLUMNS = {
     "comparisons": COMPARISON_COLUMNS,
@@ -314,8 +316,7 @@ class Results:
     @property
     def label_noise(self) -> pd.DataFrame:
         """Return label_noise.csv: metrics and differences under wrong labels; `b` is empty for one system."""
-        path = self.workspace.effect / names.LABEL_NOISE_NAME
-        return self._csv(path, LABEL_NOISE_COLUMNS, _EFFECT, empty=("b",))
+        return self._csv(self.workspace.effect / names.LABEL_NOISE_NAME, LABEL_NOISE_COLUMNS, _EFFECT, empty=("b",))
 
     # Statistics
 
@@ -327,7 +328,9 @@ class Results:
     def statistics_table(self, table: str) -> pd.DataFrame:
         """Return one of the tables of reports/stats; a `verdict` not given is empty text."""
         path = self.workspace.statistics / f"{table}.csv"
-        return self._csv(path, _STATISTICS_COLUMNS[table], _STATS, empty=("verdict", "family", "adjustment", "caution"))
+        content = self._csv(path, _STATISTICS_COLUMNS[table], _STATS, empty=_OFTEN_EMPTY)
+        check_choices(path, content, "direction", choices.names(choices.Direction), _STATS)
+        return content
 
     # Explanations
 
@@ -351,8 +354,6 @@ class Results:
 
     def _maps(self, name: str) -> Path:
         return self.workspace.explanations / names.MAPS_FOLDER / name
-
-    # Files
 
     def _evaluate(self, name: str) -> str:
         return evaluate_command(self.params, name)

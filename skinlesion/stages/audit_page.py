@@ -1,4 +1,4 @@
-"""audit --page: the page of the audit, with photographs, from the tables that `audit` wrote."""
+"""audit --page: the page of the audit, with or without photographs, from the tables that `audit` wrote."""
 
 from collections.abc import Mapping
 from pathlib import Path

@@ -229,6 +229,19 @@ def test_notes_of_an_unknown_protocol_are_refused(whole, folder):
         path.write_text(text)
 
 
+@pytest.mark.parametrize("word", ["", "up"])
+def test_claims_of_an_unknown_direction_are_refused(whole, word):
+    path = whole / "reports/stats/claims.csv"
+    text = path.read_text()
+    try:
+        path.write_text(text.replace(",higher,", f",{word},"))
+        with pytest.raises(UserError, match="direction") as refused:
+            claims(Results(load_params(whole / "params.yaml"), Workspace(whole)))
+        check_message(refused.value)
+    finally:
+        path.write_text(text)
+
+
 @pytest.mark.parametrize("text", [*ODD_TEXTS, '{"a.csv": 3}', '{"a.csv": null}'])
 def test_a_damaged_list_of_checksums_is_refused(tmp_path, text):
     (tmp_path / "checksums.json").write_text(text)

@@ -30,6 +30,17 @@ def width(encoder):
     return sum(len(field.missing) for field in encoder.fields)
 
 
+@pytest.mark.parametrize(("name", "age"), KINDS)
+def test_an_encoder_of_a_constant_age_is_read_back(name, age):
+    """The standard deviation of a hundred ages of 45.1 is rounding noise, not 0."""
+    records = people(age=[45.1] * 3)
+    table = pd.concat([records] * 34, ignore_index=True)
+    encoder = fit_encoder(name, table, age)
+    restored = restore_encoder(name, encoder.state())
+    np.testing.assert_array_equal(restored.encode(table), encoder.encode(table))
+    assert np.abs(encoder.encode(table)).max() < 100
+
+
 def test_onehot_imputes_the_training_mean_and_flags_it():
     encoder = fit_encoder("onehot", people())
     encoded = encoder.encode(people())
