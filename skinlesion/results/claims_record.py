@@ -1,10 +1,11 @@
 """Whether the claims and margins of params.yaml are older than the predictions they judge, as git recorded both."""
 
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
+from itertools import takewhile
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from ruamel.yaml.error import YAMLError
 
@@ -23,12 +24,15 @@ class ClaimsRecord:
         committed: its date, YYYY-MM-DD.
         before_predictions: whether it is older than every commit of the claimed systems' metrics (those not committed
             yet count as newer); None where git does not say.
+        stood_before: how many of the claims stood, with these margins, before the metrics of their own two systems were
+            committed; None where git does not say.
         note: why there is no commit; empty if there is.
     """
 
     commit: str = ""
     committed: str = ""
     before_predictions: bool | None = None
+    stood_before: int | None = None
     note: str = ""
 
     def entries(self) -> dict[str, Any]:
@@ -36,12 +40,22 @@ class ClaimsRecord:
         return {f"claims_{name}": value for name, value in asdict(self).items()}
 
 
-def claims_record(path: Path, results: Iterable[Path]) -> ClaimsRecord:
+class _Version(NamedTuple):
+    """A commit of params.yaml."""
+
+    commit: str
+    seconds: int
+    day: str
+    claims: list[Any]
+    judged_by: dict[str, Any]
+
+
+def claims_record(path: Path, results: Mapping[str, Path]) -> ClaimsRecord:
     """Return what git knows of the claims and margins of a params.yaml.
 
     Args:
         path: params.yaml.
-        results: the committed files that appear with the predictions of what is claimed (metrics.json).
+        results: system → the committed file that appears with its predictions (metrics.json), of all that are claimed.
     """
     folder = path.resolve().parent
     history = _git(folder, "log", "--first-parent", "--format=%H %ct %cs", "--", path.name)
@@ -49,21 +63,40 @@ def claims_record(path: Path, results: Iterable[Path]) -> ClaimsRecord:
         inside = _git(folder, "rev-parse", "--git-dir") is not None
         return ClaimsRecord(note="not committed" if inside else "not in a git repository")
     now = _judging(path.read_text(encoding="utf-8"))
-    oldest: tuple[str, int, str] | None = None
+    if now is None:
+        return ClaimsRecord(note="not committed")
+    claims, judged_by = now
+    versions = []
     for line in history.splitlines():
         commit, seconds, day = line.split()
-        if _judging(_git(folder, "show", f"{commit}:./{path.name}") or "") != now:
+        then = _judging(_git(folder, "show", f"{commit}:./{path.name}") or "")
+        if then is None or then[1] != judged_by:
             break
-        oldest = commit, int(seconds), day
-    if oldest is None:
+        versions.append(_Version(commit, int(seconds), day, *then))
+    fixed = _first(versions, lambda version: version.claims == claims)
+    if fixed is None:
         return ClaimsRecord(note="not committed")
-    times = [_committed_at(folder, result) for result in results]
-    return ClaimsRecord(
-        oldest[0], oldest[2], all(seconds is None or oldest[1] <= seconds for seconds in times) if times else None
-    )
+    times = {name: _committed_at(folder, result) for name, result in results.items()}
+
+    def is_older(version: _Version | None, seconds: int | None) -> bool:
+        return version is not None and (seconds is None or version.seconds <= seconds)
+
+    if not times:
+        return ClaimsRecord(fixed.commit, fixed.day)
+    stood = 0
+    for claim in claims:
+        since = _first(versions, lambda version, claim=claim: claim in version.claims)  # type: ignore[misc]
+        stood += all(is_older(since, times.get(claim.get(side))) for side in ("a", "b"))
+    return ClaimsRecord(fixed.commit, fixed.day, all(is_older(fixed, seconds) for seconds in times.values()), stood)
 
 
-def _judging(text: str) -> Any:
+def _first(versions: list[_Version], holds: Callable[[_Version], bool]) -> _Version | None:
+    """Return the oldest of the newest versions for which something holds without a break."""
+    standing = list(takewhile(holds, versions))
+    return standing[-1] if standing else None
+
+
+def _judging(text: str) -> tuple[list[Any], dict[str, Any]] | None:
     """Return the claims and the settings of their judgement in a params.yaml, None where it is not one."""
     try:
         content = parse_yaml(text)
@@ -71,8 +104,9 @@ def _judging(text: str) -> Any:
         return None
     if not isinstance(content, dict):
         return None
-    stats = content.get("stats")
-    return content.get("claims"), {name: stats.get(name) if isinstance(stats, dict) else None for name in _FIELDS}
+    stats, claims = content.get("stats"), content.get("claims")
+    settings = {name: stats.get(name) if isinstance(stats, dict) else None for name in _FIELDS}
+    return claims if isinstance(claims, list) else [], settings
 
 
 def _committed_at(folder: Path, path: Path) -> int | None:

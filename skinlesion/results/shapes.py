@@ -189,6 +189,7 @@ class Statistics(TypedDict):
     claims_commit: str
     claims_committed: str
     claims_before_predictions: bool | None
+    claims_stood_before: NotRequired[int | None]  # older statistics have none
     claims_note: str
 
 

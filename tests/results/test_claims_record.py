@@ -43,7 +43,7 @@ def test_claims_that_stood_before_the_results(repository):
     first = commit(repository, 1, params_yaml=PARAMS % (0.1, 0.02))
     commit(repository, 2, metrics_json="{}")
     commit(repository, 3, params_yaml=PARAMS % (0.2, 0.02))  # neither claims nor margins
-    record = claims_record(repository / "params.yaml", [repository / "metrics.json"])
+    record = claims_record(repository / "params.yaml", {"x": repository / "metrics.json"})
     assert (record.commit, record.committed, record.before_predictions) == (first, "2026-01-01", True)
     assert record.entries()["claims_commit"] == first
 
@@ -52,15 +52,27 @@ def test_a_margin_changed_after_the_results(repository):
     commit(repository, 1, params_yaml=PARAMS % (0.1, 0.02))
     commit(repository, 2, metrics_json="{}")
     later = commit(repository, 3, params_yaml=PARAMS % (0.1, 0.01))
-    record = claims_record(repository / "params.yaml", [repository / "metrics.json"])
+    record = claims_record(repository / "params.yaml", {"x": repository / "metrics.json"})
     assert (record.commit, record.before_predictions) == (later, False)
+
+
+def test_a_claim_that_is_added_later_makes_the_others_no_younger(repository):
+    commit(repository, 1, params_yaml=PARAMS % (0.1, 0.02))
+    commit(repository, 2, metrics_json="{}")
+    added = "".join(f"  - {{claim: d, a: {a}, b: z, direction: higher, source: s}}\n" for a in "xz")
+    later = commit(repository, 3, params_yaml=PARAMS % (0.1, 0.02) + added)
+    commit(repository, 4, other_json="{}")
+    paths = {name: repository / ("other.json" if name == "z" else "metrics.json") for name in "xyz"}
+    record = claims_record(repository / "params.yaml", paths)
+    assert (record.commit, record.before_predictions) == (later, False)
+    assert record.stood_before == 2  # the first, and the last, which judges only what came after it
 
 
 def test_results_that_are_not_committed_are_newer(repository):
     commit(repository, 1, params_yaml=PARAMS % (0.1, 0.02), metrics_json="{}")
     (repository / "metrics.json").write_text("{ }")
     (repository / "other.json").write_text("{}")
-    paths = [repository / "metrics.json", repository / "other.json"]
+    paths = {"x": repository / "metrics.json", "y": repository / "other.json"}
     assert claims_record(repository / "params.yaml", paths).before_predictions is True
 
 
@@ -72,21 +84,21 @@ def test_a_branch_that_was_merged_does_not_hide_when_claims_were_fixed(repositor
     fixed = commit(repository, 2, params_yaml=PARAMS % (0.1, 0.02))
     git(repository, "merge", "-q", "side", "-m", "m", day=5)
     assert "# a note" in (repository / "params.yaml").read_text()
-    assert claims_record(repository / "params.yaml", []).commit == fixed
+    assert claims_record(repository / "params.yaml", {}).commit == fixed
 
 
 def test_what_is_not_committed(repository):
     (repository / "params.yaml").write_text(PARAMS % (0.1, 0.02))
-    assert claims_record(repository / "params.yaml", []).note == "not committed"
+    assert claims_record(repository / "params.yaml", {}).note == "not committed"
     commit(repository, 1)
     (repository / "params.yaml").write_text(PARAMS % (0.1, 0.5))
-    assert claims_record(repository / "params.yaml", []).note == "not committed"
+    assert claims_record(repository / "params.yaml", {}).note == "not committed"
 
 
 def test_outside_a_repository(tmp_path, monkeypatch):
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
     (tmp_path / "params.yaml").write_text(PARAMS % (0.1, 0.02))
-    record = claims_record(tmp_path / "params.yaml", [])
+    record = claims_record(tmp_path / "params.yaml", {})
     assert (record.note, record.commit, record.before_predictions) == ("not in a git repository", "", None)
 
 
@@ -96,4 +108,4 @@ def test_a_former_params_file_may_be_anything(repository, former):
     git(repository, "add", "-A")
     git(repository, "commit", "-qm", "x", day=1)
     fixed = commit(repository, 2, params_yaml=PARAMS % (0.1, 0.02))
-    assert claims_record(repository / "params.yaml", []).commit == fixed
+    assert claims_record(repository / "params.yaml", {}).commit == fixed

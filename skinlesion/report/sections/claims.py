@@ -55,4 +55,8 @@ def _record(statistics: Mapping[str, Any]) -> str:
     before = statistics["claims_before_predictions"]
     if before is None:
         return f"{fixed}."
+    stood = statistics.get("claims_stood_before")
+    if not before and stood:
+        claims = sum(statistics["claims"].values())
+        return f"{fixed}; {stood} of the {claims} stood before the predictions that they judge were committed."
     return f"{fixed}, {'before' if before else 'after'} the predictions that they judge were committed."
