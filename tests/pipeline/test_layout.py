@@ -169,13 +169,17 @@ def test_the_readmes_sentence_on_fine_tuned_models_has_the_committed_figures():
 
 def test_what_the_fine_tuned_page_says_of_its_limits_follows_from_committed_results():
     reports = ROOT / "examples/fine_tuned/reports"
-    page = " ".join((ROOT / "examples/fine_tuned/README.md").read_text().split()).partition("**What limits it.**")[2]
+    whole = (ROOT / "examples/fine_tuned/README.md").read_text()
+    page = " ".join(whole.split()).partition("**What limits it.**")[2]
     for name in ("image", "concat", "ensemble"):
         assessment = json.loads((reports / f"assessments/{name}/assessment.json").read_text())
         assert assessment["macro_f1_at_own_rule"] < 0.72
         assert assessment["balanced_accuracy_at_own_rule"] < 0.76
     values = {name: json.loads((reports / f"runs/{name}/metrics.json").read_text()) for name in ("image", "concat")}
     assert values["image"]["macro_auc"] < 0.96 < values["concat"]["macro_auc"]
+    statistics = json.loads((reports / "stats/stats.json").read_text())
+    assert (statistics["claims_stood_before"], sum(statistics["claims"].values())) == (8, 10)
+    assert "eight of the ten stood before the predictions that they judge" in " ".join(whole.split())
     recipe = [json.loads(line) for line in (ROOT / "benchmarks/recipe.jsonl").read_text().splitlines()]
     chosen = next(row for row in recipe if row["name"] == "96, 128, 160 px")
     assert f"({chosen['macro_f1_at_own_rule']:.3f} and {chosen['balanced_accuracy_at_own_rule']:.3f})" in page
