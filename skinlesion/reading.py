@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _LARGEST_TEXT = 64 << 20  # bytes of a JSON, YAML or Markdown file; the largest that is written has some hundred kB
 _LARGEST_INTEGER = 2**64
+_LONGEST_NUMBER = 300  # characters: what is longer is too large for a float
 
 
 def check_readable(path: Path, remedy: str, largest: int | None = None) -> None:
@@ -199,6 +200,17 @@ def check_words(path: Path, table: pd.DataFrame, columns: tuple[str, ...], remed
         for place, value in enumerate(table[name]):
             if not isinstance(value, str):
                 raise UserError(f"{path}: line {place + 2}: {name} is {shown(value)}, not a word; {remedy}")
+
+
+def as_numbers(column: pd.Series) -> pd.Series:
+    """Return a column as floats, NaN where it holds no number, or an integer too large for one."""
+    import pandas as pd
+
+    try:
+        return pd.to_numeric(column, errors="coerce").astype(float)
+    except OverflowError:
+        text = column.astype(str)
+        return pd.to_numeric(text.where(text.str.len() < _LONGEST_NUMBER), errors="coerce").astype(float)
 
 
 def check_choices(path: Path, table: pd.DataFrame, column: str, valid: tuple[str, ...], remedy: str) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from skinlesion.errors import UserError, name_some
-from skinlesion.reading import read_csv
+from skinlesion.reading import as_numbers, read_csv
 from skinlesion.vocabulary import CLASSES, LOCALIZATIONS, SEXES, UNKNOWN
 
 METADATA_NAME = "metadata.csv"
@@ -43,7 +43,7 @@ def check_records(table: pd.DataFrame, has_image: Callable[[str], bool]) -> list
         has_image: whether the source has the file of an image_id.
     """
     # Unknown diagnoses are a problem of their own: only known ones count towards two diagnoses of a lesion.
-    age = pd.to_numeric(table["age"], errors="coerce")
+    age = as_numbers(table["age"])
     has_age = table["age"].notna() & (table["age"].astype(str).str.strip() != "")
     known_diagnoses = table[table["dx"].isin(CLASSES)].groupby("lesion_id")["dx"].transform("nunique")
     two_diagnoses = known_diagnoses.reindex(table.index, fill_value=1) > 1
@@ -96,7 +96,7 @@ def read_metadata(path: Path) -> pd.DataFrame:
         raise UserError(f"{path}: image_id blank in row {name_some(np.flatnonzero(ids == '') + 1, 5)}; {remedy}")
     if ids.duplicated().any():
         raise UserError(f"{path}: listed twice: {name_some(ids[ids.duplicated()].unique(), 5)}; {remedy}")
-    age = pd.to_numeric(table["age"], errors="coerce")
+    age = as_numbers(table["age"])
     wrong = table["age"].notna() & ~age.between(0, OLDEST)
     if wrong.any():
         raise UserError(f"{path}: age is not 0 to {OLDEST:.0f} years at {name_some(ids[wrong], 5)}; {remedy}")

@@ -11,7 +11,7 @@ import pandas as pd
 
 from skinlesion.errors import UserError, choices, name_some, shown
 from skinlesion.numbers import count, number
-from skinlesion.reading import read_csv
+from skinlesion.reading import as_numbers, read_csv
 from skinlesion.vocabulary import LOCALIZATIONS, SEXES, UNKNOWN
 
 COLUMNS = ["age", "sex", "localization"]
@@ -74,7 +74,7 @@ def read_records(path: Path) -> pd.DataFrame:
     for name in COLUMNS:
         texts = table[name] if name in table else pd.Series("", index=table.index)
         table[name] = texts.mask(texts.str.casefold().isin(_MISSING), "")
-    age = pd.to_numeric(table["age"], errors="coerce")
+    age = as_numbers(table["age"])
     wrong = (table["age"] != "") & ~np.isfinite(age)
     if wrong.any():
         first = table[wrong].iloc[0]

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from skinlesion.errors import UserError, name_some
-from skinlesion.reading import read_csv
+from skinlesion.reading import as_numbers, read_csv
 from skinlesion.vocabulary import CLASSES, PROBABILITY_COLUMNS
 
 COLUMNS = ("image_id", "lesion_id", "fold", "seed", "repeat", "dx", *PROBABILITY_COLUMNS)
@@ -22,7 +22,6 @@ FLOAT_FORMAT = "%.9g"
 ISIC_COLUMNS = {name.upper(): column for name, column in zip(CLASSES, PROBABILITY_COLUMNS, strict=True)}
 
 _SUM_TOLERANCE = 1e-3
-_LONGEST_NUMBER = 300  # characters: what is longer is too large for a float
 _LARGEST_NUMBER = 2**31 - 1  # of a fold, seed or repeat
 
 #: For pandas: "NA" and "nan" are names as good as any, an empty cell is none.
@@ -184,19 +183,10 @@ def _check_diagnoses(table: pd.DataFrame, path: Path) -> None:
         raise UserError(f"{path}: dx missing or not one of {', '.join(CLASSES)} at {ids}")
 
 
-def _numbers(column: Any) -> Any:
-    """Return a column as floats, NaN where it holds no number, or an integer too large for one."""
-    try:
-        return pd.to_numeric(column, errors="coerce").astype(float)
-    except OverflowError:
-        text = column.astype(str)
-        return pd.to_numeric(text.where(text.str.len() < _LONGEST_NUMBER), errors="coerce").astype(float)
-
-
 def _with_whole_numbers(table: pd.DataFrame, path: Path) -> pd.DataFrame:
     changed = {}
     for name in RUN_COLUMNS:
-        numbers = _numbers(table[name])
+        numbers = as_numbers(table[name])
         whole = (numbers % 1 == 0) & numbers.between(0, _LARGEST_NUMBER)
         if not whole.all():
             ids = name_some(table.loc[~whole, "image_id"].unique())
@@ -206,8 +196,8 @@ def _with_whole_numbers(table: pd.DataFrame, path: Path) -> pd.DataFrame:
 
 
 def _with_probabilities(table: pd.DataFrame, path: Path) -> pd.DataFrame:
-    values = table[list(PROBABILITY_COLUMNS)].apply(_numbers).to_numpy(dtype=float)
-    bad = ~((values >= 0) & (values <= 1)).all(axis=1)
+    values = table[list(PROBABILITY_COLUMNS)].apply(as_numbers).to_numpy(dtype=float)
+    bad: np.ndarray = ~((values >= 0) & (values <= 1)).all(axis=1)
     if bad.any():
         raise UserError(f"{path}: not probabilities in 0 to 1 at {name_some(table.loc[bad, 'image_id'].unique())}")
     odd = np.abs(values.sum(axis=1) - 1) > _SUM_TOLERANCE

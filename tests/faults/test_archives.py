@@ -333,8 +333,10 @@ def test_a_table_with_columns_that_are_all_empty(tmp_path, run, source, commas):
     check_damaged_table(tmp_path, run, source, [("insert", 0.0, b"," * commas)], "stop")
 
 
-def test_an_endless_number_in_a_table_of_diagnoses(tmp_path, run):
-    check_damaged_table(tmp_path, run, "isic_challenge", [("cell", 0.999, b"9" * 400)], "stop")
+@pytest.mark.parametrize("place", range(0, 100, 4))
+@pytest.mark.parametrize("source", sorted(LAYOUTS))
+def test_an_endless_number_anywhere_in_a_table(tmp_path, run, source, place):
+    check_damaged_table(tmp_path, run, source, [("cell", place / 100, b"9" * 400)], "stop")
 
 
 @pytest.mark.parametrize(

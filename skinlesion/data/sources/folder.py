@@ -9,7 +9,7 @@ from skinlesion.data.sources.mapping import drop_unmapped, map_sexes, map_sites
 from skinlesion.data.sources.table_source import TableSource
 from skinlesion.errors import UserError, choices
 from skinlesion.params import DataParams
-from skinlesion.reading import read_csv
+from skinlesion.reading import as_numbers, read_csv
 from skinlesion.vocabulary import CLASSES
 
 
@@ -37,7 +37,7 @@ def open_source(data: DataParams, root: Path) -> TableSource:
         {
             "image_id": image_ids,
             "lesion_id": column("lesion_id").astype("string").fillna(image_ids.astype("string")).astype(str),
-            "age": pd.to_numeric(column("age"), errors="coerce"),
+            "age": as_numbers(column("age")),
             "sex": map_sexes(column("sex")),
             "localization": map_sites(column("localization"), settings.localizations),
         }

@@ -15,7 +15,7 @@ from skinlesion.data.sources.mapping import ISIC_SITES, drop_unmapped, map_sexes
 from skinlesion.data.sources.table_source import TableSource, find
 from skinlesion.errors import UserError, name_some
 from skinlesion.params import DataParams
-from skinlesion.reading import read_csv, read_json
+from skinlesion.reading import as_numbers, read_csv, read_json
 from skinlesion.vocabulary import UNKNOWN
 
 #: The archive's finest diagnosis that says which class it is. Squamous cell carcinoma has no class here.
@@ -75,7 +75,7 @@ def open_source(data: DataParams, root: Path) -> TableSource:
         {
             "image_id": raw["isic_id"],
             "lesion_id": lesion.where(lesion.notna() & (lesion != ""), raw["isic_id"]).astype(str),
-            "age": pd.to_numeric(column("age_approx"), errors="coerce"),
+            "age": as_numbers(column("age_approx")),
             "sex": map_sexes(column("sex")),
             "localization": _finest_site(raw),
         }

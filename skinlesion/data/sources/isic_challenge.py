@@ -12,7 +12,7 @@ from skinlesion.data.sources.mapping import ISIC_SITES, drop_unmapped, map_sexes
 from skinlesion.data.sources.table_source import TableSource, find
 from skinlesion.errors import UserError, name_some
 from skinlesion.params import DataParams
-from skinlesion.reading import read_csv, shown_problem
+from skinlesion.reading import as_numbers, read_csv, shown_problem
 from skinlesion.vocabulary import UNKNOWN
 
 #: Ground-truth columns of 2018 (AKIEC) and 2019 (AK, SCC, UNK). Squamous cell carcinoma has no class here.
@@ -72,7 +72,7 @@ def _complete(table: pd.DataFrame) -> pd.DataFrame:
             # An image without a lesion id counts as a lesion of its own.
             "lesion_id": lesion.where(lesion.notna() & (lesion != ""), table["image_id"]).astype(str),
             "dx": table["dx"],
-            "age": pd.to_numeric(column("age_approx"), errors="coerce"),
+            "age": as_numbers(column("age_approx")),
             "sex": map_sexes(column("sex")),
             "localization": map_sites(column("anatom_site_general"), ISIC_SITES),
         }

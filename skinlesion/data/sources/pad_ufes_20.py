@@ -11,7 +11,7 @@ from skinlesion.data.sources.images import ImageIndex
 from skinlesion.data.sources.mapping import drop_unmapped, map_sexes, map_sites
 from skinlesion.data.sources.table_source import TableSource, find
 from skinlesion.params import DataParams
-from skinlesion.reading import read_csv
+from skinlesion.reading import as_numbers, read_csv
 
 #: SCC counts as akiec by convention: its in-situ form is Bowen's disease, which HAM10000 files there.
 DIAGNOSES = {"ACK": "akiec", "SCC": "akiec", "BCC": "bcc", "SEK": "bkl", "MEL": "mel", "NEV": "nv"}
@@ -39,7 +39,7 @@ def open_source(data: DataParams, root: Path) -> TableSource:
             "image_id": raw["img_id"].str.removesuffix(".png"),
             "patient_id": raw["patient_id"],
             "lesion_id": raw["patient_id"] + "_" + raw["lesion_id"],
-            "age": pd.to_numeric(raw["age"], errors="coerce"),
+            "age": as_numbers(raw["age"]),
             "sex": map_sexes(raw["gender"]),
             "localization": map_sites(raw["region"], SITES),
         }
