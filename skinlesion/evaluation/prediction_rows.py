@@ -197,7 +197,7 @@ def _with_whole_numbers(table: pd.DataFrame, path: Path) -> pd.DataFrame:
 
 def _with_probabilities(table: pd.DataFrame, path: Path) -> pd.DataFrame:
     values = table[list(PROBABILITY_COLUMNS)].apply(as_numbers).to_numpy(dtype=float)
-    bad: np.ndarray = ~((values >= 0) & (values <= 1)).all(axis=1)
+    bad = ~np.all((values >= 0) & (values <= 1), axis=1)
     if bad.any():
         raise UserError(f"{path}: not probabilities in 0 to 1 at {name_some(table.loc[bad, 'image_id'].unique())}")
     odd = np.abs(values.sum(axis=1) - 1) > _SUM_TOLERANCE
