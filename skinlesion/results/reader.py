@@ -64,7 +64,7 @@ _SUBGROUP_COLUMNS = (
 )  # fmt: skip
 _EXPLAIN = "run `skinlesion explain` first"
 
-_OFTEN_EMPTY = ("verdict", "family", "adjustment", "caution")
+_OFTEN_EMPTY = ("verdict", "family", "adjustment", "caution", "source")
 #: Tables of reports/stats and the columns that their readers rely on.
 _STATISTICS_COLUMNS = {
     "comparisons": COMPARISON_COLUMNS,
@@ -328,7 +328,7 @@ class Results:
     def statistics_table(self, table: str) -> pd.DataFrame:
         """Return one of the tables of reports/stats; a `verdict` not given is empty text."""
         path = self.workspace.statistics / f"{table}.csv"
-        content = self._csv(path, _STATISTICS_COLUMNS[table], _STATS, empty=_OFTEN_EMPTY)
+        content = self._csv(path, _STATISTICS_COLUMNS[table], _STATS, text=("source",), empty=_OFTEN_EMPTY)
         check_choices(path, content, "direction", choices.names(choices.Direction), _STATS)
         return content
 

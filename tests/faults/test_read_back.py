@@ -4,6 +4,7 @@ import json
 import shutil
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -225,6 +226,17 @@ def test_notes_of_an_unknown_protocol_are_refused(whole, folder):
         with pytest.raises(UserError, match="protocol") as refused:
             tables(Results(load_params(whole / "params.yaml"), Workspace(whole)))
         check_message(refused.value)
+    finally:
+        path.write_text(text)
+
+
+@pytest.mark.parametrize("source", ["", "3"])
+def test_claims_whose_sources_are_no_words(whole, source):
+    path = whole / "reports/stats/claims.csv"
+    text = path.read_text()
+    try:
+        pd.read_csv(path).assign(source=source).to_csv(path, index=False)
+        assert claims(Results(load_params(whole / "params.yaml"), Workspace(whole))) is not None
     finally:
         path.write_text(text)
 
