@@ -26,7 +26,6 @@ from skinlesion.results.names import (
     EXTERNAL_FOLDER,
     EXTERNAL_NOTES_NAME,
     HISTORY_NAME,
-    MASKED_NAME,
     METRICS_NAME,
     NOTES_NAME,
     PREDICTIONS_NAME,
@@ -37,12 +36,11 @@ from skinlesion.results.workspace import Workspace
 
 HERE = Path(__file__).parent
 KEPT = HERE / "predictions"
-#: What `evaluate` writes and cannot be computed from the rest → what follows the experiment's name in predictions/. The
-#: training curves and masked predictions of the runs by lesion are not kept.
+#: What `evaluate` writes → what follows the experiment's name in predictions/. Predictions with metadata hidden are not
+#: kept, as they are large; nor are the training curves of the runs by lesion.
 FILES = {
     PREDICTIONS_NAME: ".csv.gz",
     VALIDATION_NAME: "_validation.csv.gz",
-    MASKED_NAME: "_masked.csv.gz",
     HISTORY_NAME: "_history.csv.gz",
     NOTES_NAME: "_notes.json.gz",
 }

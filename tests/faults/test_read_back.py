@@ -1,7 +1,9 @@
 """JSON and CSV files that commands read back, damaged in any way: read as they are, or refused in one line."""
 
+import io
 import json
 import shutil
+from contextlib import contextmanager
 
 import numpy as np
 import pandas as pd
@@ -217,41 +219,40 @@ def test_encoders_that_are_none_are_refused(name, state):
         restore_encoder(name, state)
 
 
+@contextmanager
+def changed(path, edit):
+    """Edit the text of a file, and put it back."""
+    text = path.read_text()
+    assert edit(text) != text
+    try:
+        path.write_text(edit(text))
+        yield
+    finally:
+        path.write_text(text)
+
+
 @pytest.mark.parametrize("folder", ["runs/image", "ensembles/both"])
 def test_notes_of_an_unknown_protocol_are_refused(whole, folder):
-    path = whole / "reports" / folder / "notes.json"
-    text = path.read_text()
-    try:
-        path.write_text(text.replace('"protocol": "lesion"', '"protocol": "\\u001b[31mred"'))
+    path, odd = whole / "reports" / folder / "notes.json", '"protocol": "\\u001b[31mred"'
+    with changed(path, lambda text: text.replace('"protocol": "lesion"', odd)):
         with pytest.raises(UserError, match="protocol") as refused:
             tables(Results(load_params(whole / "params.yaml"), Workspace(whole)))
         check_message(refused.value)
-    finally:
-        path.write_text(text)
 
 
 @pytest.mark.parametrize("source", ["", "3"])
 def test_claims_whose_sources_are_no_words(whole, source):
     path = whole / "reports/stats/claims.csv"
-    text = path.read_text()
-    try:
-        pd.read_csv(path).assign(source=source).to_csv(path, index=False)
+    with changed(path, lambda text: pd.read_csv(io.StringIO(text)).assign(source=source).to_csv(index=False)):
         assert claims(Results(load_params(whole / "params.yaml"), Workspace(whole))) is not None
-    finally:
-        path.write_text(text)
 
 
 @pytest.mark.parametrize("word", ["", "up"])
 def test_claims_of_an_unknown_direction_are_refused(whole, word):
-    path = whole / "reports/stats/claims.csv"
-    text = path.read_text()
-    try:
-        path.write_text(text.replace(",higher,", f",{word},"))
+    with changed(whole / "reports/stats/claims.csv", lambda text: text.replace(",higher,", f",{word},")):
         with pytest.raises(UserError, match="direction") as refused:
             claims(Results(load_params(whole / "params.yaml"), Workspace(whole)))
         check_message(refused.value)
-    finally:
-        path.write_text(text)
 
 
 @pytest.mark.parametrize("text", [*ODD_TEXTS, '{"a.csv": 3}', '{"a.csv": null}'])
