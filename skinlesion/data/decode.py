@@ -6,13 +6,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from skinlesion.data.frames import frame_size, to_frame
-from skinlesion.data.jpeg import check_jpeg
 from skinlesion.data.preprocess import dullrazor, shades_of_gray
+from skinlesion.errors import one_line
 from skinlesion.params import PrepareParams
 
 #: Largest image accepted, in pixels: the archive has 600 × 450, ISIC's largest are below 40 million.
@@ -27,7 +26,8 @@ _MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr")
 
 Image.MAX_IMAGE_PIXELS = None  # it would warn in between: the size is checked here, before any pixel is decoded
 
-_JPEG_END = b"\xff\xd9"
+#: What a JPEG of a Pillow mode is decoded to, to see whether it is whole; Pillow converts these to RGB.
+_JPEG_COLORS = {"L": "GRAY", "CMYK": "CMYK"}
 
 
 @dataclass(frozen=True)
@@ -83,25 +83,35 @@ def _opened(data: bytes) -> Iterator[Image.Image]:
 
 
 def _read(image: Image.Image, data: bytes) -> np.ndarray:
-    """Return the pixels (H, W, 3) of an opened image.
-
-    OpenCV decodes a JPEG to the same pixels as Pillow, faster, but fills a truncated one with grey. So it decodes only
-    files with a JPEG's end marker; all others go to Pillow, which refuses broken ones.
-    """
+    """Return the pixels (H, W, 3) of an opened image."""
     if image.format == "PNG":
         with Image.open(io.BytesIO(data), formats=["PNG"]) as whole:
             whole.verify()  # the checksums of its chunks, which loading leaves out
-    if image.format == "JPEG" and image.mode == "RGB" and data.endswith(_JPEG_END):
-        decoded = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION)
-        if decoded is not None:
-            check_jpeg(data, decoded)
-            return decoded
+    if image.format in ("JPEG", _STEREO):
+        return _read_jpeg(image, data)
     if image.mode == "P" and "transparency" in image.info:
         image = image.convert("RGBA")
-    pixels = np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
-    if image.format in ("JPEG", _STEREO):
-        check_jpeg(data, pixels)
-    return pixels
+    return _as_rgb(image)
+
+
+def _read_jpeg(image: Image.Image, data: bytes) -> np.ndarray:
+    """Return the pixels (H, W, 3) of a JPEG that lacks nothing.
+
+    Where an end marker follows, Pillow and OpenCV fill a missing part with grey without a word. libjpeg-turbo warns of
+    it, and `strict` raises its warnings. The pixels are equal to Pillow's, which uses the same library.
+    """
+    import simplejpeg  # here: the phantom, which decodes nothing, runs without it
+
+    colors = _JPEG_COLORS.get(image.mode, "RGB")
+    try:
+        pixels = simplejpeg.decode_jpeg(data, colors, fastdct=False, fastupsample=False, strict=True)
+    except ValueError as error:
+        raise OSError(f"a part of the JPEG is missing or damaged ({one_line(error)})") from None
+    return pixels if colors == "RGB" else _as_rgb(image)
+
+
+def _as_rgb(image: Image.Image) -> np.ndarray:
+    return np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
 
 
 def adjust(pixels: np.ndarray, settings: PrepareParams) -> np.ndarray:

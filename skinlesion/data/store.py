@@ -64,8 +64,8 @@ def build_images(
     H and W are those of the first frame. Where another one is larger, all headers are read and the array is begun
     again with the largest height and width; smaller frames lie at the top left.
 
-    Images are decoded in threads (OpenCV, Pillow and NumPy release the interpreter lock). The row of an image that
-    `read` cannot decode stays black.
+    Images are decoded in threads (simplejpeg, Pillow, OpenCV and NumPy release the interpreter lock). The row of an
+    image that `read` cannot decode stays black.
 
     Args:
         frame: height and width of an image's frame; raises what `read` raises.
