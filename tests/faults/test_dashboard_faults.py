@@ -120,22 +120,19 @@ def test_the_upload_limit_is_the_pages(monkeypatch, tmp_path):
     assert settings["--server.address"] == settings["--server.allowedHosts"] == "127.0.0.1"
 
 
-def check_stopped(process, port, number):
+@pytest.mark.parametrize(
+    "number",
+    [
+        signal.SIGTERM,
+        pytest.param(signal.SIGINT, marks=pytest.mark.slow),
+        pytest.param(signal.SIGKILL, marks=pytest.mark.slow),
+    ],
+)
+def test_however_the_command_is_stopped_its_server_ends(tmp_path, number):
+    write_params(tmp_path, small_params())
+    port = free_port()
+    process = started(tmp_path, port)
     os.kill(process.pid, number)
     process.wait(timeout=30)
     with pytest.raises(OSError, match="refused"):
         socket.create_connection(("127.0.0.1", port), timeout=1)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
-def test_however_the_command_is_stopped_its_server_ends(tmp_path, number):
-    write_params(tmp_path, small_params())
-    port = free_port()
-    check_stopped(started(tmp_path, port), port, number)
-
-
-def test_stopping_the_command_stops_its_server(server):
-    """The last of these tests: it ends the server of the others."""
-    port, process = server
-    check_stopped(process, port, signal.SIGTERM)
