@@ -17,6 +17,7 @@ EXTRAS = {
     "pytorch_grad_cam": "train",
     "safetensors": "train",
     "scmrepo": "train",
+    "simplejpeg": "train",
     "streamlit": "dashboard",
     "timm": "train",
     "torch": "train",

@@ -24,7 +24,7 @@ from skinlesion.analysis.columns import (
     RECIPE_METHOD,
 )
 from skinlesion.analysis.plan import Plan
-from skinlesion.stats.linear_estimate import LinearEstimate, correlation
+from skinlesion.stats.linear_estimate import LinearEstimate, correlation, no_variance
 from skinlesion.stats.multiplicity import benjamini_hochberg, fcr_level
 from skinlesion.stats.recipe import RecipeEstimate
 from skinlesion.stats.simultaneous import simultaneous
@@ -65,7 +65,7 @@ class ComparedDifference:
         """Return why there is no verdict, "" where there can be one."""
         if self.too_few or self.trained.undefined:
             return self.too_few or self.trained.undefined
-        return "the models do not differ on any lesion" if np.isnan(self.judged.interval()[0]) else ""
+        return no_variance(self.judged.value) if np.isnan(self.judged.interval()[0]) else ""
 
 
 def judge(

@@ -21,7 +21,7 @@ from skinlesion.evaluation.registry import SCHEMA
 from skinlesion.evaluation.subgroups import make_groups
 from skinlesion.params import EvaluateParams
 from skinlesion.stats.bootstrap import bootstrap
-from skinlesion.stats.multiplicity import holm
+from skinlesion.stats.multiplicity import holm_of_defined
 from skinlesion.vocabulary import CLASSES
 
 #: Published figures are equal to recomputed ones within this.
@@ -220,7 +220,7 @@ def _pairs(report: ComparisonReport, published: Sequence[PublishedFigure], plan:
     rows = [row.model_dump() for row in report.comparisons if row.verdict or row.family]
     table = pd.DataFrame(rows)
     table = table[["a", "b", "metric", "a_value", "b_value", "difference", "low", "high", "p", "verdict", "caution"]]
-    table["p_holm"] = table.groupby("metric")["p"].transform(lambda p: holm(p.to_numpy(dtype=float)))
+    table["p_holm"] = table.groupby("metric")["p"].transform(lambda p: holm_of_defined(p.to_numpy(dtype=float)))
     # A published p-value is that of a model against the one model that has none.
     names = list(dict.fromkeys([*table["a"], *table["b"]]))
     pvalues = {

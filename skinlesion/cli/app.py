@@ -84,4 +84,4 @@ def load(path: Path, *, required: bool = True) -> "tuple[Params, Workspace]":
     from skinlesion.params_file import load_params
     from skinlesion.results.workspace import Workspace
 
-    return load_params(path, required=required or path != Path("params.yaml")), Workspace(path.parent)
+    return load_params(path, required=required or path != Path("params.yaml")), Workspace(path.parent, path.name)

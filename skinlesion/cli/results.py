@@ -20,9 +20,7 @@ from skinlesion.cli.app import (
 from skinlesion.errors import UserError, name_some
 
 
-@command(
-    PIPELINE, "skinlesion assess lite0_concat", "skinlesion assess lite0_concat --params examples/offline/params.yaml"
-)
+@command(PIPELINE, "skinlesion assess concat", "skinlesion assess lite0_concat --params examples/offline/params.yaml")
 def assess(
     name: Annotated[str, typer.Argument(help="An evaluated experiment or ensemble of params.yaml.")],
     params: ParamsOption = Path("params.yaml"),
@@ -63,7 +61,7 @@ def stats(params: ParamsOption = Path("params.yaml")) -> None:
     console.show_verdicts(rows)
 
 
-@command(PIPELINE, "skinlesion explain", "skinlesion explain lite0_concat --image ISIC_0024306")
+@command(PIPELINE, "skinlesion explain", "skinlesion explain concat --image ISIC_0024306")
 def explain(
     name: Annotated[str | None, typer.Argument(help="An experiment; with --image.")] = None,
     option: HiddenExperiment = None,

@@ -73,7 +73,7 @@ def pretrain(
 
 @command(
     PIPELINE,
-    "skinlesion train lite0_concat",
+    "skinlesion train concat",
     "skinlesion train --backbone convnext_small --fusion concat --fold 0 --set lr=1e-4",
 )
 def train(
@@ -143,7 +143,7 @@ def train(
         console.show_runs(summaries, folder)
 
 
-@command(PIPELINE, "skinlesion evaluate lite0_concat", "skinlesion evaluate --models runs/NAME")
+@command(PIPELINE, "skinlesion evaluate concat", "skinlesion evaluate --models runs/NAME")
 def evaluate(
     name: Annotated[str | None, typer.Argument(help="An experiment of params.yaml, trained in models/NAME.")] = None,
     option: HiddenExperiment = None,
@@ -175,7 +175,9 @@ def evaluate(
     console.show_metrics(metrics, out)
 
 
-@command(PIPELINE, "skinlesion ensemble all", "skinlesion ensemble all --params examples/offline/params.yaml")
+@command(
+    PIPELINE, "skinlesion ensemble both", "skinlesion ensemble lite_ensemble --params examples/offline/params.yaml"
+)
 def ensemble(
     name: Annotated[
         str | None, typer.Argument(help="An entry of `ensembles:` in params.yaml; its members are evaluated.")
@@ -194,9 +196,7 @@ def ensemble(
     console.show_metrics(stage.ensemble(loaded, workspace, ensemble), workspace.ensemble(ensemble))
 
 
-@command(
-    SHARE, "skinlesion export lite0_concat --out model.onnx", "skinlesion export lite0_concat --out fold1.onnx --fold 1"
-)
+@command(SHARE, "skinlesion export concat --out model.onnx", "skinlesion export concat --out fold1.onnx --fold 1")
 def export(
     experiment: Annotated[str, typer.Argument(help="A trained experiment of params.yaml.")],
     folder: Annotated[Path | None, typer.Argument(metavar="[DIR]", help="With --to hf: the folder to write.")] = None,
@@ -231,9 +231,9 @@ def _run_name(settings: "TrainParams") -> str:
     """Return a name that says what matters and tells any two configurations apart."""
     import hashlib
 
-    digest = hashlib.sha256(
-        settings.model_dump_json(exclude={"folds", "seeds", "repeats", "checkpoint_seconds"}).encode()
-    )
+    from skinlesion.params import RUN_FIELDS
+
+    digest = hashlib.sha256(settings.model_dump_json(exclude=set(RUN_FIELDS)).encode())
     inputs: list[str] = ["image"] if settings.fusion == "none" else [settings.fusion, settings.metadata]
     return "-".join([settings.backbone, *inputs, settings.protocol, digest.hexdigest()[:8]])
 

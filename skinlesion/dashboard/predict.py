@@ -151,7 +151,7 @@ def _look(path: str, name: str, changed: float) -> Any:
 
 def _model(results: Results, name: str) -> Any:
     folder = results.workspace.model(name)
-    return _open(str(results.workspace.root / "params.yaml"), name, folder.stat().st_mtime)
+    return _open(str(results.workspace.params_file), name, folder.stat().st_mtime)
 
 
 def _meaning(row: dict[str, Any]) -> None:
@@ -170,7 +170,7 @@ def _looks(results: Results, name: str, pixels: np.ndarray, table: pd.DataFrame)
         return
     with st.expander("Where the model of one fold looks (Grad-CAM)"):
         folder = results.workspace.model(name)
-        run = _look(str(results.workspace.root / "params.yaml"), name, folder.stat().st_mtime)
+        run = _look(str(results.workspace.params_file), name, folder.stat().st_mtime)
         square = run.trained.inputs.squares([pixels])
         st.image(photograph_with_map(square[0], run.map_photographs(square, table).maps[0]))
 

@@ -78,6 +78,8 @@ def _opened(data: bytes) -> Iterator[Image.Image]:
         if isinstance(error, UnidentifiedImageError):  # whose message contains a memory address
             raise OSError("no image of a kind that Pillow knows") from None
         raise
+    except ImportError:  # of the decoder: no fault of the file
+        raise
     except Exception as error:  # its readers raise a dozen others on damaged files: SyntaxError, struct.error, …
         raise OSError(f"damaged ({type(error).__name__}: {error})") from None
 

@@ -5,7 +5,7 @@ benchmarks/validity.md leave 93 to 97 % coverage and 3.5 to 6.5 % type I error. 
 (`minimum_sizes`) there is no interval at all.
 """
 
-from skinlesion.evaluation.minimum_sizes import LesionNumbers, lesions_behind
+from skinlesion.evaluation.minimum_sizes import OF_EVERY_CLASS, LesionNumbers, lesions_behind
 
 #: Fewer lesions of a class than this: the interval of its AUC is too wide.
 FEW_FOR_AUC = 20
@@ -17,7 +17,6 @@ FEW_FOR_MEAN = 15
 #: Fewer lesions of some class than this: a bootstrap interval is too narrow.
 FEW_FOR_BOOTSTRAP = 60
 
-_MEANS = ("balanced_accuracy", "macro_f1", "macro_auc")
 _PAGE = "benchmarks/validity.md"
 
 #: Kind of metric, fewer lesions than which, and what simulations then show; a kind of "any" is every metric.
@@ -60,7 +59,7 @@ def _caution(numbers: LesionNumbers, metric: str, rules: _Rules) -> str:
     if not behind:
         return ""
     name, few = min(behind.items(), key=lambda item: item[1])
-    kind = "mean" if metric in _MEANS else metric.rpartition("_")[0]
+    kind = "mean" if metric in OF_EVERY_CLASS else "auc" if metric == "malignant_auc" else metric.rpartition("_")[0]
     for of, enough, how in rules:
         if of in (kind, "any") and few < enough:
             return f"approximate: {few:,} {name} lesions, {how} ({_PAGE})"

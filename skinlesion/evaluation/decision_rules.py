@@ -77,7 +77,8 @@ def fit_decision_rule(objective: str, labels: np.ndarray, probabilities: np.ndar
 
     Args:
         labels: (V,) positions of the true classes.
-        probabilities: (V, C). A class that is not among the labels keeps a bias of 0 and is not preferred.
+        probabilities: (V, C). A class that is not among the labels has a bias of 0, the smallest scale and the
+            largest offset.
 
     Raises:
         ValueError: an unknown objective.
@@ -91,6 +92,9 @@ def fit_decision_rule(objective: str, labels: np.ndarray, probabilities: np.ndar
         scale, offset = len(labels) / np.maximum(true, 1), np.zeros(len(true))
     else:
         scale, offset = _fit_f1(calibrated, true)
+    present = np.isin(np.arange(len(true)), labels)
+    scale = np.where(present, scale, scale[present].min())
+    offset = np.where(present, offset, offset[present].max())
     return DecisionRule(temperature, bias, scale, offset)
 
 

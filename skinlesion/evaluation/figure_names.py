@@ -76,5 +76,5 @@ FIGURE_TITLES = {
 
 
 def figure_title(name: str) -> str:
-    """Return the title of a figure: "ECE after calibration", "malignant sensitivity at 90% specificity"."""
+    """Return the title of a figure: "plug-in ECE after calibration", "malignant sensitivity at 90% specificity"."""
     return FIGURE_TITLES.get(name, name.replace("_percent_", "% ").replace("_", " "))

@@ -23,7 +23,7 @@ MOST_UNDEFINED = 0.05  # share of bootstrap replicates without a value: the rest
 _OF_CLASS = ("sensitivity", "f1", "auc")
 _OF_REST = ("specificity", "auc")
 #: Metrics that every class present decides.
-_OF_EVERY_CLASS = ("balanced_accuracy", "macro_f1", "macro_auc")
+OF_EVERY_CLASS = ("balanced_accuracy", "macro_f1", "macro_auc")
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ def too_few_lesions(numbers: LesionNumbers, metric: str | None = None) -> str:
 def lesions_behind(numbers: LesionNumbers, metric: str) -> dict[str, int]:
     """Return the kinds of lesions that decide a metric (one class, the rest, every class present) and their numbers."""
     family, _, dx = metric.rpartition("_")
-    if metric in _OF_EVERY_CLASS:
+    if metric in OF_EVERY_CLASS:
         return {name: count for name, count in numbers.by_class.items() if count}
     if metric == "malignant_auc":
         return {"malignant": numbers.malignant, "benign": numbers.benign}

@@ -97,19 +97,19 @@ def _with_clean_text(table: pd.DataFrame, path: Path) -> pd.DataFrame:
             text = table[name].astype("str")
             odd = text.str.contains(_CONTROL, regex=True).eq(True)
             if odd.any():
-                raise UserError(f"{path}: {name} has a control character in row {_rows(odd)}; correct it")
+                raise UserError(f"{path}: {name} has a control character in line {_lines(odd)}; correct it")
             text = text.str.strip()
             changed[name] = text.mask(text.eq(""), np.nan)
     table = table.assign(**changed)
     blank = table["image_id"].isna()
     if blank.any():
-        lines = name_some(np.flatnonzero(blank) + 2)  # as an editor counts them, the header being line 1
-        raise UserError(f"{path}: image_id blank in line {lines}; give every image its id")
+        raise UserError(f"{path}: image_id blank in line {_lines(blank)}; give every image its id")
     return table
 
 
-def _rows(marked: pd.Series) -> str:
-    return name_some(np.flatnonzero(marked) + 1, 5)
+def _lines(marked: pd.Series) -> str:
+    """Return the lines of marked rows as an editor counts them, the header being line 1."""
+    return name_some(np.flatnonzero(marked) + 2, 5)
 
 
 def _complete(table: pd.DataFrame, path: Path, truth: Path | pd.DataFrame | None) -> tuple[pd.DataFrame, list[str]]:

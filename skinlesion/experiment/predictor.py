@@ -121,7 +121,9 @@ class Predictor:
             for run in runs:
                 run.model.backbone = _for_prediction(run.model.backbone, inputs)
         validation = workspace.results(name) / VALIDATION_NAME
-        prevalence = calibrate_to_prevalence(_first_repeat(validation)) if validation.exists() else None
+        prevalence = None
+        if validation.exists():
+            prevalence = calibrate_to_prevalence(_of_repeat(validation, settings.repeats[0]))
         return cls(inputs, runs, [fitted.get(run.run) for run in runs], prevalence)
 
     @property
@@ -278,7 +280,7 @@ def _fitted(workspace: Workspace, name: str) -> dict[Run, Fitted]:
     return fitted
 
 
-def _first_repeat(path: Path) -> Predictions:
-    """Return the validation predictions of the first partition, whose runs predict photographs."""
-    validation = restrict_repeats(read_validation(path)[0], {0})
+def _of_repeat(path: Path, repeat: int) -> Predictions:
+    """Return the validation predictions of one partition."""
+    validation = restrict_repeats(read_validation(path)[0], {repeat})
     return restrict_images(validation, validation.image_ids[validation.folds[0] != ABSENT])

@@ -27,9 +27,10 @@ from skinlesion.params.evaluate import (
 from skinlesion.params.root import Params
 from skinlesion.params.section import Section
 from skinlesion.params.track import TrackParams
-from skinlesion.params.train import AugmentParams, TrainParams, TuneParams
+from skinlesion.params.train import RUN_FIELDS, AugmentParams, TrainParams, TuneParams
 
 __all__ = [
+    "RUN_FIELDS",
     "AssessParams",
     "AuditParams",
     "AugmentParams",

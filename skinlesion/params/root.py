@@ -83,6 +83,15 @@ class Params(Section):
             raise UserError(f"{name_some([name])}: not an experiment in params.yaml; {choices(self.experiments, name)}")
         return self.resolve({**(self.experiments[name] or {}), **(changes or {})}, f"experiments.{name}")
 
+    def explained_fold(self, name: str) -> int:
+        """Return the fold of an experiment whose tested images `explain` maps: `explain.fold`, or its first.
+
+        Raises:
+            UserError: there is no such experiment.
+        """
+        folds = self.experiment(name).folds
+        return self.explain.fold if self.explain.fold in folds else folds[0]
+
     def resolve(self, changes: Mapping[str, Any], where: str) -> TrainParams:
         """Return `train` with `changes` laid over it, validated; `where` names the origin in messages.
 

@@ -41,6 +41,10 @@ from skinlesion.params.section import (
     check_costs,
 )
 
+#: Fields that say which runs there are, where and how they are carried out: experiments that differ in these alone are
+#: one recipe.
+RUN_FIELDS = frozenset({"folds", "seeds", "repeats", "checkpoint_seconds", "device", "processes"})
+
 #: Fields of `AugmentParams` that change nothing by being set.
 _HOW = ("preset", "scale", "scale_by_axis", "crop", "contrast_by_channel")
 

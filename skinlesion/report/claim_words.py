@@ -6,8 +6,8 @@ from typing import Any
 from skinlesion.analysis.published_projects import Project, published_gain
 from skinlesion.evaluation.registry import title_of
 from skinlesion.numbers import count, points
-from skinlesion.params import Params
-from skinlesion.results.selection import RUN_FIELDS, differ_in_metadata_alone
+from skinlesion.params import RUN_FIELDS, Params
+from skinlesion.results.selection import differ_in_metadata_alone
 
 #: Answer in claims.csv → what the sentence says of the claim.
 _ANSWERS = {

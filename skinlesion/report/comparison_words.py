@@ -35,7 +35,8 @@ def answer(row: ComparisonRow, confidence: float) -> str:
     if row.difference is None or row.low_adjusted is None or row.high_adjusted is None:
         return f"{b} and {a} are not compared by {title}: {row.verdict.partition(': ')[2]}."
     size_of_margin = round(100 * (row.margin or 0), 6)
-    margin = f"the margin of {plain(size_of_margin)} point{'' if size_of_margin == 1 else 's'}" if row.margin else ""
+    smallest = f"{plain(size_of_margin)} point{'' if size_of_margin == 1 else 's'}"
+    margin = f"the margin of {smallest}" if row.margin else ""
     difference, low, high = row.difference, row.low_adjusted, row.high_adjusted
     if row.verdict.startswith("lower"):
         a, b, difference, low, high = b, a, -difference, -high, -low
@@ -55,9 +56,9 @@ def answer(row: ComparisonRow, confidence: float) -> str:
         return f"{b} and {a} are equivalent within {margin}: {size}."
     text = f"No difference between {b} and {a} is shown: {size}"
     if row.verdict == "not lower by the margin":
-        return f"{text}; {b} is not inferior to {a} by {margin} or more."
+        return f"{text}; {b} is not worse than {a} by {smallest} or more."
     if row.verdict == "not higher by the margin":
-        return f"{text}; {b} is not superior to {a} by {margin} or more."
+        return f"{text}; {b} is not better than {a} by {smallest} or more."
     return f"{text}{f'; a difference beyond {margin} is not excluded' if margin else ''}."
 
 

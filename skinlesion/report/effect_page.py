@@ -9,7 +9,7 @@ from skinlesion.analysis.columns import RECIPE
 from skinlesion.analysis.effect.confounding import CONFIRMED, STANDARDISED
 from skinlesion.evaluation.approximations import FEW_FOR_AUC, FEW_FOR_CLASS, FEW_FOR_MEAN
 from skinlesion.evaluation.registry import title_of
-from skinlesion.numbers import MISSING, count, is_missing, limits, number, percent, row_interval
+from skinlesion.numbers import MISSING, count, is_missing, limits, number, percent, plain, row_interval
 from skinlesion.report.templates import render_text
 from skinlesion.results.controls import controls_of
 from skinlesion.results.reader import Results
@@ -42,6 +42,7 @@ def effect_page(results: Results) -> str:
     return render_text(
         "effect.md.j2",
         synthetic=results.synthetic,
+        ham10000=results.prepared["source"] == "ham10000",
         name=name,
         twin=controls.arms[0],
         sentences=effect_answer(results),
@@ -142,14 +143,20 @@ class Answers:
         row = self.row(question, group)
         return row is not None and bool(row["low"] > 0)
 
-    def verb(self, question: str, group: str) -> str:
-        """Return what a gain's interval says of metadata."""
+    def verb(self, question: str, group: str, margin: float | None = None) -> str:
+        """Return what a gain's interval says of metadata, and where it helps or hurts whether by more than a margin."""
         row = self._rows[question, group, _PRIMARY]
         if is_missing(row["low"]):
             return f"is not judged: {row['note']}"
-        if row["low"] > 0:
-            return "helps"
-        return "hurts" if row["high"] < 0 else "is not shown to help or to hurt"
+        if row["low"] <= 0 <= row["high"]:
+            return "is not shown to help or to hurt"
+        verb = "helps" if row["low"] > 0 else "hurts"
+        if margin is None:
+            return verb
+        beyond = min(abs(row["low"]), abs(row["high"])) > margin
+        return (
+            f"{verb}{' by more than' if beyond else ', by an amount not shown to exceed'} the margin of {plain(margin)}"
+        )
 
     def over(self, question: str, group: str) -> str:
         """Return what a row's interval allows for."""
@@ -194,6 +201,7 @@ def effect_sentences(results: Results, answers: Answers) -> list[str]:
         confirmed=CONFIRMED,
         class_names=CLASS_NAMES,
         rate=_RATE,
+        margin=results.params.stats.margins.get(_PRIMARY),
     )
     return [line for line in text.splitlines() if line.strip()]
 

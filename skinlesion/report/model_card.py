@@ -33,6 +33,7 @@ def model_card(results: Results, name: str, exported: Sequence[int] | None = Non
     system, settings, prepared = results.system(name), results.params.experiment(name), results.prepared
     assessment, value = results.assessment(name), results.metadata_value.get(name, {})
     notes, images = system.notes, prepared["images_by_class"]
+    ham10000 = prepared["source"] == "ham10000"
     rarest = min((dx for dx in CLASSES if images.get(dx)), key=lambda dx: images[dx])
     protocol = SPLIT_BY[settings.protocol]
     if settings.protocol != "lesion":
@@ -42,6 +43,7 @@ def model_card(results: Results, name: str, exported: Sequence[int] | None = Non
         name=name,
         front_matter=front_matter(card_metadata(results, name)),
         exported=exported,
+        ham10000=ham10000,
         data_links=_DATA_LINKS,
         synthetic=prepared["synthetic"],
         facts=[
@@ -54,7 +56,10 @@ def model_card(results: Results, name: str, exported: Sequence[int] | None = Non
             ("models", count_models(len(settings.folds), len(settings.seeds), len(settings.repeats))),
             ("made by", f"skinlesion {notes['versions']['skinlesion']}, torch {notes['versions']['torch']}"),
             ("on", f"{notes['device']['name']} ({notes['device']['type']})"),
-            ("licence", "code Apache-2.0; weights follow the data's licence (HAM10000: CC BY-NC 4.0)"),
+            (
+                "licence",
+                f"code Apache-2.0; weights follow the data's licence{' (HAM10000: CC BY-NC 4.0)' if ham10000 else ''}",
+            ),
         ],
         classes=", ".join(f"{dx} ({words})" for dx, words in CLASS_NAMES.items()),
         protocol=f"split by {protocol}, paired with other systems on the same images",

@@ -12,7 +12,14 @@ from skinlesion.vocabulary import CLASS_NAMES, MALIGNANT, PROBABILITY_COLUMNS
 SYNTHETIC = "trained on synthetic (drawn) images: no meaning for patients"
 
 #: Names of sources of images as people write them.
-_SOURCES = {"ham10000": "HAM10000"}
+_SOURCES = {
+    "ham10000": "HAM10000",
+    "isic_challenge": "ISIC Challenge data",
+    "isic_archive": "ISIC Archive data",
+    "pad_ufes_20": "PAD-UFES-20",
+    "derm7pt": "Derm7pt",
+    "folder": "a folder of images",
+}
 
 
 def warnings_of(row: Mapping[str, Any]) -> list[str]:

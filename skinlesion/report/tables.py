@@ -9,6 +9,7 @@ from skinlesion.choices import DrawnProtocol, names
 from skinlesion.evaluation import registry
 from skinlesion.evaluation.registry import places_of, title_of
 from skinlesion.numbers import MINUS, MISSING, count, figure, interval_note, limits, number
+from skinlesion.report.prediction_words import source_name
 from skinlesion.report.svg import without_control_characters
 from skinlesion.results.system import SystemResult
 from skinlesion.vocabulary import CLASSES
@@ -138,7 +139,7 @@ def averaged_over(repeats: int) -> str:
 def describe(systems: list[SystemResult], prepared: Mapping[str, Any]) -> str:
     """Return one sentence on data, folds, seeds, intervals and the machine behind the table."""
     notes = systems[0].notes
-    kind = "SYNTHETIC data, no finding about patients" if prepared["synthetic"] else "HAM10000"
+    kind = "SYNTHETIC data, no finding about patients" if prepared["synthetic"] else source_name(prepared["source"])
     runs = sorted({(len(system.folds), len(system.seeds), len(system.repeats)) for system in systems})
     plan = "; ".join(count_models(*counts) for counts in runs)
     averaged = averaged_over(max(repeats for _, _, repeats in runs))

@@ -4,8 +4,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from skinlesion.params import Params
-from skinlesion.results.selection import RUN_FIELDS, twin_of
+from skinlesion.params import RUN_FIELDS, Params
+from skinlesion.results.selection import twin_of
 
 #: An experiment without metadata, and the same with metadata.
 Arms = tuple[str, str]

@@ -80,7 +80,8 @@ _STATISTICS_COLUMNS = {
 class Results:
     """A workspace as its readers see it. A file that is missing raises UserError with the command that makes it.
 
-    Files are read when they are first asked for and kept; one that has changed since is read again. What is returned
+    Files are read when they are first asked for and kept; one that has changed since is read again, but `best` is
+    chosen once. What is returned
     is shared between callers: nobody changes it in place.
     """
 
@@ -95,7 +96,8 @@ class Results:
         Raises:
             UserError: params.yaml is missing or wrong.
         """
-        return cls(load_params(path), Workspace(path.resolve().parent))
+        path = path.resolve()
+        return cls(load_params(path), Workspace(path.parent, path.name))
 
     # The data set
 

@@ -12,17 +12,14 @@ import numpy as np
 
 from skinlesion.evaluation.predictions import ABSENT, Predictions
 from skinlesion.evaluation.registry import METRICS, Scored
-from skinlesion.params import Params, TrainParams
+from skinlesion.params import RUN_FIELDS, Params, TrainParams
 
 #: Fields of `train` that only a model with metadata uses: twins may differ in them.
 _METADATA_FIELDS = frozenset({
     "fusion", "records", "metadata", "age", "embedding_width", "metadata_hidden", "metadata_batch_norm",
     "metadata_layer_dropout", "metadata_dropout", "record_dropout", "field_dropout", "attention_width",
     "attention_heads", "spatial_grid",
-    "fusion_dropout",
 })  # fmt: skip
-#: Fields that say which runs there are, and where.
-RUN_FIELDS = frozenset({"folds", "seeds", "repeats", "checkpoint_seconds", "device"})
 
 
 def best_of_each_kind(

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from skinlesion.params import Params
+from skinlesion.results.names import PARAMS_NAME
 
 CACHE_ENVIRONMENT = "SKINLESION_CACHE"
 
@@ -20,8 +21,14 @@ class Workspace:
     """The folder that holds params.yaml, data/, models/ and reports/."""
 
     root: Path
+    #: What its params.yaml is called.
+    params_name: str = PARAMS_NAME
     #: The external data set that this is a view of; None is the data set itself.
     external: str | None = None
+
+    @property
+    def params_file(self) -> Path:
+        return self.root / self.params_name
 
     @property
     def known_pairs(self) -> Path:

@@ -12,6 +12,7 @@ from skinlesion.atomic import replacing, replacing_folder
 from skinlesion.data.lesion_masks import LesionMasks
 from skinlesion.errors import UserError, name_some
 from skinlesion.experiment.explanation import ExplainedRun, example_places, map_fold
+from skinlesion.experiment.inputs import Inputs
 from skinlesion.files import write_csv, write_json
 from skinlesion.interpret.overlays import photograph_with_map, save_picture
 from skinlesion.params import Params
@@ -45,8 +46,7 @@ def explain_best(params: Params, workspace: Workspace) -> dict[str, dict[str, fl
 
 def _explain_fold(params: Params, workspace: Workspace, name: str, masks: LesionMasks, out: Path) -> dict[str, float]:
     """Write pointing.csv, summary.csv and example overlays of one experiment to `out`; return its figures."""
-    folds = params.experiment(name).folds
-    run = ExplainedRun.open(params, workspace, name, params.explain.fold if params.explain.fold in folds else folds[0])
+    run = ExplainedRun.open(params, workspace, name, params.explained_fold(name))
     mapped = map_fold(run, masks)
     write_csv(out / POINTING_NAME, mapped.table, float_format="%.6g")
     settings = params.evaluate
@@ -69,20 +69,23 @@ def explain_images(params: Params, workspace: Workspace, name: str, image_ids: S
     Raises:
         UserError: an id that is not prepared, or that no fold of the experiment tests.
     """
-    written: dict[str, Path] = {}
-    for fold in params.experiment(name).folds:
-        run = ExplainedRun.open(params, workspace, name, fold)
-        inputs = run.trained.inputs
-        ids = inputs.table["image_id"].iloc[run.tested_rows]
-        rows = run.tested_rows[ids.isin(image_ids).to_numpy()]
-        if len(rows):
-            for row, activation in zip(rows, run.map_rows(rows).maps, strict=True):
-                image_id = str(inputs.table["image_id"].iloc[row])
-                written[image_id] = workspace.explanation(name) / f"{image_id}.png"
-                _write(written[image_id], photograph_with_map(inputs.images[row], activation))
-    missing = [image_id for image_id in image_ids if image_id not in written]
+    settings = params.experiment(name)
+    inputs = Inputs(workspace, settings, params.split)
+    ids = inputs.table["image_id"].to_numpy()
+    folds = {}
+    for fold in settings.folds:
+        tested = inputs.rows(fold, "test", settings.repeats[0])
+        folds[fold] = tested[np.isin(ids[tested], image_ids)]
+    missing = set(image_ids) - {image_id for rows in folds.values() for image_id in ids[rows]}
     if missing:
-        raise UserError(f"--image {name_some(missing)}: not among the images that {name} was tested on")
+        raise UserError(f"--image {name_some(sorted(missing))}: not among the images that {name} was tested on")
+    written = {}
+    for fold, rows in folds.items():
+        if len(rows):
+            activations = ExplainedRun.open(params, workspace, name, fold).map_rows(rows).maps
+            for row, activation in zip(rows, activations, strict=True):
+                written[ids[row]] = workspace.explanation(name) / f"{ids[row]}.png"
+                _write(written[ids[row]], photograph_with_map(inputs.images[row], activation))
     return [written[image_id] for image_id in image_ids]
 
 

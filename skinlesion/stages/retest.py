@@ -1,6 +1,5 @@
 """retest: a reanalysis of published predictions on HAM10000; one page and its figures as JSON."""
 
-import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -10,8 +9,9 @@ import pandas as pd
 
 from skinlesion.analysis.plan import Plan, plan_from
 from skinlesion.analysis.retest import Retest, certify, matching_model, retest
+from skinlesion.data.ham10000_places import LINK_NAME, METADATA_NAMES, folder_of_environment
 from skinlesion.data.known_pairs import joined_lesions, present_pairs, read_known_pairs
-from skinlesion.data.metadata import read_metadata
+from skinlesion.data.metadata import METADATA_NAME, read_metadata
 from skinlesion.errors import UserError, choices, name_some, printable
 from skinlesion.evaluation.predictions import Predictions, read_predictions, restrict_images
 from skinlesion.evaluation.published_figures import read_figures
@@ -24,12 +24,14 @@ from skinlesion.reading import read_csv
 from skinlesion.report.retest_page import PAGE_MARK, retest_pages, retest_summary
 from skinlesion.results.names import PAIR_COLUMNS, PAIRS_NAME
 from skinlesion.results.retests import RETEST_STEM
+from skinlesion.results.workspace import Workspace
 
 #: What is written, by ending.
 OUTPUTS = {ending: f"{RETEST_STEM}.{ending}" for ending in ("html", "md", "svg", "json")}
 
-_RAW = Path("ham10000") / "HAM10000_metadata.csv"
-_ARCHIVES = (Path("data/prepared/metadata.csv"), "data/raw" / _RAW)
+#: Folders of a workspace that may hold HAM10000's metadata.
+_ARCHIVES = (Path("data/raw") / LINK_NAME, Path("data/raw"))
+_PREPARED = Workspace(Path()).prepared / METADATA_NAME
 _AUDITED = Path("reports/audit") / PAIRS_NAME
 _TABLES = (".csv", ".csv.gz", ".csv.bz2")
 
@@ -120,8 +122,9 @@ def read_archive(path: Path | None) -> pd.DataFrame:
     Raises:
         UserError: there is none, or it cannot be read.
     """
-    root = os.environ.get("SKINLESION_DATA")
-    places = [*_ARCHIVES, *([Path(root) / _RAW, Path(root) / _RAW.name] if root else [])]
+    outside = folder_of_environment()
+    folders = [*_ARCHIVES, *([outside / LINK_NAME, outside] if outside else [])]
+    places = [_PREPARED, *(folder / name for folder in folders for name in METADATA_NAMES)]
     chosen = path or next((place for place in places if place.is_file()), None)
     if chosen is None:
         raise UserError("retest: HAM10000's metadata not found; give HAM10000_metadata.csv by --archive")

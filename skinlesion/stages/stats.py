@@ -25,7 +25,6 @@ from skinlesion.results.names import (
     EXTERNAL_FOLDER,
     EXTERNAL_NOTES_NAME,
     METRICS_NAME,
-    PARAMS_NAME,
     PREDICTIONS_NAME,
     STATISTICS_NAME,
     VALIDATION_NAME,
@@ -82,7 +81,7 @@ def stats(params: Params, workspace: Workspace) -> pd.DataFrame:
         write_csv(out / f"{name}.csv", table, float_format="%.9g")
     claimed = dict.fromkeys(name for claim in params.claims for name in (claim.a, claim.b))
     record = claims_record(
-        workspace.root / PARAMS_NAME, {name: workspace.system(params, name) / METRICS_NAME for name in claimed}
+        workspace.params_file, {name: workspace.system(params, name) / METRICS_NAME for name in claimed}
     )
     write_json(out / STATISTICS_NAME, _summary(params, comparisons, claims, skipped) | omnibus | record.entries())
     return comparisons

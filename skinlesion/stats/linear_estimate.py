@@ -210,6 +210,13 @@ def contrast(coefficients: Sequence[float], estimates: Sequence[LinearEstimate])
     return LinearEstimate(float(value), influence, stratum, undefined=undefined)
 
 
+def no_variance(value: float) -> str:
+    """Return why a difference of value `value` has no interval though it has lesions enough: they are all alike."""
+    if abs(value) < _ROUNDING:
+        return "the models do not differ on any lesion"
+    return "the same on every lesion, so that it has no variance"
+
+
 def paired_contrast(coefficients: Sequence[float], estimates: Sequence[LinearEstimate]) -> LinearEstimate:
     """Return Σ c_i · estimate_i of models with the same trainings in the same order, training by training.
 

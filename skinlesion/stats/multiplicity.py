@@ -7,6 +7,7 @@ References:
 """
 
 import numpy as np
+from scipy.stats import false_discovery_control
 
 
 def holm(pvalues: np.ndarray) -> np.ndarray:
@@ -23,18 +24,22 @@ def holm(pvalues: np.ndarray) -> np.ndarray:
     return adjusted
 
 
+def holm_of_defined(pvalues: np.ndarray) -> np.ndarray:
+    """Return Holm-adjusted p-values (K,) of the tests that were made; those that were not, NaN, stay NaN."""
+    pvalues = np.asarray(pvalues, dtype=float)
+    adjusted = np.full(pvalues.shape, np.nan)
+    made = ~np.isnan(pvalues)
+    adjusted[made] = holm(pvalues[made])
+    return adjusted
+
+
 def benjamini_hochberg(pvalues: np.ndarray) -> np.ndarray:
     """Return Benjamini–Hochberg-adjusted p-values (K,), which control the false discovery rate [2].
 
     Raises:
         ValueError: a value outside 0 to 1, or NaN.
     """
-    pvalues = checked_pvalues(pvalues)
-    order = np.argsort(pvalues, kind="stable")[::-1]
-    steps = pvalues[order] * len(pvalues) / np.arange(len(pvalues), 0, -1)
-    adjusted = np.empty_like(pvalues)
-    adjusted[order] = np.minimum(np.minimum.accumulate(steps), 1.0)
-    return adjusted
+    return np.asarray(false_discovery_control(checked_pvalues(pvalues)))
 
 
 def fcr_level(pvalues: np.ndarray, alpha: float = 0.05) -> float:

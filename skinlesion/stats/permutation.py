@@ -139,4 +139,4 @@ class _PairedLayer:
 
     def _metrics(self, table: np.ndarray, aucs: dict[str, np.ndarray]) -> np.ndarray:
         counts = Counts(*np.split(table, 3, axis=1))
-        return np.stack([self.plan._metric_values(metric, counts, aucs) for metric in self.plan.metrics], axis=1)
+        return np.stack([self.plan.metric_values(metric, counts, aucs) for metric in self.plan.metrics], axis=1)

@@ -71,9 +71,9 @@ class LayerPlan:
         table = weights.T @ self.counted  # (R, 3 C), exact in float32 below 2²⁴
         counts = Counts(table[:, :classes], table[:, classes : 2 * classes], table[:, 2 * classes :])
         aucs = {name: weighted_auc(plan, weights) for name, plan in self.aucs.items()}
-        return np.stack([self._metric_values(metric, counts, aucs) for metric in self.metrics], axis=1)
+        return np.stack([self.metric_values(metric, counts, aucs) for metric in self.metrics], axis=1)
 
-    def _metric_values(self, metric: str, counts: Counts, aucs: dict[str, np.ndarray]) -> np.ndarray:
+    def metric_values(self, metric: str, counts: Counts, aucs: dict[str, np.ndarray]) -> np.ndarray:
         if metric in self.schema.whole:
             return self.schema.whole[metric](counts)
         if metric == "macro_auc":

@@ -158,6 +158,15 @@ def test_one_training_each_is_judged_as_these_trained_models():
     assert row["p_adjusted"] == pytest.approx(2 * stdtr(estimate.degrees, -abs(t)))
 
 
+def test_models_that_differ_alike_on_every_lesion_are_not_said_to_agree():
+    alike = {("a", "b", METRIC): difference(1.0, np.zeros(40)), ("a", "c", METRIC): difference(0.0, np.zeros(40))}
+    verdicts = judge(table_of(alike), alike, PLAN)["verdict"].tolist()
+    assert verdicts == [
+        "no verdict: the same on every lesion, so that it has no variance",
+        "no verdict: the models do not differ on any lesion",
+    ]
+
+
 def test_too_few_lesions_have_a_reason_and_no_verdict():
     a, b = simulated(300, seed=0), simulated(300, seed=0, strength=1.7)
     rows = np.flatnonzero(np.isin(a.lesions, np.unique(a.lesions)[:3]))

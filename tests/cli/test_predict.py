@@ -17,7 +17,7 @@ from skinlesion.interpret.neighbours import Neighbours
 from skinlesion.models.metadata_encoders import restore_encoder
 from skinlesion.stages import predict as stage
 from skinlesion.vocabulary import PROBABILITY_COLUMNS
-from tests.conftest import small_params, trained_workspace
+from tests.conftest import small_params, trained_workspace, write_params
 
 
 @pytest.fixture(scope="module")
@@ -62,6 +62,27 @@ def test_one_folds_model_predicts_what_evaluate_wrote(trained, run, name):
     assert predicted.shape == (1, len(rows), 7)
     expected = written.loc[table["image_id"].iloc[rows], list(PROBABILITY_COLUMNS)].to_numpy()
     np.testing.assert_allclose(predicted[0], expected, atol=1e-5)
+
+
+def test_an_experiment_without_the_first_partition_predicts(prepared_template, tmp_path):
+    from skinlesion.experiment.predictor import Predictor
+    from skinlesion.params_file import load_params
+    from skinlesion.results.workspace import Workspace
+    from skinlesion.stages.evaluate import evaluate
+    from skinlesion.stages.split import split
+    from skinlesion.stages.train import train
+
+    folder = tmp_path / "workspace"
+    shutil.copytree(prepared_template, folder)
+    experiments = {"image": {"repeats": [1], "folds": [0], "epochs": 1}}
+    wanted = small_params(split={"repeats": 2}, experiments=experiments, claims=[], stats={"pairs": None})
+    params, workspace = load_params(write_params(folder, wanted)), Workspace(folder)
+    split(params, workspace)
+    train(params, workspace, "image")
+    evaluate(params, workspace, "image")
+    predictor = Predictor.open(params, workspace, "image")
+    assert [run.run.repeat for run in predictor.runs] == [1]
+    assert predictor.prevalence is not None
 
 
 def test_the_command_gives_the_calibrated_mean_with_sets_and_thresholds(trained, run):

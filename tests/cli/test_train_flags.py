@@ -6,8 +6,9 @@ import warnings
 import pytest
 import torch
 
-from skinlesion.cli.training import train
-from skinlesion.params import TrainParams
+from skinlesion.cli.training import _run_name, train
+from skinlesion.params import RUN_FIELDS, TrainParams
+from skinlesion.training.runs import NOT_IN_FINGERPRINT
 
 #: Options of the command that are no field of `train`.
 OTHERS = {"name", "option", "out", "settings", "dry_run", "params"}
@@ -26,6 +27,13 @@ FLAGS = {
 def test_every_option_of_train_is_a_field_of_train_or_named_here():
     assert set(inspect.signature(train).parameters) - OTHERS == set(FLAGS)
     assert {field for _, field, _ in FLAGS.values()} <= set(TrainParams.model_fields)
+
+
+def test_settings_that_change_no_result_change_no_fingerprint_and_no_folder():
+    assert RUN_FIELDS | {"tta"} == NOT_IN_FINGERPRINT  # predictions, not weights, depend on tta
+    plain = TrainParams()
+    assert _run_name(plain.model_copy(update={"device": "cpu", "processes": 2})) == _run_name(plain)
+    assert _run_name(plain.model_copy(update={"lr": 0.5})) != _run_name(plain)
 
 
 @pytest.mark.parametrize("flag", FLAGS)

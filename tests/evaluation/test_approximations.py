@@ -44,6 +44,13 @@ def test_few_lesions_of_the_class_that_decides_are_named(caution, metric, few, e
     assert caution(numbers(vasc=few), "auc_mel") == ""
 
 
+@pytest.mark.parametrize(("caution", "few", "enough"), [(approximate_interval, 6, 7), (approximate_difference, 9, 10)])
+def test_few_malignant_lesions_are_named(caution, few, enough):
+    message = caution(numbers(akiec=few, bcc=few, mel=few), "malignant_auc")
+    assert message.startswith(f"approximate: {3 * few} malignant lesions, ")
+    assert caution(numbers(akiec=enough, bcc=enough, mel=enough), "malignant_auc") == ""
+
+
 def test_trainings_that_vary_far_more_than_lesions_are_named():
     rng = np.random.default_rng(0)
 

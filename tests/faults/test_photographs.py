@@ -3,6 +3,7 @@
 import hashlib
 import io
 import struct
+import sys
 import warnings
 import zlib
 
@@ -90,6 +91,12 @@ def test_jpegs_that_lack_a_part_are_refused(name, damage):
         damaged = DAMAGES[damage](data, begin + int(part * (len(data) - begin)))
         with pytest.raises(OSError, match="missing or damaged"):
             decode(damaged, SETTINGS)
+
+
+def test_a_decoder_that_is_missing_is_no_fault_of_the_file(monkeypatch):
+    monkeypatch.setitem(sys.modules, "simplejpeg", None)
+    with pytest.raises(ImportError):
+        decode(JPEGS["plain"], SETTINGS)
 
 
 def png(width: int, height: int, depth: int = 8, kind: int = 2) -> bytes:

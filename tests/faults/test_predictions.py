@@ -41,8 +41,8 @@ def test_numbers_by_the_file_are_read_with_all_their_checks(good):
     [
         (lambda t: t.iloc[:0], "holds no predictions"),
         (lambda t: t.assign(image_id="  "), "image_id blank in line 2"),
-        (lambda t: t.assign(image_id=t["image_id"] + "\x1b[2J"), "control character in row 1"),
-        (lambda t: t.assign(lesion_id=t["lesion_id"] + "\nx"), "control character in row 1"),
+        (lambda t: t.assign(image_id=t["image_id"] + "\x1b[2J"), "control character in line 2"),
+        (lambda t: t.assign(lesion_id=t["lesion_id"] + "\nx"), "control character in line 2"),
         (lambda t: t.assign(fold=-1), "fold is not a whole number"),
         (lambda t: t.assign(fold=np.inf), "fold is not a whole number"),
         (lambda t: t.assign(fold="x"), "fold is not a whole number"),

@@ -171,12 +171,13 @@ def test_a_twin_differs_in_metadata_alone():
     experiments = {
         "image": {}, "image_slow": {"lr": 1e-5}, "concat": {"fusion": "concat", "metadata_hidden": [8]},
         "film_slow": {"fusion": "film", "lr": 1e-5, "folds": [0]}, "odd": {"fusion": "film", "dropout": 0.5},
-        "alone": {"fusion": "metadata_only"},
+        "alone": {"fusion": "metadata_only"}, "elsewhere": {"fusion": "concat", "processes": 2, "device": "cpu"},
+        "other_dropout": {"fusion": "concat", "fusion_dropout": 0.5},
     }  # fmt: skip
     params = Params.model_validate({"experiments": experiments})
-    assert [twin_of(params, name) for name in ("concat", "film_slow", "odd", "alone")] == [
-        "image", "image_slow", None, None,
-    ]  # fmt: skip
+    twins = {"concat": "image", "film_slow": "image_slow", "odd": None, "alone": None, "elsewhere": "image",
+             "other_dropout": None}  # fmt: skip
+    assert {name: twin_of(params, name) for name in twins} == twins
 
 
 @pytest.mark.parametrize(

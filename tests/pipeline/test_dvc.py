@@ -81,6 +81,21 @@ def test_a_second_repro_has_nothing_to_do(repository):
     assert call(repository, "git", "status", "--short") == ""
 
 
+def test_every_file_that_a_stage_writes_is_among_its_outputs(repository):
+    """Others would be missing from a clone after `dvc pull`."""
+    stages = yaml.safe_load((repository / "dvc.lock").read_text())["stages"].values()
+    outputs = {Path(out["path"]) for stage in stages for out in stage.get("outs", [])}
+    inputs_and_cache = {Path("data/known_pairs.csv"), Path("data/features")}
+    written = [
+        path.relative_to(repository)
+        for folder in ("data", "models", "reports")
+        for path in (repository / folder).rglob("*")
+        if path.is_file()
+    ]
+    undeclared = [path for path in written if not {path, *path.parents} & (outputs | inputs_and_cache)]
+    assert undeclared == []
+
+
 def test_an_edit_of_the_code_reruns_what_it_reaches_and_a_comment_nothing(repository, package):
     for path in package.rglob("*.py"):
         path.write_text(f"# a comment\n{path.read_text()}")

@@ -11,6 +11,7 @@ from scipy.stats import spearmanr
 
 from skinlesion.experiment.explanation import ExplainedRun
 from skinlesion.interpret.sanity import with_random_weights
+from skinlesion.params import Params
 from skinlesion.params_file import load_params
 from skinlesion.results.workspace import Workspace
 from tests.conftest import small_params, write_params
@@ -75,15 +76,21 @@ def test_maps_are_compared_with_those_of_random_weights(masked, run):
     assert len(set(expected.values())) == 2
 
 
-def test_single_images_are_mapped_by_the_model_that_was_tested_on_them(masked, run):
+def test_single_images_are_mapped_by_the_model_that_was_tested_on_them(masked, run, monkeypatch):
     tested = pd.read_csv(masked / "reports/runs/concat/predictions.csv")["image_id"]
     outcome = run("explain", "--experiment", "concat", "--image", tested[0], "--image", tested[3], cwd=masked)
     assert outcome.code == 0, outcome.err
     assert len(outcome.out.split()) == 2
-    rejected = run("explain", "--experiment", "concat", "--image", "nobody", cwd=masked)
-    assert rejected.code == 2
-    assert "nobody" in rejected.err
     assert run("explain", "--experiment", "concat", cwd=masked).code == 2
+    monkeypatch.setattr(ExplainedRun, "open", lambda *_, **__: pytest.fail("a model was opened for an unknown image"))
+    rejected = run("explain", "--experiment", "concat", "--image", tested[0], "--image", "nobody", cwd=masked)
+    assert rejected.code == 2
+    assert "--image nobody: not among the images that concat was tested on" in rejected.err
+
+
+def test_the_explained_fold_is_one_of_the_experiments():
+    params = Params.model_validate(small_params(experiments={"image": {}, "late": {"folds": [1, 2]}}))
+    assert [params.explained_fold(name) for name in ("image", "late")] == [0, 1]
 
 
 def test_without_masks_there_are_maps_and_no_figures_on_the_lesion(masked, run):

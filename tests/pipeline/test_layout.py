@@ -153,6 +153,14 @@ def test_the_readmes_sentence_on_fine_tuned_models_has_the_committed_figures():
     rules = pd.read_csv(reports / "stats/own_rules.csv").dropna(subset="verdict").set_index(["a", "b", "metric"])
     assert rules.loc[("image", "concat", "balanced_accuracy"), "verdict"] == "equivalent"
     assert "equivalent in balanced accuracy" in sentence
+    primary = claims.loc["balanced_accuracy"].iloc[0]
+    assert (primary["a"], primary["b"], primary["answer"]) == ("image", "concat", "inconclusive")
+    primary_interval = interval(primary["difference"], primary["low_adjusted"], primary["high_adjusted"], signed=True)
+    assert f"metadata changes the balanced accuracy by {primary_interval}" in sentence
+    of_metadata = claims[(claims["a"] == "image") & (claims["b"] == "concat")]
+    assert of_metadata["answer"].value_counts().to_dict() == {"inconclusive": 4, "supported": 2}
+    assert "Of six claims about metadata, two are supported" in sentence
+    assert "and four are inconclusive" in sentence
     leaky = claims.reset_index().set_index(["a", "b"])
     leak = readme.partition("Split by image")[2].partition("These models are no better")[0]
     for name in ("image", "concat"):
@@ -160,7 +168,7 @@ def test_the_readmes_sentence_on_fine_tuned_models_has_the_committed_figures():
         assert row["verdict"].startswith("higher")
         values = [json.loads((reports / f"runs/{system}/metrics.json").read_text()) for system in row.name]
         by_lesion, by_image = (value["balanced_accuracy"] for value in values)
-        assert f"{by_image:.3f} in place of {by_lesion:.3f}" in leak
+        assert f"{by_image:.3f} instead of {by_lesion:.3f}" in leak
         assert interval(row["difference"], row["low_adjusted"], row["high_adjusted"], signed=True) in leak
         assessment = json.loads((reports / f"assessments/{name}_leaky/assessment.json").read_text())
         assert assessment["balanced_accuracy_at_own_rule"] >= 0.76

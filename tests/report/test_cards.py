@@ -7,6 +7,7 @@ import torch
 
 from skinlesion.params_file import load_params
 from skinlesion.report.card_metadata import card_metadata, front_matter
+from skinlesion.report.model_card import model_card
 from skinlesion.report.templates import _cell
 from skinlesion.results.reader import Results
 from skinlesion.results.workspace import Workspace
@@ -38,6 +39,9 @@ def test_real_data_bring_their_licence(reported):
         assert metadata["license"] == licence
         assert metadata["datasets"] == [source]
     assert metadata["license_name"]
+    assert "HAM10000" not in model_card(results, "image")
+    results._kept[path] = (stamp, content | {"source": "ham10000"})
+    assert "HAM10000" in model_card(results, "image")
 
 
 def test_metadata_are_yaml_whatever_a_name_holds():

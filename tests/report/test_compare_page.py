@@ -26,7 +26,7 @@ def row(**changed):
 def test_the_answer_is_a_sentence_in_points():
     assert answer(row(), 0.95) == (
         "No difference between y and x is shown: y − x is +4.8 points of balanced accuracy (−0.1 to +9.8, 95%); "
-        "y is not inferior to x by the margin of 2 points or more."
+        "y is not worse than x by 2 points or more."
     )
     negative = row(difference=-0.001, low_adjusted=-0.03, high_adjusted=0.028, margin=0.01, verdict="inconclusive")
     assert answer(negative, 0.95) == (

@@ -34,6 +34,19 @@ def test_a_row_tells_what_a_system_is_and_how_well_it_does():
     assert row["macro AUC"] == "–"
 
 
+@pytest.mark.parametrize(
+    ("source", "words"), [("ham10000", "HAM10000: 10 images"), ("pad_ufes_20", "PAD-UFES-20: 10 images")]
+)
+def test_the_line_below_the_table_names_the_data_set(source, words):
+    notes = {
+        **SYSTEM.notes, "versions": {"skinlesion": "0", "torch": "2", "timm": "1"}, "approximate": {}, "repeats": [0],
+        "device": {"type": "cpu", "threads": 1}, "data": {"images_sha256": "0" * 64}, "confidence": 0.95,
+        "intervals": "over lesions",
+    }  # fmt: skip
+    prepared = {"synthetic": False, "source": source, "images": 10, "lesions": 9, "image_size": 64}
+    assert tables.describe([SystemResult(SYSTEM.name, SYSTEM.metrics, notes)], prepared).startswith(words)
+
+
 def test_markdown_names_systems_as_code_and_says_where_figures_come_from():
     text = tables.markdown(pd.DataFrame({"experiment": ["a_b"], "x": ["1.0"]}), "Made today.")
     assert text == "| experiment | x |\n|---|---|\n| `a_b` | 1.0 |\n\nMade today.\n"
@@ -85,11 +98,12 @@ def test_how_many_models_there_are():
 def test_the_sentence_below_the_table_distinguishes_partitions_from_seeds():
     notes = SYSTEM.notes | {
         "versions": dict.fromkeys(("skinlesion", "torch", "timm"), "1"), "device": {"type": "cpu", "threads": 2},
-        "data": {"images_sha256": "0" * 64}, "confidence": 0.95, "intervals": "over lesions and trainings",
+        "data": {"images_sha256": "0" * 64}, "confidence": 0.95,
+        "intervals": "over lesions and trainings",
         "approximate": {},
         "folds": [0, 1, 2, 3, 4], "seeds": [0, 1, 2],
     }  # fmt: skip
-    prepared = {"synthetic": False, "images": 10, "lesions": 5, "image_size": 32}
+    prepared = {"synthetic": False, "source": "ham10000", "images": 10, "lesions": 5, "image_size": 32}
     one_partition = SystemResult("once", {}, notes)
     three_partitions = SystemResult("thrice", {}, notes | {"repeats": [0, 1, 2]})
     assert "; 5 folds × 3 seeds, mean over seeds of pooled" in tables.describe([one_partition], prepared)

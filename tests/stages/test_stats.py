@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -11,7 +12,9 @@ from skinlesion.analysis.external_comparison import compare_external
 from skinlesion.analysis.plan import Plan
 from skinlesion.evaluation.predictions import restrict_images
 from skinlesion.params_file import load_params
+from skinlesion.results.claims_record import claims_record
 from skinlesion.results.workspace import Workspace
+from skinlesion.stages import stats as stats_stage
 from skinlesion.stages.stats import stats
 from tests.conftest import small_params, write_params
 from tests.simulated import simulated
@@ -24,6 +27,20 @@ def test_without_claims_there_are_none_to_count(finished, tmp_path):
     stats(load_params(folder / "params.yaml"), Workspace(folder))
     written = json.loads((folder / "reports/stats/stats.json").read_text())
     assert written["claims"] == {}
+
+
+def test_claims_are_dated_by_the_params_file_that_was_given(finished, tmp_path, run, monkeypatch):
+    folder = Path(shutil.copytree(finished, tmp_path / "workspace"))
+    (folder / "params.yaml").rename(folder / "other.yaml")
+    asked = []
+
+    def record(path, metrics):
+        asked.append(path)
+        return claims_record(path, metrics)
+
+    monkeypatch.setattr(stats_stage, "claims_record", record)
+    assert run("stats", "--params", "other.yaml", cwd=folder).code == 0
+    assert [path.name for path in asked] == ["other.yaml"]
 
 
 def test_a_claim_on_a_metric_of_one_class_is_answered_for_its(finished, tmp_path):

@@ -14,7 +14,7 @@ from skinlesion.evaluation.subgroups import Group
 from skinlesion.evaluation.sums import SumStatistic, Totals, divide
 from skinlesion.stats.counts import WHOLE, Counts, sensitivity
 from skinlesion.stats.lesion_bootstrap import Estimate, mean_estimate
-from skinlesion.stats.multiplicity import holm
+from skinlesion.stats.multiplicity import holm_of_defined
 from skinlesion.stats.weighted_auc import plan_auc, weighted_auc
 from skinlesion.vocabulary import CLASSES
 
@@ -217,8 +217,7 @@ def _compared(inputs: AssessmentInputs, inside: Estimate, rest: Estimate | None 
 
 def _adjust(table: pd.DataFrame) -> None:
     """Fill in p-values adjusted over all groups of all columns, metric by metric (Holm)."""
-    for _, rows in table[table["p"].notna()].groupby("metric"):
-        table.loc[rows.index, "p_adjusted"] = holm(rows["p"].to_numpy())
+    table["p_adjusted"] = table.groupby("metric")["p"].transform(lambda p: holm_of_defined(p.to_numpy(dtype=float)))
 
 
 def _mark_worst(table: pd.DataFrame) -> None:

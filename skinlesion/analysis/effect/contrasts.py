@@ -11,7 +11,7 @@ from skinlesion.evaluation.minimum_sizes import LesionNumbers, too_few_lesions
 from skinlesion.evaluation.predictions import Predictions
 from skinlesion.evaluation.registry import SCHEMA
 from skinlesion.stats.influence import influences
-from skinlesion.stats.linear_estimate import LinearEstimate, contrast
+from skinlesion.stats.linear_estimate import LinearEstimate, contrast, no_variance
 from skinlesion.stats.recipe import describe_trainings, recipe
 from skinlesion.vocabulary import CLASSES
 
@@ -86,7 +86,7 @@ class Contrasts:
         lacking = (too_few_lesions(self._numbers, term.metric) for term in terms)
         note = next(filter(None, lacking), "") or _undefined(estimates)
         if not note and np.isnan(low):
-            note = "the models do not differ on any lesion"
+            note = no_variance(judged.value)
         return {
             "question": question, "group": group, "metric": metric, "value": judged.value,
             "low": np.nan if note else low, "high": np.nan if note else high,

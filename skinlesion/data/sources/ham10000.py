@@ -11,17 +11,13 @@ import pandas as pd
 
 from skinlesion.data.decode import Photograph, decode, frame_of
 from skinlesion.data.fetch import fetch
+from skinlesion.data.ham10000_places import ENVIRONMENT, LINK_NAME, METADATA_NAMES, folder_of_environment
 from skinlesion.data.sources.images import ImageIndex, files_below
 from skinlesion.errors import UserError
 from skinlesion.files import sha256_file
 from skinlesion.params import DataParams, PrepareParams
 from skinlesion.reading import read_csv
 from skinlesion.vocabulary import ATTRIBUTION
-
-ENVIRONMENT = "SKINLESION_DATA"
-METADATA_NAMES = ("HAM10000_metadata.csv", "HAM10000_metadata")
-#: Name of the link that SKINLESION_DATA becomes inside data.path.
-LINK_NAME = "ham10000"
 
 _COLUMNS = ("lesion_id", "image_id", "dx", "age", "sex", "localization")
 
@@ -36,9 +32,9 @@ def open_source(data: DataParams, root: Path) -> "Ham10000":
         UserError: the archive is missing, or cannot be fetched.
     """
     folder = root / data.path
-    outside = os.environ.get(ENVIRONMENT)
+    outside = folder_of_environment()
     if outside:
-        _link(folder, Path(os.path.realpath(os.path.expanduser(outside))))
+        _link(folder, outside)
     elif data.download and is_absent(folder):
         print(f"no HAM10000 in {folder}: fetching it (data.download: false leaves that to you)", flush=True)
         try:

@@ -26,7 +26,7 @@ def open_source(data: DataParams, root: Path) -> TableSource:
     """Return the source of all *GroundTruth.csv files below `data.path`.
 
     Raises:
-        UserError: no ground truth, no images, or an image without exactly one diagnosis.
+        UserError: no ground truth, or an image without exactly one diagnosis.
     """
     folder = root / data.path
     truths = find(folder, "*GroundTruth*.csv", "ground truth")
