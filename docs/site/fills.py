@@ -1,4 +1,7 @@
-"""Texts of the site that are made from the code or from results when it is built: `<!-- fill: NAME -->`."""
+"""Texts of the documentation that are made from the code or from results.
+
+`<!-- fill: NAME -->` is filled in when the site is built, `<!-- table: NAME -->` by `outputs.py`, in the committed page.
+"""
 
 import importlib
 from collections.abc import Callable
@@ -41,6 +44,15 @@ def fill(name: str) -> str:
     return FILLS[name]()
 
 
+def table(name: str) -> str:
+    """Return one of `TABLES`.
+
+    Raises:
+        KeyError: there is none of that name.
+    """
+    return TABLES[name]()
+
+
 def answer() -> str:
     """Return what the README says between its markers of results: `report --readme` writes it from the results."""
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -74,8 +86,10 @@ FILLS: dict[str, Callable[[], str]] = {
     "answer": answer,
     "api": api,
     "cards": cards,
+    "statistics": statistics,
+}
+TABLES: dict[str, Callable[[], str]] = {
     "commands": commands_page.commands_table,
     "metrics": metrics_page.metrics_table,
     "parameters": parameters_page.parameters_table,
-    "statistics": statistics,
 }

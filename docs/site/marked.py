@@ -1,15 +1,16 @@
 """Marked parts of the documentation's pages: `<!-- KIND: WHAT -->text<!-- end -->`.
 
-Three kinds are known:
+Four kinds are known:
     output: what a command prints. `outputs.py` runs it and writes the text into the page, which is committed.
     figure: one number out of a committed file (`figures.py`). Written and committed likewise.
-    fill: a table made from the code (`reference.py`). The site has it; the page in the repository says where to look.
+    table: a reference made from the code (`fills.TABLES`). Written and committed likewise.
+    fill: what the site alone has (`fills.FILLS`); the page in the repository says where to look.
 """
 
 import re
 from collections.abc import Callable, Iterator
 
-_PART = re.compile(r"<!-- (output|figure|fill): (.+?) -->(.*?)<!-- end -->", re.DOTALL)
+_PART = re.compile(r"<!-- (output|figure|table|fill): (.+?) -->(.*?)<!-- end -->", re.DOTALL)
 
 
 def parts(text: str) -> Iterator[tuple[str, str, str]]:
@@ -28,3 +29,8 @@ def rewrite(text: str, kind: str, write: Callable[[str], str], *, keep_marks: bo
         return f"<!-- {kind}: {match[2]} -->{inside}<!-- end -->" if keep_marks else inside
 
     return _PART.sub(replaced, text)
+
+
+def anchor(heading: str) -> str:
+    """Return the anchor that both the site and a page of a repository give to a heading."""
+    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")

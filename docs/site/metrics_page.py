@@ -6,6 +6,8 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+from marked import anchor
+
 from skinlesion.evaluation import auc, registry, reliability
 from skinlesion.evaluation.registry import CARD, METRICS, MONITORED, SUMMARY, TABLE, Metric
 from skinlesion.params import StatsParams
@@ -34,7 +36,9 @@ def metrics_table() -> str:
         name = f"{metric.name}_CLASS" if metric.per_class else metric.name
         better = "higher" if metric.higher_is_better else "lower"
         interval = "yes" if metric.counts is not None or metric.name.endswith("auc") else "no"
-        lines.append(f"| [`{name}`](#{metric.name}) | {metric.title} | {better} | {interval} | {_listed_in(metric)} |")
+        lines.append(
+            f"| [`{name}`](#{anchor(metric.title)}) | {metric.title} | {better} | {interval} | {_listed_in(metric)} |"
+        )
     sections = [_section(metric) for metric in METRICS.values()]
     return "\n" + "\n".join(lines) + "\n\n" + "\n".join(sections)
 
@@ -66,7 +70,7 @@ def _first_sentence(function: Function) -> str:
 
 
 def _section(metric: Metric) -> str:
-    rows = [f"### {metric.title} {{ #{metric.name} }}", "", definition(metric), ""]
+    rows = [f"### {metric.title}", "", definition(metric), ""]
     rows += [f"- Source: {source}" for source in sources(metric)]
     if metric.undefined:
         reason = metric.undefined.format(dx="df", no_auc="df")

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import figures
+import fills
 import marked
 import simulate
 
@@ -45,8 +46,9 @@ def pages() -> list[Path]:
 
 
 def written(page: Path) -> str:
-    """Return a page's text with its outputs and figures made anew."""
+    """Return a page's text with its outputs, figures and tables made anew."""
     text = marked.rewrite(page.read_text(encoding="utf-8"), "figure", figures.figure)
+    text = marked.rewrite(text, "table", fills.table)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         FOLDERS.get(page.relative_to(DOCS).as_posix(), lambda _: None)(folder)

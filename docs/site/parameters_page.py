@@ -3,6 +3,8 @@
 import html
 from typing import Any
 
+from marked import anchor
+
 from skinlesion.params import Params
 from skinlesion.params.section import COMPARABLE
 
@@ -46,20 +48,20 @@ def parameters_table() -> str:
         name = ENTRIES.get(key, key)
         section = _section_of(field, root)
         text = field.get("description") or (section or {}).get("description", "")
-        top.append(f"| {f'[`{key}`](#{_anchor(name)})' if section else f'`{key}`'} | {_safe(text)} |")
+        top.append(f"| {f'[`{key}`](#{anchor(name)})' if section else f'`{key}`'} | {_safe(text)} |")
     tables = [_table(name, section) for name, section in sections().items()]
     return "\n" + "\n".join(top) + "\n\n" + "\n".join(tables)
 
 
 def _table(name: str, section: Schema) -> str:
-    rows = [f"## {name} {{ #{_anchor(name)} }}", ""]
+    rows = [f"## {name}", ""]
     description = section.get("description", "")
     rows += [_safe(description), ""] if description else []
     schemas = sections()
     rows += ["| field | value | default | what it is |", "|---|---|---|---|"]
     for key, field in section["properties"].items():
         default = "required" if key in section.get("required", ()) else _default(field)
-        linked = f"[`{key}`](#{_anchor(f'{name}.{key}')})" if f"{name}.{key}" in schemas else f"`{key}`"
+        linked = f"[`{key}`](#{anchor(f'{name}.{key}')})" if f"{name}.{key}" in schemas else f"`{key}`"
         rows.append(f"| {linked} | {_value(field)} | {default} | {_safe(field.get('description', ''))} |")
     return "\n".join([*rows, ""])
 
@@ -126,10 +128,6 @@ def _yaml(value: Any) -> str:
     if isinstance(value, dict):
         return f"{{{', '.join(f'{key}: {_yaml(item)}' for key, item in value.items())}}}"
     return str(value) if value != "" else '""'
-
-
-def _anchor(name: str) -> str:
-    return name.replace(".[n]", "").replace(".NAME", "").replace(".", "-")
 
 
 def _safe(text: str) -> str:

@@ -43,6 +43,19 @@ def test_every_marked_part_is_of_a_known_kind_and_closed(page):
         assert kind != "fill" or name in fills.FILLS
 
 
+def test_references_are_those_of_the_code():
+    written = [part for page in PAGES for part in marked.parts((ROOT / page).read_text(encoding="utf-8"))]
+    tables = {name: content for kind, name, content in written if kind == "table"}
+    assert tables == {name: fills.table(name) for name in fills.TABLES}, "run `python docs/site/outputs.py`"
+
+
+def test_links_within_a_reference_lead_to_its_headings():
+    for name in fills.TABLES:
+        text = fills.table(name)
+        headings = {marked.anchor(line.lstrip("# ")) for line in text.splitlines() if line.startswith("#")}
+        assert set(re.findall(r"\]\(#([^)]+)\)", text)) <= headings
+
+
 @pytest.mark.parametrize("page", WITH_FIGURES)
 def test_figures_are_those_of_the_files_that_they_name(page):
     text = (ROOT / page).read_text(encoding="utf-8")

@@ -19,7 +19,7 @@ from tests.conftest import ROOT
 def test_every_command_has_a_section_with_what_its_help_lists():
     from typer.testing import CliRunner
 
-    text = fills.fill("commands")
+    text = fills.table("commands")
     listed = CliRunner().invoke(app, ["--help"], env={"COLUMNS": "200"}).output
     for name, command in commands_page.commands().items():
         assert text.count(f"\n### {name}\n") == 1
@@ -37,10 +37,10 @@ def test_every_command_has_a_section_with_what_its_help_lists():
 
 
 def test_every_parameter_is_listed_once_in_its_section():
-    text = fills.fill("parameters")
+    text = fills.table("parameters")
 
     def check(section: type[Section], heading: str):
-        section_text = text.partition(f"## {heading} {{")[2].partition("\n## ")[0]
+        section_text = text.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
         for name, field in section.model_fields.items():
             rows = [line for line in section_text.splitlines() if line.startswith((f"| `{name}` |", f"| [`{name}`]("))]
             assert len(rows) == 1, f"{heading}.{name}"
@@ -53,11 +53,11 @@ def test_every_parameter_is_listed_once_in_its_section():
         if isinstance(field.annotation, type) and issubclass(field.annotation, Section):
             check(field.annotation, name)
     for entries in ("external.[n]", "ensembles.NAME", "claims.[n]", "published.[n]"):
-        assert f"## {entries} {{" in text
+        assert f"\n## {entries}\n" in text
 
 
 def test_ranges_choices_and_defaults_are_in_words():
-    text = fills.fill("parameters")
+    text = fills.table("parameters")
     assert "| `images` | whole number, 20 to 100,000 | `2000` |" in text
     assert "| `fusion` | `none`, `concat`, `film`, `cross_attention`, `metablock`, `metadata_only` | `none` |" in text
     assert "| `lr` | number, above 0, at most 10 | `0.001` |" in text
@@ -66,7 +66,7 @@ def test_ranges_choices_and_defaults_are_in_words():
 
 @pytest.mark.parametrize("metric", METRICS.values(), ids=METRICS)
 def test_every_metric_has_a_definition_and_a_source(metric):
-    section = fills.fill("metrics").partition(f"{{ #{metric.name} }}")[2].partition("\n### ")[0]
+    section = fills.table("metrics").partition(f"\n### {metric.title}\n")[2].partition("\n### ")[0]
     assert metrics_page.definition(metric) in section
     assert len(metrics_page.definition(metric).split()) > 3
     assert metrics_page.sources(metric)
