@@ -1,6 +1,6 @@
 """Texts of the documentation that are made from the code or from results.
 
-`<!-- fill: NAME -->` is filled in when the site is built, `<!-- table: NAME -->` by `outputs.py`, in the committed page.
+`<!-- fill: NAME -->` is filled in when the site is built, `<!-- table: NAME -->` by `outputs.py` in the page.
 """
 
 import importlib

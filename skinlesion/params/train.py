@@ -30,6 +30,7 @@ from skinlesion.choices import (
 from skinlesion.folds import FOLDS
 from skinlesion.params.section import (
     Cost,
+    Distinct,
     Fold,
     ModelText,
     Probability,
@@ -102,19 +103,12 @@ class AugmentParams(Section):
 class TuneParams(Section):
     """A grid that every run tries in full, on its own training part, and picks from by its own validation part."""
 
-    lr: list[Annotated[float, Field(gt=0, le=10)]] = Field(
+    lr: Annotated[list[Annotated[float, Field(gt=0, le=10)]], Distinct] = Field(
         [], max_length=100, description="Learning rates; empty: lr alone."
     )
-    weight_decay: list[Annotated[float, Field(ge=0, le=10)]] = Field(
+    weight_decay: Annotated[list[Annotated[float, Field(ge=0, le=10)]], Distinct] = Field(
         [], max_length=100, description="Weight decays (with optimizer adam an L2 penalty); empty: weight_decay alone."
     )
-
-    @field_validator("lr", "weight_decay")
-    @classmethod
-    def _distinct(cls, values: list[float]) -> list[float]:
-        if len(set(values)) < len(values):
-            raise ValueError("lists a value twice")
-        return values
 
 
 class TrainParams(Section):
@@ -158,9 +152,13 @@ class TrainParams(Section):
         description="Which split: by lesion (honest), by image (leaky, as published projects did), or the very images "
         "of published projects, fold 0 alone (published_80_20 selects on the images it reports).",
     )
-    folds: list[Fold] = Field([0], min_length=1, description=f"Test folds to run, out of 0 to {FOLDS - 1}.")
-    seeds: list[Seed] = Field([0], min_length=1, max_length=1000, description="Training seeds to run for each fold.")
-    repeats: list[Repeat] = Field(
+    folds: Annotated[list[Fold], Distinct] = Field(
+        [0], min_length=1, description=f"Test folds to run, out of 0 to {FOLDS - 1}."
+    )
+    seeds: Annotated[list[Seed], Distinct] = Field(
+        [0], min_length=1, max_length=1000, description="Training seeds to run for each fold."
+    )
+    repeats: Annotated[list[Repeat], Distinct] = Field(
         [0], min_length=1, description="Partitions to run every fold and seed on, out of 0 to split.repeats − 1."
     )
     injected: Annotated[int, Field(ge=0, le=3)] | None = Field(
@@ -294,9 +292,7 @@ class TrainParams(Section):
 
     @field_validator("folds", "seeds", "repeats")
     @classmethod
-    def _distinct(cls, values: list[int]) -> list[int]:
-        if len(set(values)) < len(values):
-            raise ValueError("lists a value twice")
+    def _in_order(cls, values: list[int]) -> list[int]:
         return sorted(values)
 
     @field_validator("weights")
