@@ -1,4 +1,4 @@
-"""Models at decision rules of their own, fitted on their validation parts: each at its best for a metric."""
+"""Models at decision rules of their own, fitted on their validation parts for one metric each."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace

@@ -10,8 +10,8 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from skinlesion.data.frames import frame_size, to_frame
+from skinlesion.data.jpeg import read_jpeg
 from skinlesion.data.preprocess import dullrazor, shades_of_gray
-from skinlesion.errors import one_line
 from skinlesion.params import PrepareParams
 
 #: Largest image accepted, in pixels: the archive has 600 × 450, ISIC's largest are below 40 million.
@@ -25,9 +25,6 @@ _STEREO = "MPO"  # what Pillow calls a JPEG with further pictures behind it, as 
 _MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr")
 
 Image.MAX_IMAGE_PIXELS = None  # it would warn in between: the size is checked here, before any pixel is decoded
-
-#: What a JPEG of a Pillow mode is decoded to, to see whether it is whole; Pillow converts these to RGB.
-_JPEG_COLORS = {"L": "GRAY", "CMYK": "CMYK"}
 
 
 @dataclass(frozen=True)
@@ -90,29 +87,11 @@ def _read(image: Image.Image, data: bytes) -> np.ndarray:
         with Image.open(io.BytesIO(data), formats=["PNG"]) as whole:
             whole.verify()  # the checksums of its chunks, which loading leaves out
     if image.format in ("JPEG", _STEREO):
-        return _read_jpeg(image, data)
+        pixels = read_jpeg(data, image.mode)
+        if pixels is not None:
+            return pixels
     if image.mode == "P" and "transparency" in image.info:
         image = image.convert("RGBA")
-    return _as_rgb(image)
-
-
-def _read_jpeg(image: Image.Image, data: bytes) -> np.ndarray:
-    """Return the pixels (H, W, 3) of a JPEG that lacks nothing.
-
-    Where an end marker follows, Pillow and OpenCV fill a missing part with grey without a word. libjpeg-turbo warns of
-    it, and `strict` raises its warnings. The pixels are equal to Pillow's, which uses the same library.
-    """
-    import simplejpeg  # here: the phantom, which decodes nothing, runs without it
-
-    colors = _JPEG_COLORS.get(image.mode, "RGB")
-    try:
-        pixels = simplejpeg.decode_jpeg(data, colors, fastdct=False, fastupsample=False, strict=True)
-    except ValueError as error:
-        raise OSError(f"a part of the JPEG is missing or damaged ({one_line(error)})") from None
-    return pixels if colors == "RGB" else _as_rgb(image)
-
-
-def _as_rgb(image: Image.Image) -> np.ndarray:
     return np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
 
 

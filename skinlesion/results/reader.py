@@ -81,8 +81,7 @@ class Results:
     """A workspace as its readers see it. A file that is missing raises UserError with the command that makes it.
 
     Files are read when they are first asked for and kept; one that has changed since is read again, but `best` is
-    chosen once. What is returned
-    is shared between callers: nobody changes it in place.
+    chosen once. What is returned is shared between callers: nobody changes it in place.
     """
 
     def __init__(self, params: Params, workspace: Workspace) -> None:
@@ -96,8 +95,8 @@ class Results:
         Raises:
             UserError: params.yaml is missing or wrong.
         """
-        path = path.resolve()
-        return cls(load_params(path), Workspace(path.parent, path.name))
+        file = path.resolve()
+        return cls(load_params(path), Workspace(file.parent, file.name))
 
     # The data set
 

@@ -49,6 +49,14 @@ def test_references_are_those_of_the_code():
     assert tables == {name: fills.table(name) for name in fills.TABLES}, "run `python docs/site/outputs.py`"
 
 
+@pytest.mark.parametrize(
+    ("heading", "anchor"),
+    [("data.folder.columns", "datafoldercolumns"), ("external.[n]", "externaln"), ("Brier score", "brier-score")],
+)
+def test_headings_have_the_anchor_that_pages_of_repositories_give_them(heading, anchor):
+    assert marked.anchor(heading) == anchor
+
+
 def test_links_within_a_reference_lead_to_its_headings():
     for name in fills.TABLES:
         text = fills.table(name)

@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import re
 import struct
 import sys
 import warnings
@@ -11,6 +12,7 @@ import cv2
 import numpy as np
 import pandas as pd
 import pytest
+import simplejpeg
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -91,6 +93,43 @@ def test_jpegs_that_lack_a_part_are_refused(name, damage):
         damaged = DAMAGES[damage](data, begin + int(part * (len(data) - begin)))
         with pytest.raises(OSError, match="missing or damaged"):
             decode(damaged, SETTINGS)
+
+
+@pytest.mark.parametrize("name", ["progressive", "progressive border"])
+def test_progressive_jpegs_that_lack_whole_scans_are_refused(name):
+    data = JPEGS[name]
+    begins = [match.start() for match in re.finditer(rb"\xff[\xc4\xda]", data)]  # of tables and scans
+    first_scan = data.index(b"\xff\xda")
+    later = [place for place in begins if place > first_scan]
+    assert len(later) > 8
+    for place in later:
+        with pytest.raises(OSError, match="missing or damaged"):
+            decode(data[:place] + b"\xff\xd9", SETTINGS)
+
+
+def with_jfif_version(data: bytes) -> bytes:
+    place = data.index(b"JFIF\0") + 5
+    return data[:place] + b"\x09" + data[place + 1 :]
+
+
+#: libjpeg-turbo warns of these, or simplejpeg cannot read them, and nothing is missing.
+ODD_BUT_WHOLE = {
+    "padding before the end mark": saved(skin())[:-2] + b"\0" * 40 + b"\xff\xd9",
+    "an unknown version of JFIF": with_jfif_version(saved(skin())),
+    "part of a colour profile": saved(skin(), icc_profile=b"\1" * 70_000).replace(
+        b"ICC_PROFILE\0\2", b"ICC_PROFILE\0\7"
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ODD_BUT_WHOLE)
+def test_whole_jpegs_that_are_odd_are_decoded(name):
+    with Image.open(io.BytesIO(ODD_BUT_WHOLE[name])) as image:
+        expected = np.asarray(image.convert("RGB"))
+    np.testing.assert_array_equal(decode(ODD_BUT_WHOLE[name], PrepareParams(image_size=90)).pixels, expected)
+    with pytest.raises(ValueError, match=r".") as refused:
+        simplejpeg.decode_jpeg(ODD_BUT_WHOLE[name], strict=True)
+    assert "Corrupt" in str(refused.value) or "JFIF" in str(refused.value)
 
 
 def test_a_decoder_that_is_missing_is_no_fault_of_the_file(monkeypatch):

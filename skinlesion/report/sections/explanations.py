@@ -27,7 +27,7 @@ def explanations(results: Results) -> Section | None:
     html = render(
         "explanations.html.j2",
         method=_METHODS[results.params.explain.method],
-        folds=sorted({results.params.explained_fold(name) for name in figures}),
+        folds=sorted({results.params.explained_fold(name) for name in figures if name in results.params.experiments}),
         rows=[row for name in figures for row in _rows(name, results.map_summary(name))],
         sanity=[
             (name, *(number(values.get(f"rank_correlation_with_random_{what}"), 2, signed=True) for what in _RANDOM))

@@ -12,7 +12,7 @@ from skinlesion.results.reader import Results
 
 
 def own_rules(results: Results) -> Section:
-    """Return each system as it is and at its best for each metric, and the differences between pairs at their best."""
+    """Return each system as it is and at its own rule for each metric, and the differences between pairs at these."""
     header = [
         title for objective in OBJECTIVES for title in (title_of(objective), title_of(at_own_rule_name(objective)))
     ]
