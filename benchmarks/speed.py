@@ -34,9 +34,9 @@ def main() -> None:
         print(f"running {script} ...", file=sys.stderr, flush=True)
         done = subprocess.run([sys.executable, here / script], stdout=subprocess.PIPE, text=True, check=True)
         printed[script] = done.stdout.rstrip()
-    blocks = [f"{_COMMAND}{script}\n{printed[script]}" for script in SCRIPTS if script in printed]
-    block = "\n```\n" + "\n\n".join(blocks) + "\n```\n"
-    page.write_text(f"{before}{BEGIN}{block}{END}{after}", encoding="utf-8", newline="\n")
+        blocks = [f"{_COMMAND}{name}\n{printed[name]}" for name in SCRIPTS if name in printed]
+        block = "\n```\n" + "\n\n".join(blocks) + "\n```\n"
+        page.write_text(f"{before}{BEGIN}{block}{END}{after}", encoding="utf-8", newline="\n")
 
 
 if __name__ == "__main__":

@@ -175,6 +175,13 @@ def test_the_readmes_sentence_on_fine_tuned_models_has_the_committed_figures():
         assert assessment["macro_f1_at_own_rule"] >= 0.72
 
 
+def test_the_readmes_second_backbone_has_the_committed_figures():
+    claims = pd.read_csv(ROOT / "examples/offline/reports/stats/claims.csv").set_index(["a", "b"])
+    row = claims.loc[("lite2_image", "lite2_concat")]
+    figures = interval(row["difference"], row["low_adjusted"], row["high_adjusted"], signed=True)
+    assert f"is {row['answer']}: {figures}." in " ".join((ROOT / "README.md").read_text().split())
+
+
 def test_what_the_fine_tuned_page_says_of_its_limits_follows_from_committed_results():
     reports = ROOT / "examples/fine_tuned/reports"
     whole = (ROOT / "examples/fine_tuned/README.md").read_text()
