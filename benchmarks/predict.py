@@ -62,7 +62,7 @@ def main() -> None:
     params = load_params(arguments.workspace / "params.yaml")
     predictor = Predictor.open(params, Workspace(arguments.workspace), arguments.experiment)
     answering = {False: AnsweringModel(arguments.experiment, predictor)}
-    files = find_photographs([arguments.folder]) * arguments.repeats
+    files = find_photographs([arguments.folder])[0] * arguments.repeats
     keep_freed_memory()
     rates, bares = [], []
     for row in predict_photographs(answering, files[:PHOTOGRAPHS], params.prepare, PatientRecord()):
