@@ -61,6 +61,7 @@ readme: $(STAMP)
 	@{ printf '# Results\n\nWritten by `make readme` from `examples/offline`: HAM10000, backbones whose weights install with pip.\n\n'; cat examples/offline/reports/results.md; } > docs/RESULTS.md
 	@rm -rf docs/offline && mkdir -p docs/offline/figures
 	@cp -r examples/offline/reports/cards docs/offline/
+	@sed -i 's/\[\([^]]*\)\](\.\.\/[^)]*)/`\1`/g' docs/offline/cards/*.md  # files of the report are not in the documentation
 	@for name in $(FIGURES); do cp examples/offline/reports/figures/$$name.svg docs/offline/figures/; done
 
 # The documentation as a site, in build/site: open build/site/index.html. Pages that show outputs and figures are renewed.
