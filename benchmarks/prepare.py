@@ -14,6 +14,7 @@ import os
 import statistics
 import tempfile
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -28,17 +29,29 @@ from skinlesion.params import PrepareParams
 ROUNDS = 5
 
 
+def decode_alone(data: bytes) -> None:
+    with Image.open(io.BytesIO(data)) as image:
+        np.asarray(image.convert("RGB"))
+
+
 def bare_rate(images: list[bytes]) -> float:
     """Return images/s of decoding alone."""
 
-    def decode_jpeg(data: bytes) -> None:
-        with Image.open(io.BytesIO(data)) as image:
-            np.asarray(image.convert("RGB"))
-
     began = time.perf_counter()
     with ThreadPoolExecutor(cores()) as pool:
-        list(pool.map(decode_jpeg, images))
+        list(pool.map(decode_alone, images))
     return len(images) / (time.perf_counter() - began)
+
+
+def thread_milliseconds(work: Callable[[bytes], object], images: list[bytes]) -> float:
+    """Return the processor time of one thread for one image, the least of three rounds."""
+    times = []
+    for _ in range(3):
+        began = time.thread_time()
+        for data in images:
+            work(data)
+        times.append(time.thread_time() - began)
+    return 1000 * min(times) / len(images)
 
 
 def prepare_rate(index: ImageIndex, ids: list[str], repeats: int, settings: PrepareParams) -> float:
@@ -72,6 +85,10 @@ def main() -> None:
     images = [index.read(image_id) for image_id in ids] * arguments.repeats
 
     plain = PrepareParams()
+
+    def whole_decode(data: bytes) -> None:
+        decode(data, plain)
+
     bare, whole = [], []
     for _ in range(ROUNDS):
         bare.append(bare_rate(images))
@@ -80,6 +97,8 @@ def main() -> None:
     print(f"{len(ids)} JPEGs, {cores()} cores, {ROUNDS} rounds; images a second")
     print(f"decoding alone          {statistics.median(bare):7.0f}")
     print(f"prepare                 {statistics.median(whole):7.0f}   ratio {ratio:.2f}  (limit at least 0.9)")
+    for name, work in (("decoding alone", decode_alone), ("decode: pixels, frame, hash of the file", whole_decode)):
+        print(f"one thread, {name:<40}{thread_milliseconds(work, images[: len(ids)]):5.2f} ms")
     for field, value in (("color_constancy", "shades_of_gray"), ("hair_removal", "dullrazor")):
         rate = prepare_rate(index, ids, 2, PrepareParams.model_validate({field: value}))
         print(f"prepare, {value:<14} {rate:7.0f}   ratio {rate / statistics.median(bare):.2f}")

@@ -22,9 +22,9 @@ from sklearn import metrics as sk
 from skinlesion.params import Params
 from skinlesion.results.workspace import Workspace
 from skinlesion.stages.stats import stats
-from skinlesion.stats.bootstrap import bootstrap
+from skinlesion.stats.bootstrap import _Memory, bootstrap, draw_weights
 from skinlesion.stats.delong import auc_covariance
-from skinlesion.stats.resampling import Schema
+from skinlesion.stats.resampling import Schema, plan_layer
 from skinlesion.vocabulary import CLASSES, PROBABILITY_COLUMNS
 
 IMAGES, LESIONS, REPLICATES, ROUNDS, LOOP_REPLICATES = 10_015, 7_470, 10_000, 3, 10
@@ -58,6 +58,20 @@ def loop_seconds(labels: np.ndarray, models: list[np.ndarray], lesion: np.ndarra
             sk.f1_score(y, p.argmax(axis=1), average="macro")
             sk.roc_auc_score(y, p, multi_class="ovr")
     return (time.perf_counter() - began) / LOOP_REPLICATES
+
+
+def share_drawn(labels: np.ndarray, model: np.ndarray, lesion: np.ndarray) -> float:
+    """Return which share of a block of replicates of two models goes to drawing lesions, in one thread."""
+    plan = plan_layer(labels, model[0], lesion, LESIONS, METRICS, Schema(CLASSES))
+    rng, memory, drawn, evaluated = np.random.default_rng(0), _Memory(LESIONS), [], []
+    for _ in range(20):
+        began = time.thread_time()
+        weights = draw_weights(rng, [LESIONS], memory)
+        drawn.append(time.thread_time() - began)
+        began = time.thread_time()
+        plan.evaluate(weights)
+        evaluated.append(time.thread_time() - began)
+    return float(np.median(drawn) / (np.median(drawn) + 2 * np.median(evaluated)))
 
 
 def stage_seconds(experiments: int) -> float:
@@ -105,6 +119,7 @@ def main() -> None:
     print(f"medians of {ROUNDS} rounds")
     print(f"bootstrap, 2 models, {REPLICATES:,} replicates   {np.median(ours):6.2f} s")
     print(f"loop over scikit-learn / bootstrap       {ratio:6.0f}    (limit at least 300)")
+    print(f"of it, drawing lesions                   {share_drawn(labels, models[0], lesion):6.0%}")
     print(f"bootstrap, 12 models, {REPLICATES:,} replicates  {twelve:6.2f} s  (limit 6)")
     print(f"memory the bootstrap added               {memory:6.0f} MB (limit 1000)")
     print(f"DeLong, 12 models × 7 classes, plain     {delong['plain']:6.2f} s  (limit 2)")

@@ -32,7 +32,7 @@ OUTPUTS = {ending: f"{RETEST_STEM}.{ending}" for ending in ("html", "md", "svg",
 #: Folders of a workspace that may hold HAM10000's metadata.
 _ARCHIVES = (Path("data/raw") / LINK_NAME, Path("data/raw"))
 _PREPARED = Workspace(Path()).prepared / METADATA_NAME
-_AUDITED = Path("reports/audit") / PAIRS_NAME
+_AUDITED = Workspace(Path()).audit / PAIRS_NAME
 _TABLES = (".csv", ".csv.gz", ".csv.bz2")
 
 

@@ -175,6 +175,16 @@ def test_the_readmes_sentence_on_fine_tuned_models_has_the_committed_figures():
         assert assessment["macro_f1_at_own_rule"] >= 0.72
 
 
+def test_the_readmes_counts_of_images_are_those_of_the_files():
+    readme = (ROOT / "README.md").read_text()
+    ids = (ROOT / "examples/offline/isic2019_ids.txt").read_text().split()
+    assert len(ids) == len(set(ids))
+    assert f"come from the {len(ids)} images" in readme
+    assert f"come from {len(ids)} melanomas and naevi" in readme
+    leaked = (ROOT / "docs/p3.md").read_text().partition(" tested images show a lesion")[0].split()[-3]
+    assert f"p3's own: {leaked} of the images show lesions" in readme
+
+
 def test_the_readmes_second_backbone_has_the_committed_figures():
     claims = pd.read_csv(ROOT / "examples/offline/reports/stats/claims.csv").set_index(["a", "b"])
     row = claims.loc[("lite2_image", "lite2_concat")]
